@@ -1,0 +1,31 @@
+# alephc_component(): one static library a folder, with warnings, sanitizers and a check that every header compiles alone.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(SQUASHFS REQUIRED IMPORTED_TARGET libsquashfs1)
+
+add_library(alephc_warnings INTERFACE)
+target_compile_options(alephc_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast -Wimplicit-fallthrough -Wformat=2
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)  # g++ 12 warns about its own std::string (GCC bug 105651)
+
+# On a target and not in CMAKE_CXX_FLAGS: a static program cannot take ASan.
+add_library(alephc_sanitizers INTERFACE)
+if(ALEPHC_SANITIZERS)
+  target_compile_options(alephc_sanitizers INTERFACE
+    -fsanitize=${ALEPHC_SANITIZERS} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(alephc_sanitizers INTERFACE -fsanitize=${ALEPHC_SANITIZERS})
+endif()
+
+function(alephc_component name)
+  cmake_parse_arguments(A "" "" "SOURCES;HEADERS;USES;LIBS" ${ARGN})
+  add_library(alephc_${name} STATIC ${A_SOURCES})
+  target_sources(alephc_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR}/compiler FILES ${A_HEADERS})
+  set_target_properties(alephc_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  list(TRANSFORM A_USES PREPEND alephc_)
+  target_link_libraries(alephc_${name}
+    PUBLIC ${A_USES} alephc_sanitizers Threads::Threads PRIVATE alephc_warnings ${A_LIBS})
+endfunction()

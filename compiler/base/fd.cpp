@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "base/fd.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+
+namespace alephc {
+
+void UniqueFd::reset() {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = -1;
+}
+
+UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode) {
+  return open_at(AT_FDCWD, path.string(), flags, mode);
+}
+
+UniqueFd open_at(int dir_fd, const std::string& path, int flags, mode_t mode) {
+  const int fd = ::openat(dir_fd, path.c_str(), flags | O_CLOEXEC, mode);
+  if (fd < 0) throw system_error("open " + path, errno);
+  return UniqueFd(fd);
+}
+
+std::size_t read_some(int fd, std::span<char> buffer) {
+  for (;;) {
+    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) throw system_error("read", errno);
+  }
+}
+
+void write_all(int fd, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t put = ::write(fd, data.data(), data.size());
+    if (put < 0) {
+      if (errno == EINTR) continue;
+      throw system_error("write", errno);
+    }
+    data.remove_prefix(static_cast<std::size_t>(put));
+  }
+}
+
+std::string read_all(int fd) {
+  std::string out;
+  std::array<char, 65536> buffer{};
+  while (const std::size_t got = read_some(fd, buffer)) out.append(buffer.data(), got);
+  return out;
+}
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw system_error("make a pipe", errno);
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+}  // namespace alephc

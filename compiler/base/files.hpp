@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.hpp"
+
+namespace alephc {
+
+[[nodiscard]] std::string read_file(const std::filesystem::path& path);
+/// nullopt if there is no such file.
+[[nodiscard]] std::optional<std::string> read_file_if_exists(const std::filesystem::path& path);
+
+/// Temp file beside path, then rename: readers see the old bytes or the new ones, never a part.
+void atomic_write(const std::filesystem::path& path, std::string_view data, mode_t mode = 0644);
+
+/// Removes path and all below it without following a symlink; also what has mode 0000. Missing is fine.
+void remove_tree(const std::filesystem::path& path);
+void remove_tree_at(int dir_fd, const std::string& name);
+
+/// Names in a folder, sorted by bytes, without "." and "..".
+[[nodiscard]] std::vector<std::string> list_folder(int dir_fd);
+
+void make_folders(const std::filesystem::path& path, mode_t mode = 0755);
+
+/// Bytes free for us on the filesystem of path.
+[[nodiscard]] std::uint64_t free_space(const std::filesystem::path& path);
+
+/// Copies a file's bytes, by reflink or in the kernel where it can.
+void copy_bytes(int from_fd, int to_fd);
+
+/// A folder that is removed with the object.
+class TempDir {
+ public:
+  explicit TempDir(const std::filesystem::path& parent, const std::string& prefix = "tmp");
+  ~TempDir();
+  TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TempDir& operator=(TempDir&&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// flock(2) held while the object lives; nullopt from try_lock when somebody else has it.
+class FileLock {
+ public:
+  static FileLock lock(const std::filesystem::path& path);
+  static FileLock lock_shared(const std::filesystem::path& path);
+  static std::optional<FileLock> try_lock(const std::filesystem::path& path);
+
+ private:
+  explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace alephc

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "base/render.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace alephc {
+namespace {
+
+std::string_view line_of(const SourceText& source, std::uint32_t line) {
+  std::string_view rest = source.text;
+  for (std::uint32_t i = 1; i < line; ++i) {
+    const std::size_t end = rest.find('\n');
+    if (end == std::string_view::npos) return {};
+    rest.remove_prefix(end + 1);
+  }
+  return rest.substr(0, rest.find('\n'));
+}
+
+std::string place_of(const SourceSpan& span) {
+  std::string place = span.source->name;
+  if (span.line > 0) place += ":" + std::to_string(span.line) + ":" + std::to_string(span.column);
+  return place + ": ";
+}
+
+std::string excerpt_of(const SourceSpan& span, bool color) {
+  const std::string_view line = line_of(*span.source, span.line);
+  if (line.empty() || span.column == 0 || span.column > line.size() + 1) return {};
+  const std::string number = std::to_string(span.line);
+  const std::string margin(number.size(), ' ');
+  std::string pad;
+  for (std::size_t i = 0; i + 1 < span.column; ++i) pad += line[i] == '\t' ? '\t' : ' ';
+  const std::size_t left = line.size() + 1 - span.column;
+  const std::size_t width = std::max<std::size_t>(1, std::min<std::size_t>(span.length, left));
+  std::string carets = "^" + std::string(width - 1, '~');
+  if (color) carets = "\033[32m" + carets + "\033[0m";
+  return " " + number + " | " + std::string(line) + "\n " + margin + " | " + pad + carets + "\n";
+}
+
+}  // namespace
+
+std::string render_text(const Diagnostic& diagnostic, bool color) {
+  const bool is_error = diagnostic.severity == Severity::error;
+  std::string label = is_error ? "error: " : "warning: ";
+  if (color) label = (is_error ? "\033[1;31m" : "\033[1;33m") + label + "\033[0m";
+  std::string out;
+  if (diagnostic.at && diagnostic.at->source) out += place_of(*diagnostic.at);
+  out += label + diagnostic.message + "\n";
+  if (diagnostic.at && diagnostic.at->source && diagnostic.at->line > 0)
+    out += excerpt_of(*diagnostic.at, color);
+  for (const std::string& context : diagnostic.context) out += "  note: " + context + "\n";
+  if (!diagnostic.hint.empty()) out += "  hint: " + diagnostic.hint + "\n";
+  return out;
+}
+
+std::string render_json(const Error& error) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Diagnostic& diagnostic : error.diagnostics()) {
+    nlohmann::ordered_json item;
+    item["severity"] = diagnostic.severity == Severity::error ? "error" : "warning";
+    item["message"] = diagnostic.message;
+    if (diagnostic.at && diagnostic.at->source) {
+      item["file"] = diagnostic.at->source->name;
+      item["line"] = diagnostic.at->line;
+      item["column"] = diagnostic.at->column;
+    }
+    if (!diagnostic.context.empty()) item["context"] = diagnostic.context;
+    if (!diagnostic.hint.empty()) item["hint"] = diagnostic.hint;
+    list.push_back(std::move(item));
+  }
+  nlohmann::ordered_json out;
+  out["error"]["exit_code"] = static_cast<int>(error.kind());
+  out["error"]["diagnostics"] = std::move(list);
+  // Paths of a damaged tree may hold bytes that are no UTF-8.
+  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace alephc

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.hpp"
+
+namespace alephc {
+
+/// "runtime.toml:12:8: error: …" with the line, a caret, notes and the hint. Ends with a newline.
+[[nodiscard]] std::string render_text(const Diagnostic& diagnostic, bool color);
+
+/// {"error": {"exit_code": …, "diagnostics": […]}}, one line, for --json.
+[[nodiscard]] std::string render_json(const Error& error);
+
+}  // namespace alephc

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "store/stamp.hpp"
+
+#include <cstring>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+
+namespace alephc {
+namespace {
+
+struct Stamp {
+  std::uint64_t inode = 0;
+  std::int64_t changed_s = 0;
+  std::int64_t changed_ns = 0;
+  bool operator==(const Stamp&) const = default;
+};
+
+Stamp stamp_of(const struct stat& info) {
+  return {info.st_ino, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
+}
+
+mode_t type_bits(EntryType type) {
+  switch (type) {
+    using enum EntryType;
+    case directory:
+      return S_IFDIR;
+    case regular:
+      return S_IFREG;
+    case symlink:
+      return S_IFLNK;
+    case char_device:
+    case whiteout:
+      return S_IFCHR;
+    case block_device:
+      return S_IFBLK;
+    case fifo:
+      return S_IFIFO;
+  }
+  return 0;
+}
+
+bool same_as_listed(int root, const Entry& entry, const struct stat& info) {
+  if ((info.st_mode & S_IFMT) != type_bits(entry.type)) return false;
+  if (entry.type == EntryType::whiteout) return info.st_rdev == 0;
+  if (info.st_uid != entry.uid || info.st_gid != entry.gid) return false;
+  if (entry.type != EntryType::symlink && (info.st_mode & 07777U) != entry.mode) return false;
+  if (entry.type != EntryType::regular) return true;
+  if (static_cast<std::uint64_t>(info.st_size) != entry.size) return false;
+  const UniqueFd fd = open_at(root, entry.path, O_RDONLY | O_NOFOLLOW);
+  return sha256_fd(fd.get()) == entry.content;
+}
+
+}  // namespace
+
+void write_stamp(const Listing& listing, const std::filesystem::path& folder, const std::filesystem::path& stamp) {
+  const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);
+  std::vector<Stamp> stamps;
+  stamps.reserve(listing.size());
+  for (const Entry& entry : listing) {
+    struct stat info{};
+    const char* path = entry.path.empty() ? "." : entry.path.c_str();
+    if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0)
+      throw system_error("look at /" + entry.path + " of a new layer", errno);
+    stamps.push_back(stamp_of(info));
+  }
+  // The folder itself moves into its place later, which changes its own times: never trusted by stamp.
+  if (!stamps.empty() && listing.front().path.empty()) stamps.front() = {};
+  atomic_write(stamp, {reinterpret_cast<const char*>(stamps.data()), stamps.size() * sizeof(Stamp)}, 0444);
+}
+
+void check_stamp(const Layer& layer, const std::filesystem::path& stamp) {
+  const std::string bytes = read_file(stamp);
+  std::vector<Stamp> stamps(layer.listing.size());
+  if (bytes.size() == stamps.size() * sizeof(Stamp)) std::memcpy(stamps.data(), bytes.data(), bytes.size());
+  const UniqueFd root = open_file(layer.folder, O_RDONLY | O_DIRECTORY);
+  for (std::size_t i = 0; i < stamps.size(); ++i) {
+    const Entry& entry = layer.listing[i];
+    struct stat info{};
+    const char* path = entry.path.empty() ? "." : entry.path.c_str();
+    if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0)
+      throw Error(ErrorKind::integrity, "/" + entry.path + " is missing");
+    if (stamp_of(info) != stamps[i] && !same_as_listed(root.get(), entry, info))
+      throw Error(ErrorKind::integrity, "/" + entry.path + " was changed");
+  }
+}
+
+}  // namespace alephc

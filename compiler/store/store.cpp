@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+#include "store/store.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "store/stamp.hpp"
+#include "tree/listing_text.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path prepare(const fs::path& folder) {
+  // Files of a root-owned tree, setuid ones too, lie below: nobody else may look in.
+  make_folders(folder, 0700);
+  for (const char* name : {"blobs", "layers", "actions", "logs", "locks", "partial", "roots", "work"})
+    make_folders(folder / name, 0700);
+  return fs::canonical(folder);
+}
+
+std::string safe_name(const std::string& name) {
+  std::string out;
+  for (const char c : name) out += (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-') ? c : '_';
+  return out.substr(0, 60);
+}
+
+}  // namespace
+
+WorkFolder::~WorkFolder() {
+  if (folder_.empty()) return;
+  try {
+    remove_tree(folder_);
+    fs::remove(folder_.string() + ".lock");
+  } catch (const std::exception&) {
+    // The next process reaps it.
+  }
+}
+
+Store::Store(fs::path folder)
+    : folder_(prepare(folder)), in_use_(FileLock::lock_shared(folder_ / "locks/store")) {
+  reap();
+}
+
+fs::path Store::blob_path(const Digest& digest) const {
+  const std::string hex = digest.hex();
+  return folder_ / "blobs" / hex.substr(0, 2) / hex;
+}
+
+bool Store::has_blob(const Digest& digest) const {
+  return ::access(blob_path(digest).c_str(), R_OK) == 0;
+}
+
+std::optional<UniqueFd> Store::open_blob(const Digest& digest) const {
+  const fs::path path = blob_path(digest);
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return std::nullopt;
+  if (sha256_fd(fd.get()) != digest) {
+    ::unlink(path.c_str());
+    return std::nullopt;
+  }
+  ::lseek(fd.get(), 0, SEEK_SET);
+  return fd;
+}
+
+std::optional<std::string> Store::read_blob(const Digest& digest) const {
+  const auto fd = open_blob(digest);
+  if (!fd) return std::nullopt;
+  return read_all(fd->get());
+}
+
+Digest Store::put_blob(std::string_view data) const {
+  const Digest digest = sha256(data);
+  const fs::path path = blob_path(digest);
+  make_folders(path.parent_path(), 0700);
+  if (!open_blob(digest)) atomic_write(path, data, 0444);
+  return digest;
+}
+
+void Store::adopt_blob(const fs::path& file, const Digest& digest) const {
+  const fs::path path = blob_path(digest);
+  make_folders(path.parent_path(), 0700);
+  if (::chmod(file.c_str(), 0444) != 0) throw system_error("chmod " + file.string(), errno);
+  if (::rename(file.c_str(), path.c_str()) != 0) throw system_error("move a file into the store", errno);
+}
+
+fs::path Store::partial_path(const Digest& digest) const {
+  return folder_ / "partial" / digest.hex();
+}
+
+bool Store::has_layer(const Digest& digest) const {
+  return ::access((folder_ / "layers" / digest.hex() / "listing").c_str(), R_OK) == 0;
+}
+
+std::shared_ptr<const Layer> Store::open_layer(const Digest& digest,
+                                               const std::function<void(const std::string&)>& warn) const {
+  const fs::path home = folder_ / "layers" / digest.hex();
+  const auto text = read_file_if_exists(home / "listing");
+  if (!text) return nullptr;
+  auto layer = std::make_shared<Layer>();
+  layer->digest = digest;
+  layer->folder = home / "root";
+  std::string problem;
+  try {
+    if (sha256(*text) != digest) throw Error(ErrorKind::integrity, "its listing has another hash");
+    layer->listing = parse_layer_text(*text);
+    check_stamp(*layer, home / "stamp");
+    return layer;
+  } catch (const Error& error) {
+    problem = error.what();
+  }
+  warn("layer " + digest.hex().substr(0, 12) + " of the store is damaged and will be rebuilt: " + problem);
+  fs::rename(home, make_work_folder().path() / "damaged");
+  return nullptr;
+}
+
+std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing listing) const {
+  const std::string text = layer_text(listing);
+  auto layer = std::make_shared<Layer>();
+  layer->digest = sha256(text);
+  layer->listing = std::move(listing);
+  const fs::path home = folder_ / "layers" / layer->digest.hex();
+  layer->folder = home / "root";
+  const WorkFolder work = make_work_folder();
+  const fs::path staged = work.path() / "layer";
+  make_folders(staged, 0700);
+  fs::rename(folder, staged / "root");
+  write_stamp(layer->listing, staged / "root", staged / "stamp");
+  atomic_write(staged / "listing", text, 0444);
+  if (::rename(staged.c_str(), home.c_str()) == 0) return layer;
+  // Somebody else was first with the same layer: the same bytes under the same name.
+  if (errno != ENOTEMPTY && errno != EEXIST) throw system_error("move a layer into the store", errno);
+  return layer;
+}
+
+std::optional<ActionRecord> Store::find_action(const Digest& key) const {
+  const auto text = read_file_if_exists(folder_ / "actions" / key.hex());
+  if (!text) return std::nullopt;
+  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  if (!json.is_object() || !json.contains("check")) return std::nullopt;
+  ActionRecord record;
+  record.name = json.value("name", "");
+  record.key_text = json.value("key_text", "");
+  record.result = json.value("result", "");
+  record.log = json.value("log", "");
+  record.seconds = json.value("seconds", 0.0);
+  // A record that was tampered with, or belongs to another key, is as good as none.
+  if (sha256(record.key_text) != key || json["check"] != sha256(record.key_text + record.result).hex())
+    return std::nullopt;
+  return record;
+}
+
+void Store::put_action(const Digest& key, const ActionRecord& record) const {
+  nlohmann::ordered_json json;
+  json["name"] = record.name;
+  json["key_text"] = record.key_text;
+  json["result"] = record.result;
+  json["log"] = record.log;
+  json["seconds"] = record.seconds;
+  json["check"] = sha256(record.key_text + record.result).hex();
+  atomic_write(folder_ / "actions" / key.hex(),
+               json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void Store::remove_action(const Digest& key) const {
+  ::unlink((folder_ / "actions" / key.hex()).c_str());
+}
+
+FileLock Store::lock_key(const Digest& key) const {
+  return FileLock::lock(folder_ / "locks" / key.hex());
+}
+
+WorkFolder Store::make_work_folder() const {
+  for (;;) {
+    std::string name = (folder_ / "work/XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw system_error("create a folder in the store", errno);
+    FileLock lock = FileLock::lock(name + ".lock");
+    // Between mkdtemp and the lock a reaper may have taken it for a leftover.
+    if (::access(name.c_str(), F_OK) == 0) return {name, std::move(lock)};
+  }
+}
+
+fs::path Store::log_path(const Digest& key, const std::string& name) const {
+  return folder_ / "logs" / (safe_name(name) + "-" + key.hex().substr(0, 12) + ".log");
+}
+
+void Store::reap() const {
+  const UniqueFd work = open_file(folder_ / "work", O_RDONLY | O_DIRECTORY);
+  for (const std::string& name : list_folder(work.get())) {
+    if (name.ends_with(".lock")) {
+      // The lock of a folder that is gone.
+      if (::access((folder_ / "work" / name.substr(0, name.size() - 5)).c_str(), F_OK) == 0) continue;
+      if (auto lock = FileLock::try_lock(folder_ / "work" / name)) remove_tree_at(work.get(), name);
+      continue;
+    }
+    const fs::path lock_path = folder_ / "work" / (name + ".lock");
+    if (auto lock = FileLock::try_lock(lock_path)) {
+      remove_tree_at(work.get(), name);
+      fs::remove(lock_path);
+    }
+  }
+}
+
+}  // namespace alephc

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include "tree/entry.hpp"
+
+#include <algorithm>
+
+namespace alephc {
+
+bool same_but_time(const Entry& a, const Entry& b) {
+  if (a.mtime == b.mtime) return a == b;
+  Entry copy = a;
+  copy.mtime = b.mtime;
+  return copy == b;
+}
+
+std::string parent_path(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? std::string() : path.substr(0, slash);
+}
+
+std::string base_name(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+Listing::const_iterator lower_bound_path(const Listing& listing, const std::string& path) {
+  return std::lower_bound(listing.begin(), listing.end(), path,
+                          [](const Entry& entry, const std::string& key) { return entry.path < key; });
+}
+
+const Entry* find_entry(const Listing& listing, const std::string& path) {
+  const auto it = lower_bound_path(listing, path);
+  return it != listing.end() && it->path == path ? &*it : nullptr;
+}
+
+}  // namespace alephc

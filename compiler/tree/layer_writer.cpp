@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+#include "tree/layer_writer.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+
+namespace alephc {
+namespace {
+
+mode_t node_type(EntryType type) {
+  switch (type) {
+    case EntryType::char_device:
+    case EntryType::whiteout:
+      return S_IFCHR;
+    case EntryType::block_device:
+      return S_IFBLK;
+    default:
+      return S_IFIFO;
+  }
+}
+
+void make_special(const std::string& path, const Entry& entry) {
+  int failed = 0;
+  switch (entry.type) {
+    using enum EntryType;
+    case regular:
+      return;
+    case directory:
+      failed = ::mkdir(path.c_str(), 0700);
+      if (failed != 0 && errno == EEXIST) failed = 0;
+      break;
+    case symlink:
+      failed = ::symlink(entry.link_target.c_str(), path.c_str());
+      break;
+    case char_device:
+    case block_device:
+    case fifo:
+    case whiteout:
+      failed = ::mknod(path.c_str(), node_type(entry.type) | 0600U, ::makedev(entry.major, entry.minor));
+      break;
+  }
+  if (failed != 0) throw system_error("make " + path, errno);
+}
+
+void set_attributes(const std::string& path, const Entry& entry) {
+  if (entry.type == EntryType::whiteout) return;
+  if (::lchown(path.c_str(), entry.uid, entry.gid) != 0) throw system_error("chown " + path, errno);
+  if (entry.type != EntryType::symlink && ::chmod(path.c_str(), entry.mode) != 0)
+    throw system_error("chmod " + path, errno);
+  for (const Xattr& xattr : entry.xattrs) {
+    if (::lsetxattr(path.c_str(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0)
+      throw system_error("set " + xattr.name + " of " + path, errno);
+  }
+  const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
+  if (::utimensat(AT_FDCWD, path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
+    throw system_error("set the time of " + path, errno);
+}
+
+}  // namespace
+
+LayerWriter::LayerWriter(std::filesystem::path folder)
+    : folder_(std::move(folder)), root_(open_file(folder_, O_RDONLY | O_DIRECTORY)) {}
+
+std::filesystem::path LayerWriter::place_for(const std::string& path) {
+  const std::filesystem::path place = folder_ / path;
+  make_folders(place.parent_path());
+  return place;
+}
+
+void LayerWriter::put(Entry entry) {
+  std::string path = entry.path;
+  entries_.insert_or_assign(std::move(path), std::move(entry));
+}
+
+void LayerWriter::put_file(Entry entry, std::string_view data) {
+  const UniqueFd fd = open_file(place_for(entry.path), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  write_all(fd.get(), data);
+  entry.type = EntryType::regular;
+  entry.size = data.size();
+  entry.content = sha256(data);
+  put(std::move(entry));
+}
+
+void LayerWriter::put_file(Entry entry, int data_fd) {
+  const UniqueFd fd = open_file(place_for(entry.path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  copy_bytes(data_fd, fd.get());
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0 || ::lseek(fd.get(), 0, SEEK_SET) != 0)
+    throw system_error("look at " + entry.path, errno);
+  entry.type = EntryType::regular;
+  entry.size = static_cast<std::uint64_t>(info.st_size);
+  entry.content = sha256_fd(fd.get());
+  put(std::move(entry));
+}
+
+void LayerWriter::whiteout(const std::string& path) {
+  put({.path = path, .type = EntryType::whiteout});
+}
+
+const Entry* LayerWriter::find(const std::string& path) const {
+  const auto it = entries_.find(path);
+  return it == entries_.end() ? nullptr : &it->second;
+}
+
+Listing LayerWriter::finish() {
+  Listing listing;
+  for (auto& [path, entry] : entries_) {
+    const std::string place = place_for(path).string();
+    if (entry.hard_link.empty())
+      make_special(place, entry);
+    else if (::link((folder_ / entry.hard_link).c_str(), place.c_str()) != 0)
+      throw system_error("link " + path, errno);
+    listing.push_back(entry);
+  }
+  // Attributes last and backwards, so that a folder's time is set after its children are there.
+  for (auto it = entries_.rbegin(); it != entries_.rend(); ++it)
+    set_attributes((folder_ / it->first).string(), it->second);
+  return listing;
+}
+
+}  // namespace alephc

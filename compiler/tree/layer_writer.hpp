@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/fd.hpp"
+#include "tree/entry.hpp"
+
+namespace alephc {
+
+/// Builds a layer from data: entries and contents given one by one in any order, written to a folder in overlay form.
+/// Later calls for a path replace earlier ones. Missing parent folders are made 0755 root:root.
+class LayerWriter {
+ public:
+  /// folder must exist and be empty.
+  explicit LayerWriter(std::filesystem::path folder);
+
+  void put(Entry entry);                              ///< anything but a regular file
+  void put_file(Entry entry, std::string_view data);  ///< size and content digest are filled in
+  void put_file(Entry entry, int data_fd);            ///< copied from the current offset
+  void whiteout(const std::string& path);
+  [[nodiscard]] bool has(const std::string& path) const { return entries_.contains(path); }
+  [[nodiscard]] const Entry* find(const std::string& path) const;
+  [[nodiscard]] bool empty() const { return entries_.empty(); }
+
+  /// Makes the paths that hold no content, and returns the listing.
+  [[nodiscard]] Listing finish();
+
+ private:
+  [[nodiscard]] std::filesystem::path place_for(const std::string& path);
+
+  std::filesystem::path folder_;
+  UniqueFd root_;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace alephc
