@@ -93,7 +93,7 @@ void remove_tree_at(int dir_fd, const std::string& name) {
   if (errno != EISDIR && errno != EPERM) throw system_error("remove " + name, errno);
   UniqueFd dir(::openat(dir_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!dir) {
-    ::fchmodat(dir_fd, name.c_str(), 0700, 0);
+    if (::fchmodat(dir_fd, name.c_str(), 0700, 0) != 0) throw system_error("open " + name, errno);
     dir = open_at(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
   for (const std::string& child : list_folder(dir.get())) remove_tree_at(dir.get(), child);

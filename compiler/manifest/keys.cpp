@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+#include "manifest/keys.hpp"
+
+#include <algorithm>
+#include <array>
+#include <regex>
+
+#include "base/text.hpp"
+
+namespace alephc {
+namespace {
+
+using enum KeyType;
+using F = Format;
+
+constexpr std::array kTop{
+    KeySpec{.name = "schema", .type = integer, .about = "Version of this format: 1", .required = true, .minimum = 1, .maximum = 1},
+};
+
+constexpr std::array kRuntime{
+    KeySpec{.name = "name", .about = "Name of the runtime and of its image file", .format = F::name},
+    KeySpec{.name = "version", .fallback = "0.0.0", .about = "Version of the recipe, for people"},
+    KeySpec{.name = "kind", .fallback = "function", .about = "What boots from the image", .choices = "function|instance@6|volume@7"},
+    KeySpec{.name = "extends", .type = strings, .about = "Parts to build on: project files or stdlib:NAME"},
+    KeySpec{.name = "description", .about = "One sentence for people"},
+    KeySpec{.name = "license", .about = "SPDX expression of the recipe"},
+    KeySpec{.name = "repository", .about = "Where the recipe is kept"},
+    KeySpec{.name = "authors", .type = strings, .about = "Who wrote it"},
+};
+
+constexpr std::array kBase{
+    KeySpec{.name = "distro", .about = "Distribution", .choices = "debian|ubuntu@6|alpine@5|none@2", .required = true},
+    KeySpec{.name = "release", .about = "Release by its code name, e.g. bookworm", .format = F::name},
+    KeySpec{.name = "arch", .fallback = "amd64", .about = "Architecture of the image", .choices = "amd64|arm64"},
+    KeySpec{.name = "components", .type = strings, .fallback = "[\"main\"]", .about = "Archive components", .format = F::name},
+    KeySpec{.name = "suites", .type = strings, .fallback = "release, -updates, -security", .about = "Suites to take packages from", .format = F::name},
+    KeySpec{.name = "mirrors", .type = strings, .about = "Mirrors to ask first", .format = F::url},
+    KeySpec{.name = "keyring", .about = "Keyring file instead of the distribution's", .format = F::project_path},
+    KeySpec{.name = "snapshot", .about = "Date of the snapshot archive that fixes the index", .format = F::snapshot_date},
+    KeySpec{.name = "check_valid_until", .type = boolean, .fallback = "true", .about = "Refuse an expired Release when locking"},
+    KeySpec{.name = "image_sources", .type = string_or_strings, .fallback = "none", .about = "Package sources of the image: none, snapshot, or sources.list lines"},
+};
+
+constexpr std::array kPackages{
+    KeySpec{.name = "install", .type = strings, .about = "NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH", .format = F::package_request},
+    KeySpec{.name = "files", .type = package_files, .about = "Local packages, or {url, sha256}"},
+    KeySpec{.name = "build", .type = strings, .about = "There for steps, absent from the image", .format = F::package_request},
+    KeySpec{.name = "remove", .type = strings, .about = "Purged after the runs, with what only they needed", .format = F::package_name},
+    KeySpec{.name = "recommends", .type = boolean, .fallback = "false", .about = "Install recommended packages too"},
+    KeySpec{.name = "debconf", .type = strings, .about = "debconf-set-selections lines"},
+    KeySpec{.name = "exclude_paths", .type = strings, .about = "Paths left out, dpkg globs; !GLOB brings back", .format = F::glob},
+};
+
+constexpr std::array kRepository{
+    KeySpec{.name = "name", .about = "Its name in the lock", .format = F::name, .required = true},
+    KeySpec{.name = "url", .about = "Address of the archive", .format = F::url, .required = true},
+    KeySpec{.name = "suite", .about = "Suite, or ./ for a flat archive", .required = true},
+    KeySpec{.name = "components", .type = strings, .fallback = "[\"main\"]", .about = "Archive components"},
+    KeySpec{.name = "key", .about = "Key file that signs it", .format = F::project_path, .required = true},
+    KeySpec{.name = "fingerprint", .about = "Fingerprint of that key", .format = F::fingerprint, .required = true},
+    KeySpec{.name = "priority", .type = integer, .fallback = "500", .about = "apt pin priority", .minimum = 1, .maximum = 1000},
+    KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
+};
+
+constexpr std::array kArchive{
+    KeySpec{.name = "name", .about = "Its name in the lock", .format = F::name, .required = true},
+    KeySpec{.name = "url", .type = string_or_strings, .about = "Where to fetch it; several are tried in turn", .format = F::url},
+    KeySpec{.name = "source", .about = "A file of the project", .format = F::project_path},
+    KeySpec{.name = "npm", .about = "NAME@VERSION of an npm package", .since = 7},
+    KeySpec{.name = "sha256", .about = "Hash of the file", .format = F::sha256},
+    KeySpec{.name = "integrity", .about = "Subresource integrity of the file", .since = 7},
+    KeySpec{.name = "version", .about = "Stands for {version} in url and target"},
+    KeySpec{.name = "strip", .type = integer, .fallback = "0", .about = "Leading folders to drop", .maximum = 100},
+    KeySpec{.name = "target", .about = "Folder it is unpacked into", .format = F::absolute_path, .required = true},
+    KeySpec{.name = "owner", .fallback = "root:root", .about = "Owner of everything in it", .format = F::owner},
+    KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
+};
+
+constexpr std::array kFile{
+    KeySpec{.name = "target", .about = "Path in the image", .format = F::absolute_path, .required = true},
+    KeySpec{.name = "content", .about = "Text of the file"},
+    KeySpec{.name = "source", .about = "File or folder of the project", .format = F::project_path},
+    KeySpec{.name = "link", .about = "Target of a symlink"},
+    KeySpec{.name = "dir", .type = boolean, .fallback = "false", .about = "An empty folder"},
+    KeySpec{.name = "append", .type = boolean, .fallback = "false", .about = "Add to what is there"},
+    KeySpec{.name = "mode", .fallback = "0644, folders and executables 0755", .about = "Octal mode", .format = F::mode},
+    KeySpec{.name = "owner", .fallback = "root:root", .about = "user:group, names or numbers", .format = F::owner},
+    KeySpec{.name = "before", .about = "Lay it down before the packages", .choices = "packages"},
+    KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
+};
+
+constexpr std::array kRun{
+    KeySpec{.name = "name", .about = "Its name in messages", .format = F::name, .required = true},
+    KeySpec{.name = "script", .about = "Text; the shebang is honoured, else sh -eu"},
+    KeySpec{.name = "source", .about = "A script of the project", .format = F::project_path},
+    KeySpec{.name = "env", .type = text_table, .about = "Variables", .format = F::variable_name},
+    KeySpec{.name = "user", .fallback = "root", .about = "Who runs it", .format = F::user_name},
+    KeySpec{.name = "inputs", .type = strings, .about = "Project files, read-only at /run/alephc/inputs", .format = F::project_path},
+    KeySpec{.name = "network", .type = boolean, .fallback = "false", .about = "Impure: the result is pinned by the lock"},
+    KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
+};
+
+constexpr std::array kSystem{
+    KeySpec{.name = "timezone", .fallback = "Etc/UTC", .about = "Name of a zone of tzdata"},
+    KeySpec{.name = "locale", .fallback = "C.UTF-8", .about = "Default locale"},
+    KeySpec{.name = "locales", .type = strings, .about = "Locales to generate, e.g. en_US.UTF-8"},
+    KeySpec{.name = "hostname", .about = "Host name in /etc/hostname", .format = F::host_name},
+};
+
+constexpr std::array kUser{
+    KeySpec{.name = "name", .about = "Login name", .format = F::user_name, .required = true},
+    KeySpec{.name = "uid", .type = integer, .about = "User id; first free from 1000 if absent", .minimum = 1, .maximum = 65533},
+    KeySpec{.name = "groups", .type = strings, .about = "Further groups", .format = F::user_name},
+    KeySpec{.name = "shell", .fallback = "/bin/sh", .about = "Login shell", .format = F::absolute_path},
+    KeySpec{.name = "home", .fallback = "/home/NAME", .about = "Home folder", .format = F::absolute_path},
+    KeySpec{.name = "authorized_keys", .type = strings, .about = "Lines for ~/.ssh/authorized_keys"},
+    KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
+};
+
+constexpr std::array kInit{
+    KeySpec{.name = "program", .fallback = "none", .about = "PID 1 of the image", .choices = "aleph@2|distro@2|none"},
+    KeySpec{.name = "sshd", .type = boolean, .fallback = "false", .about = "Start sshd", .since = 2},
+    KeySpec{.name = "user", .about = "User of the program", .since = 2},
+    KeySpec{.name = "workdir", .about = "Folder of the program", .since = 2},
+    KeySpec{.name = "sdk_plugins", .about = "The runtime SDK's custom_plugins.py", .since = 2},
+    KeySpec{.name = "init0_plugin", .about = "The runtime SDK's init0_plugin.sh", .since = 2},
+};
+
+constexpr std::array kImage{
+    KeySpec{.name = "format", .fallback = "squashfs", .about = "Filesystem or container of the image", .choices = "squashfs|tar|dir|ext4@6|btrfs@6|disk@6|qcow2@6"},
+    KeySpec{.name = "compression", .fallback = "zstd", .about = "Compressor of squashfs", .choices = "zstd|xz|gzip|lz4|none"},
+    KeySpec{.name = "level", .type = integer, .fallback = "the compressor's", .about = "Compression level", .minimum = 1, .maximum = 22},
+    KeySpec{.name = "block_size", .fallback = "128K", .about = "Block of squashfs, 4K to 1M", .format = F::size},
+    KeySpec{.name = "embed_recipe", .type = boolean, .fallback = "true", .about = "Put manifest and lock into /usr/share/alephc"},
+    KeySpec{.name = "size", .about = "Size of the filesystem", .since = 6},
+    KeySpec{.name = "label", .about = "Label of the filesystem", .since = 6},
+    KeySpec{.name = "filesystem", .about = "Root filesystem of a disk", .since = 6},
+    KeySpec{.name = "subvolume", .about = "Root subvolume", .since = 6},
+    KeySpec{.name = "verity", .type = boolean, .about = "dm-verity beside the image", .since = 6},
+};
+
+constexpr std::array kExpect{
+    KeySpec{.name = "sha256", .about = "sha256 of the image file", .format = F::sha256},
+    KeySpec{.name = "cid", .about = "CID of the image file"},
+    KeySpec{.name = "tree", .about = "Tree digest", .format = F::sha256},
+    KeySpec{.name = "item_hash", .about = "Any file hash of the image"},
+    KeySpec{.name = "message", .about = "Hash of the STORE message; read by verify and publish only"},
+    KeySpec{.name = "max_size", .about = "A larger image is an error", .format = F::size},
+};
+
+constexpr std::array kTables{
+    TableSpec{.path = "", .about = "", .keys = kTop},
+    TableSpec{.path = "runtime", .about = "What it is", .keys = kRuntime},
+    TableSpec{.path = "base", .about = "Where packages come from", .keys = kBase},
+    TableSpec{.path = "packages", .about = "Packages of the distribution", .keys = kPackages},
+    TableSpec{.path = "repository", .is_array = true, .identity = "name", .about = "Further package archives", .keys = kRepository},
+    TableSpec{.path = "python", .about = "Python packages", .since = 7},
+    TableSpec{.path = "node", .about = "npm packages", .since = 7},
+    TableSpec{.path = "archive", .is_array = true, .identity = "name", .about = "Archives unpacked into the image", .keys = kArchive},
+    TableSpec{.path = "file", .is_array = true, .identity = "target", .about = "Files of the project", .keys = kFile},
+    TableSpec{.path = "run", .is_array = true, .identity = "name", .about = "Scripts run in the sandbox", .keys = kRun},
+    TableSpec{.path = "system", .about = "Settings of the system", .keys = kSystem},
+    TableSpec{.path = "user", .is_array = true, .identity = "name", .about = "Accounts; their password is locked", .keys = kUser},
+    TableSpec{.path = "init", .about = "PID 1", .keys = kInit},
+    TableSpec{.path = "init.env", .about = "Environment of programs", .since = 2},
+    TableSpec{.path = "init.plugin", .is_array = true, .about = "Init plugins", .since = 2},
+    TableSpec{.path = "init.service", .is_array = true, .about = "Supervised services", .since = 2},
+    TableSpec{.path = "image", .about = "The output", .keys = kImage},
+    TableSpec{.path = "boot", .about = "Boot loader of disk images", .since = 6},
+    TableSpec{.path = "expect", .about = "What the result must be; in no key and never inherited", .keys = kExpect},
+};
+
+struct FormatRule {
+  Format format;
+  std::string_view pattern;  ///< ECMAScript and JSON Schema alike
+  std::string_view problem;
+};
+
+constexpr std::array kFormats{
+    FormatRule{F::name, "^[a-z0-9][a-z0-9._-]*$", "may hold only a-z, 0-9, '.', '_' and '-'"},
+    FormatRule{F::package_request, "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+|/[a-z0-9._-]+)?$",
+               "is no package: write NAME, NAME=VERSION, NAME/SUITE or NAME:ARCH"},
+    FormatRule{F::package_name, "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$", "is no package name"},
+    FormatRule{F::absolute_path, "^/(?!.*(^|/)\\.\\.?(/|$)).*[^/]$", "is no absolute path without '.', '..' and a trailing '/'"},
+    FormatRule{F::project_path, "^!?[^/].*$", "must be a relative path inside the project"},
+    FormatRule{F::mode, "^[0-7]{3,5}$", "is no octal mode such as \"0644\""},
+    FormatRule{F::size, "^[0-9]+([kKmMgGtT]([iI]?[bB])?)?$", "is no size such as \"120M\""},
+    FormatRule{F::sha256, "^[0-9a-f]{64}$", "is no sha256: 64 lower-case hex digits"},
+    FormatRule{F::snapshot_date, "^[0-9]{8}T[0-9]{6}Z$", "is no date such as \"20260131T000000Z\""},
+    FormatRule{F::owner, "^[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*$", "is no owner such as \"root:root\""},
+    FormatRule{F::url, "^!?(https?://[^/ ]+|file:///)[^ ]*$", "is no http, https or file URL"},
+    FormatRule{F::fingerprint, "^([0-9A-Fa-f] *){40}$", "is no OpenPGP fingerprint of 40 hex digits"},
+    FormatRule{F::user_name, "^!?[a-z_][a-z0-9_-]{0,31}$", "is no user or group name"},
+    FormatRule{F::host_name, "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$", "is no host name"},
+    FormatRule{F::variable_name, "^[A-Za-z_][A-Za-z0-9_]*$", "is no variable name"},
+    FormatRule{F::glob, "^!?/.+$", "is no path pattern: it starts with '/' or '!/'"},
+};
+
+const FormatRule* rule_of(Format format) {
+  for (const FormatRule& rule : kFormats)
+    if (rule.format == format) return &rule;
+  return nullptr;
+}
+
+}  // namespace
+
+std::span<const TableSpec> table_specs() {
+  return kTables;
+}
+
+const TableSpec* find_table_spec(std::string_view path) {
+  const auto* it = std::find_if(kTables.begin(), kTables.end(), [&](const TableSpec& t) { return t.path == path; });
+  return it == kTables.end() ? nullptr : it;
+}
+
+const KeySpec* find_key_spec(const TableSpec& table, std::string_view key) {
+  for (const KeySpec& spec : table.keys)
+    if (spec.name == key) return &spec;
+  return nullptr;
+}
+
+std::optional<std::string> format_problem(Format format, const std::string& text) {
+  const FormatRule* rule = rule_of(format);
+  if (rule == nullptr) return std::nullopt;
+  // std::regex is slow to build and recursive to match: long texts are no name, path or hash of ours anyway.
+  constexpr std::size_t kLongest = 4096;
+  static const std::vector<std::regex> kCompiled = [] {
+    std::vector<std::regex> out;
+    for (const FormatRule& each : kFormats)
+      out.emplace_back(std::string(each.pattern), std::regex::ECMAScript | std::regex::optimize);
+    return out;
+  }();
+  const auto index = static_cast<std::size_t>(rule - kFormats.data());
+  const bool one_line = text.size() <= kLongest && text.find('\n') == std::string::npos &&
+                        text.find('\0') == std::string::npos;
+  if (one_line && std::regex_search(text, kCompiled[index])) return std::nullopt;
+  return std::string(rule->problem);
+}
+
+std::string_view format_pattern(Format format) {
+  const FormatRule* rule = rule_of(format);
+  return rule == nullptr ? std::string_view() : rule->pattern;
+}
+
+std::vector<Choice> choices_of(const KeySpec& key) {
+  std::vector<Choice> choices;
+  if (key.choices.empty()) return choices;
+  for (const std::string& item : split(key.choices, '|')) {
+    const std::size_t at = item.find('@');
+    Choice choice{.name = item.substr(0, at)};
+    if (at != std::string::npos) choice.since = static_cast<int>(parse_unsigned(item.substr(at + 1)).value_or(1));
+    choices.push_back(std::move(choice));
+  }
+  return choices;
+}
+
+}  // namespace alephc

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#include "manifest/load.hpp"
+
+#include "base/text.hpp"
+#include "manifest/merge.hpp"
+#include "manifest/part.hpp"
+#include "manifest/typed.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The user's own files in canonical form; of stdlib parts only the names, so that a later stdlib changes nothing.
+Digest declared_digest(const std::vector<Part>& parts) {
+  std::string text = "alephc-declared 1\n";
+  for (const Part& part : parts) {
+    // The file's own name does not matter: it comes last.
+    text += "# part " + (&part == &parts.back() ? std::string("-") : part.name) + "\n";
+    if (part.is_stdlib) continue;
+    text += canonical_text(part.value);
+    const Value* runtime = part.value.find("runtime");
+    const Value* extends = runtime == nullptr ? nullptr : runtime->find("extends");
+    if (extends == nullptr) continue;
+    for (const Value& item : extends->items) text += "# extends " + quote_toml(item.text) + "\n";
+  }
+  return sha256(text);
+}
+
+std::string string_at(const Value& value, std::string_view table, std::string_view key, std::string fallback) {
+  const Value* inner = value.find(table);
+  const Value* found = inner == nullptr ? nullptr : inner->find(key);
+  return found != nullptr && found->is(Value::Kind::string) ? found->text : std::move(fallback);
+}
+
+Expectation expectation_of(const Value& own) {
+  Expectation expect;
+  expect.sha256 = string_at(own, "expect", "sha256", "");
+  expect.cid = string_at(own, "expect", "cid", "");
+  expect.tree = string_at(own, "expect", "tree", "");
+  expect.item_hash = string_at(own, "expect", "item_hash", "");
+  const std::string size = string_at(own, "expect", "max_size", "");
+  if (!size.empty()) expect.max_size = parse_size(size);
+  return expect;
+}
+
+void require_name(const Value& own, DiagnosticList& problems) {
+  const Value* runtime = own.find("runtime");
+  if (runtime != nullptr && runtime->find("name") != nullptr) return;
+  problems.error("'name' is missing in [runtime]", runtime != nullptr ? runtime->at : own.at);
+}
+
+void describe(Manifest& manifest, const Value& own) {
+  manifest.name = string_at(own, "runtime", "name", "");
+  manifest.version = string_at(own, "runtime", "version", "0.0.0");
+  manifest.expect = expectation_of(own);
+}
+
+}  // namespace
+
+fs::path find_manifest(const fs::path& path) {
+  if (fs::is_directory(path)) {
+    if (fs::exists(path / "runtime.toml")) return path / "runtime.toml";
+    throw Error(ErrorKind::usage, "no runtime.toml in " + (path.empty() || path == "." ? "this folder" : path.string()),
+                "'alephc init DIR' makes a project");
+  }
+  if (fs::exists(path)) return path;
+  throw Error(ErrorKind::usage, "no such file or folder: " + path.string());
+}
+
+Manifest load_manifest(const fs::path& path) {
+  Manifest manifest;
+  manifest.file = find_manifest(path);
+  const Project project = project_of(manifest.file);
+  manifest.folder = project.folder;
+  DiagnosticList problems;
+  const std::vector<Part> parts = read_parts(manifest.file, project, problems);
+  if (parts.empty()) problems.stop_if_errors();
+  check(!parts.empty(), "a manifest has at least one part");
+  const Value& own = parts.back().value;
+  require_name(own, problems);
+  const Value flat = merge_parts(parts, problems);
+  problems.stop_if_errors();
+  fill_manifest(manifest, flat);
+  describe(manifest, own);
+  check_rules(manifest, flat, problems);
+  problems.stop_if_errors();
+  for (const Part& part : parts) manifest.parts.push_back(part.name);
+  manifest.text = canonical_text(flat);
+  manifest.digest = sha256(manifest.text);
+  manifest.declared = declared_digest(parts);
+  manifest.warnings = problems.items();
+  return manifest;
+}
+
+Declaration load_declaration(const fs::path& path) {
+  // A stdlib part is read too (it is embedded and small): problems in the user's files show either way.
+  Manifest manifest = load_manifest(path);
+  return {manifest.file, manifest.folder, manifest.declared, manifest.name, manifest.version, manifest.expect};
+}
+
+Manifest manifest_from_lock(const Value& flat, const Declaration& declaration) {
+  DiagnosticList problems;
+  check_shape(flat, problems);
+  Manifest manifest;
+  fill_manifest(manifest, flat);
+  check_rules(manifest, flat, problems);
+  problems.stop_if_errors();
+  manifest.file = declaration.file;
+  manifest.folder = declaration.folder;
+  manifest.name = declaration.name;
+  manifest.version = declaration.version;
+  manifest.expect = declaration.expect;
+  manifest.declared = declaration.declared;
+  manifest.text = canonical_text(flat);
+  manifest.digest = sha256(manifest.text);
+  manifest.warnings = problems.items();
+  return manifest;
+}
+
+}  // namespace alephc

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.hpp"
+#include "base/digest.hpp"
+#include "manifest/value.hpp"
+
+namespace alephc {
+
+/// A string and where it stands, for messages of later stages.
+struct Text {
+  std::string value{};
+  SourceSpan at{};
+};
+
+struct BaseSpec {
+  std::string distro{};
+  std::string release{};
+  std::string arch = "amd64";
+  std::vector<std::string> components{};
+  std::vector<std::string> suites{};  ///< empty: the distribution's default for the release
+  std::vector<std::string> mirrors{};
+  std::string keyring{};   ///< project path; empty: the distribution's
+  std::string snapshot{};  ///< YYYYMMDDTHHMMSSZ or empty
+  bool check_valid_until = true;
+  std::vector<std::string> image_sources{};  ///< {"none"}, {"snapshot"} or sources.list lines
+  SourceSpan distro_at{};
+  SourceSpan release_at{};
+};
+
+struct PackageFile {
+  std::string path{};  ///< project path, or
+  std::string url{};   ///< with
+  Digest sha256{};
+  SourceSpan at{};
+};
+
+struct PackageSpec {
+  std::vector<Text> install{};
+  std::vector<PackageFile> files{};
+  std::vector<Text> build{};
+  std::vector<Text> remove{};
+  bool recommends = false;
+  std::vector<std::string> debconf{};
+  std::vector<std::string> exclude_paths{};
+};
+
+struct RepositorySpec {
+  std::string name{};
+  std::string url{};
+  std::string suite{};
+  std::vector<std::string> components{};
+  std::string key{};          ///< project path
+  std::string fingerprint{};  ///< 40 upper-case hex digits
+  std::int64_t priority = 500;
+  SourceSpan at{};
+};
+
+struct ArchiveSpec {
+  std::string name{};
+  std::vector<std::string> urls{};  ///< {version} already replaced
+  std::string source{};             ///< project path
+  Digest sha256{};                  ///< zero: pinned by the lock
+  std::uint32_t strip = 0;
+  std::string target{};
+  std::string owner = "root:root";
+  SourceSpan at{};
+};
+
+struct FileSpec {
+  enum class Kind { content, source, link, folder };
+  std::string target{};
+  Kind kind = Kind::content;
+  std::string content{};  ///< text, project path or link target
+  bool append = false;
+  std::optional<std::uint32_t> mode{};
+  std::string owner = "root:root";
+  bool before_packages = false;
+  SourceSpan at{};
+};
+
+struct RunSpec {
+  std::string name{};
+  std::string script{};
+  std::string source{};  ///< project path, instead of script
+  std::map<std::string, std::string> env{};
+  std::string user = "root";
+  std::vector<std::string> inputs{};
+  bool network = false;
+  SourceSpan at{};
+};
+
+struct SystemSpec {
+  std::string timezone = "Etc/UTC";
+  std::string locale = "C.UTF-8";
+  std::vector<std::string> locales{};
+  std::string hostname{};
+  bool given = false;  ///< the manifest has a [system] table
+};
+
+struct UserSpec {
+  std::string name{};
+  std::optional<std::uint32_t> uid{};
+  std::vector<std::string> groups{};
+  std::string shell = "/bin/sh";
+  std::string home{};
+  std::vector<std::string> authorized_keys{};
+};
+
+struct ImageSpec {
+  std::string format = "squashfs";
+  std::string compression = "zstd";
+  std::uint32_t level = 0;  ///< 0: the compressor's default
+  std::uint32_t block_size = 131072;
+  bool embed_recipe = true;
+};
+
+/// What the user says the result must be. In no key, never inherited.
+struct Expectation {
+  std::string sha256{};
+  std::string cid{};
+  std::string tree{};
+  std::string item_hash{};
+  std::optional<std::uint64_t> max_size{};
+};
+
+/// A runtime.toml, complete: parts merged, defaults filled in, checked.
+struct Manifest {
+  std::filesystem::path file{};    ///< the runtime.toml
+  std::filesystem::path folder{};  ///< project paths are relative to it
+  std::string name{};
+  std::string version = "0.0.0";
+  std::string kind = "function";
+  BaseSpec base{};
+  PackageSpec packages{};
+  std::vector<RepositorySpec> repositories{};
+  std::vector<ArchiveSpec> archives{};
+  std::vector<FileSpec> files{};
+  std::vector<RunSpec> runs{};
+  SystemSpec system{};
+  std::vector<UserSpec> users{};
+  ImageSpec image{};
+  Expectation expect{};
+  std::vector<std::string> parts{};  ///< names in merge order, the file itself last
+
+  std::string text{};    ///< canonical TOML without [expect] and descriptive keys
+  Digest digest{};       ///< of text
+  Digest declared{};     ///< of what the user's own files say, stdlib parts by name only
+  std::vector<Diagnostic> warnings{};
+};
+
+}  // namespace alephc

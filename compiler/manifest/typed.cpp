@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+#include "manifest/typed.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace alephc {
+namespace {
+
+/// Reads keys of one table; absent keys leave the default in place.
+class TableView {
+ public:
+  explicit TableView(const Value* table) : table_(table) {}
+
+  void get(std::string_view key, std::string& into) const {
+    if (const Value* value = find(key, Value::Kind::string)) into = value->text;
+  }
+  void get(std::string_view key, bool& into) const {
+    if (const Value* value = find(key, Value::Kind::boolean)) into = value->flag;
+  }
+  void get(std::string_view key, std::vector<std::string>& into) const {
+    if (const Value* value = find(key, Value::Kind::string)) into = {value->text};
+    if (const Value* value = find(key, Value::Kind::array)) {
+      into.clear();
+      for (const Value& item : value->items) into.push_back(item.text);
+    }
+  }
+  void get(std::string_view key, std::vector<Text>& into) const {
+    if (const Value* value = find(key, Value::Kind::array))
+      for (const Value& item : value->items) into.push_back({item.text, item.at});
+  }
+  void get(std::string_view key, Digest& into) const {
+    if (const Value* value = find(key, Value::Kind::string)) into = Digest::from_hex(value->text).value_or(Digest{});
+  }
+  template <typename Number>
+  void get_number(std::string_view key, Number& into) const {
+    if (const Value* value = find(key, Value::Kind::integer)) into = static_cast<Number>(value->number);
+  }
+  [[nodiscard]] const Value* find(std::string_view key, Value::Kind kind) const {
+    const Value* value = table_ == nullptr ? nullptr : table_->find(key);
+    return value != nullptr && value->is(kind) ? value : nullptr;
+  }
+  [[nodiscard]] bool has(std::string_view key) const { return table_ != nullptr && table_->find(key) != nullptr; }
+  [[nodiscard]] SourceSpan at(std::string_view key) const {
+    const Value* value = table_ == nullptr ? nullptr : table_->find(key);
+    if (value != nullptr) return value->at;
+    return table_ == nullptr ? SourceSpan{} : table_->at;
+  }
+  [[nodiscard]] SourceSpan at() const { return table_ == nullptr ? SourceSpan{} : table_->at; }
+
+ private:
+  const Value* table_;
+};
+
+std::vector<TableView> entries_of(const Value& flat, std::string_view name) {
+  std::vector<TableView> views;
+  const Value* array = flat.find(name);
+  if (array == nullptr) return views;
+  for (const Value& item : array->items) views.emplace_back(&item);
+  return views;
+}
+
+std::string replace_all(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+BaseSpec base_of(const Value& flat) {
+  const TableView view(flat.find("base"));
+  BaseSpec base;
+  view.get("distro", base.distro);
+  view.get("release", base.release);
+  view.get("arch", base.arch);
+  view.get("components", base.components);
+  if (base.components.empty()) base.components = {"main"};
+  view.get("suites", base.suites);
+  view.get("mirrors", base.mirrors);
+  view.get("keyring", base.keyring);
+  view.get("snapshot", base.snapshot);
+  view.get("check_valid_until", base.check_valid_until);
+  view.get("image_sources", base.image_sources);
+  if (base.image_sources.empty()) base.image_sources = {"none"};
+  base.distro_at = view.at("distro");
+  base.release_at = view.at("release");
+  return base;
+}
+
+PackageSpec packages_of(const Value& flat) {
+  const TableView view(flat.find("packages"));
+  PackageSpec packages;
+  view.get("install", packages.install);
+  view.get("build", packages.build);
+  view.get("remove", packages.remove);
+  view.get("recommends", packages.recommends);
+  view.get("debconf", packages.debconf);
+  view.get("exclude_paths", packages.exclude_paths);
+  if (const Value* files = view.find("files", Value::Kind::array)) {
+    for (const Value& item : files->items) {
+      PackageFile file{.at = item.at};
+      if (item.is(Value::Kind::string)) {
+        file.path = item.text;
+      } else {
+        const TableView entry(&item);
+        entry.get("url", file.url);
+        entry.get("sha256", file.sha256);
+      }
+      packages.files.push_back(std::move(file));
+    }
+  }
+  return packages;
+}
+
+RepositorySpec repository_of(const TableView& view) {
+  RepositorySpec repository;
+  view.get("name", repository.name);
+  view.get("url", repository.url);
+  view.get("suite", repository.suite);
+  view.get("components", repository.components);
+  if (repository.components.empty()) repository.components = {"main"};
+  view.get("key", repository.key);
+  view.get("fingerprint", repository.fingerprint);
+  std::erase(repository.fingerprint, ' ');
+  for (char& c : repository.fingerprint)
+    if (c >= 'a' && c <= 'f') c = static_cast<char>(c - 'a' + 'A');
+  view.get_number("priority", repository.priority);
+  repository.at = view.at("name");
+  return repository;
+}
+
+ArchiveSpec archive_of(const TableView& view) {
+  ArchiveSpec archive;
+  std::string version;
+  view.get("name", archive.name);
+  view.get("url", archive.urls);
+  view.get("source", archive.source);
+  view.get("sha256", archive.sha256);
+  view.get("version", version);
+  view.get_number("strip", archive.strip);
+  view.get("target", archive.target);
+  view.get("owner", archive.owner);
+  for (std::string& url : archive.urls) url = replace_all(url, "{version}", version);
+  archive.target = replace_all(archive.target, "{version}", version);
+  archive.at = view.at("name");
+  return archive;
+}
+
+FileSpec file_of(const TableView& view) {
+  FileSpec file;
+  view.get("target", file.target);
+  view.get("append", file.append);
+  view.get("owner", file.owner);
+  std::string mode;
+  view.get("mode", mode);
+  if (!mode.empty()) file.mode = parse_mode(mode);
+  file.before_packages = view.has("before");
+  file.at = view.at("target");
+  view.get("content", file.content);
+  if (view.has("source")) {
+    file.kind = FileSpec::Kind::source;
+    view.get("source", file.content);
+  } else if (view.has("link")) {
+    file.kind = FileSpec::Kind::link;
+    view.get("link", file.content);
+  } else if (!view.has("content")) {
+    file.kind = FileSpec::Kind::folder;
+  }
+  return file;
+}
+
+RunSpec run_of(const TableView& view) {
+  RunSpec run;
+  view.get("name", run.name);
+  view.get("script", run.script);
+  view.get("source", run.source);
+  view.get("user", run.user);
+  view.get("inputs", run.inputs);
+  view.get("network", run.network);
+  if (const Value* env = view.find("env", Value::Kind::table))
+    for (const auto& [key, value] : env->members) run.env[key] = value.text;
+  run.at = view.at("name");
+  return run;
+}
+
+UserSpec user_of(const TableView& view) {
+  UserSpec user;
+  view.get("name", user.name);
+  if (view.has("uid")) view.get_number("uid", user.uid.emplace());
+  view.get("groups", user.groups);
+  view.get("shell", user.shell);
+  user.home = "/home/" + user.name;
+  view.get("home", user.home);
+  view.get("authorized_keys", user.authorized_keys);
+  return user;
+}
+
+void fill_image(Manifest& manifest, const Value& flat) {
+  const TableView image(flat.find("image"));
+  image.get("format", manifest.image.format);
+  image.get("compression", manifest.image.compression);
+  image.get_number("level", manifest.image.level);
+  image.get("embed_recipe", manifest.image.embed_recipe);
+  std::string block_size;
+  image.get("block_size", block_size);
+  if (!block_size.empty())
+    manifest.image.block_size = static_cast<std::uint32_t>(std::min<std::uint64_t>(parse_size(block_size).value_or(0), UINT32_MAX));
+}
+
+void check_exactly_one(const TableView& view, const std::vector<std::string>& keys, const std::string& where,
+                       DiagnosticList& problems) {
+  std::vector<std::string> given;
+  for (const std::string& key : keys)
+    if (view.has(key)) given.push_back(key);
+  if (given.empty()) problems.error(where + " needs one of: " + join(keys, ", "), view.at());
+  if (given.size() > 1)
+    problems.error(where + " has " + join(given, " and ") + ": give one of them only", view.at(given[1]));
+}
+
+void check_files(const Value& flat, DiagnosticList& problems) {
+  for (const TableView& view : entries_of(flat, "file")) {
+    check_exactly_one(view, {"content", "source", "link", "dir"}, "[[file]]", problems);
+    const Value* append = view.find("append", Value::Kind::boolean);
+    if (append != nullptr && append->flag && !view.has("content") && !view.has("source"))
+      problems.error("'append' needs 'content' or 'source'", append->at);
+    if (view.has("mode") && view.has("link")) problems.error("a symlink has no mode", view.at("mode"));
+    const Value* dir = view.find("dir", Value::Kind::boolean);
+    if (dir != nullptr && !dir->flag) problems.error("'dir' can only be true", dir->at);
+  }
+}
+
+void check_image(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  const TableView image(flat.find("image"));
+  const std::uint32_t block = manifest.image.block_size;
+  if (block < 4096 || block > 1048576 || (block & (block - 1)) != 0)
+    problems.error("'block_size' must be a power of two from 4K to 1M", image.at("block_size"));
+  const std::string& compression = manifest.image.compression;
+  if (!image.has("level")) return;
+  if (compression == "gzip" && manifest.image.level > 9)
+    problems.error("gzip has levels 1 to 9", image.at("level"));
+  if (compression == "xz" || compression == "lz4" || compression == "none")
+    problems.error("'" + compression + "' has no levels", image.at("level"));
+}
+
+void check_accounts(const Value& flat, DiagnosticList& problems) {
+  std::vector<std::int64_t> seen;
+  for (const TableView& view : entries_of(flat, "user")) {
+    const Value* uid = view.find("uid", Value::Kind::integer);
+    if (uid == nullptr) continue;
+    if (std::find(seen.begin(), seen.end(), uid->number) != seen.end())
+      problems.error("uid " + std::to_string(uid->number) + " is given twice", uid->at);
+    seen.push_back(uid->number);
+  }
+}
+
+void check_base(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  const TableView base(flat.find("base"));
+  SourceSpan at = base.at();
+  if (at.source == nullptr) at = flat.at;
+  if (!base.has("distro")) problems.error("'distro' is missing in [base]", at, "for example distro = \"debian\"");
+  if (base.has("distro") && !base.has("release"))
+    problems.error("'release' is missing in [base]", at, "for example release = \"bookworm\"");
+  const auto& sources = manifest.base.image_sources;
+  for (const std::string& line : sources)
+    if (sources.size() > 1 && (line == "none" || line == "snapshot"))
+      problems.error("'" + line + "' stands alone in 'image_sources'", base.at("image_sources"));
+}
+
+}  // namespace
+
+void fill_manifest(Manifest& manifest, const Value& flat) {
+  const TableView runtime(flat.find("runtime"));
+  runtime.get("kind", manifest.kind);
+  manifest.base = base_of(flat);
+  manifest.packages = packages_of(flat);
+  for (const TableView& view : entries_of(flat, "repository")) manifest.repositories.push_back(repository_of(view));
+  for (const TableView& view : entries_of(flat, "archive")) manifest.archives.push_back(archive_of(view));
+  for (const TableView& view : entries_of(flat, "file")) manifest.files.push_back(file_of(view));
+  for (const TableView& view : entries_of(flat, "run")) manifest.runs.push_back(run_of(view));
+  for (const TableView& view : entries_of(flat, "user")) manifest.users.push_back(user_of(view));
+  const TableView system(flat.find("system"));
+  manifest.system.given = flat.find("system") != nullptr;
+  system.get("timezone", manifest.system.timezone);
+  system.get("locale", manifest.system.locale);
+  system.get("locales", manifest.system.locales);
+  system.get("hostname", manifest.system.hostname);
+  fill_image(manifest, flat);
+}
+
+void check_rules(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  check_base(manifest, flat, problems);
+  check_files(flat, problems);
+  for (const TableView& view : entries_of(flat, "run"))
+    check_exactly_one(view, {"script", "source"}, "[[run]]", problems);
+  for (const TableView& view : entries_of(flat, "archive"))
+    check_exactly_one(view, {"url", "source"}, "[[archive]]", problems);
+  check_accounts(flat, problems);
+  check_image(manifest, flat, problems);
+  if (manifest.kind == "function" && manifest.image.format != "squashfs")
+    problems.warning("nodes boot functions from squashfs only, not from " + manifest.image.format,
+                     TableView(flat.find("image")).at("format"));
+}
+
+}  // namespace alephc
