@@ -64,7 +64,7 @@ struct TableSpec {
   std::string_view identity = "";  ///< arrays: the key by which entries merge
   std::string_view about = "";
   int since = 1;
-  std::span<const KeySpec> keys;
+  std::span<const KeySpec> keys{};
 };
 
 /// In the order of the canonical text.

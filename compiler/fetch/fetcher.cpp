@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+#include "fetch/fetcher.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+
+#include <curl/curl.h>
+
+#include "base/diagnostic.hpp"
+#include "base/interrupt.hpp"
+#include "base/text.hpp"
+#include "fetch/transfer.hpp"
+
+namespace alephc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct MultiCleanup {
+  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+};
+using Multi = std::unique_ptr<CURLM, MultiCleanup>;
+
+Multi make_multi(const FetchOptions& options) {
+  static const CURLcode kReady = curl_global_init(CURL_GLOBAL_DEFAULT);
+  check(kReady == CURLE_OK, "libcurl starts");
+  Multi multi(curl_multi_init());
+  check(multi != nullptr, "curl_multi_init gives a handle");
+  curl_multi_setopt(multi.get(), CURLMOPT_MAX_TOTAL_CONNECTIONS, options.connections);
+  curl_multi_setopt(multi.get(), CURLMOPT_MAX_HOST_CONNECTIONS, options.connections);
+  return multi;
+}
+
+std::string origin_of(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  return url.substr(0, url.find('/', scheme == std::string::npos ? 0 : scheme + 3));
+}
+
+/// One wanted file: which address is next, in which round, and what went wrong so far.
+struct Job {
+  std::size_t index = 0;
+  std::size_t next_url = 0;
+  int round = 0;
+  bool worth_another_round = false;
+  bool wrong_bytes = false;
+  Clock::time_point not_before{};
+  std::vector<std::string> failures{};
+  std::unique_ptr<Transfer> transfer{};
+  std::string url{};
+};
+
+class Batch {
+ public:
+  Batch(const Store& store, Reporter& reporter, const FetchOptions& options, const std::vector<RemoteFile>& files,
+        const std::function<void(std::size_t)>& done)
+      : store_(store), reporter_(reporter), options_(options), files_(files), done_(done), multi_(make_multi(options)) {}
+
+  ~Batch() {
+    for (auto& [handle, job] : active_) curl_multi_remove_handle(multi_.get(), handle);
+  }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+
+  void run(std::deque<Job> jobs) {
+    waiting_ = std::move(jobs);
+    for (const Job& job : waiting_) total_bytes_ += files_[job.index].size;
+    total_files_ = waiting_.size();
+    while (!waiting_.empty() || !active_.empty()) {
+      throw_if_interrupted();
+      start_some();
+      int running = 0;
+      curl_multi_perform(multi_.get(), &running);
+      collect();
+      show_progress();
+      if (!active_.empty() || !waiting_.empty()) curl_multi_poll(multi_.get(), nullptr, 0, 100, nullptr);
+    }
+    if (!problems_.empty()) throw Error(integrity_ ? ErrorKind::integrity : ErrorKind::failed, std::move(problems_));
+  }
+
+ private:
+  void start_some() {
+    const auto now = Clock::now();
+    for (std::size_t i = waiting_.size(); i > 0 && active_.size() < static_cast<std::size_t>(options_.connections); --i) {
+      Job job = std::move(waiting_.front());
+      waiting_.pop_front();
+      if (job.not_before > now)
+        waiting_.push_back(std::move(job));
+      else
+        start(std::move(job));
+    }
+  }
+
+  void start(Job job) {
+    const RemoteFile& file = files_[job.index];
+    while (job.next_url < file.urls.size() && dead_.contains(origin_of(file.urls[job.next_url]))) {
+      job.failures.push_back(public_url(file.urls[job.next_url]) + ": not reachable");
+      ++job.next_url;
+    }
+    if (job.next_url >= file.urls.size()) return next_round(std::move(job));
+    job.url = file.urls[job.next_url];
+    if (!job.transfer) job.transfer = std::make_unique<Transfer>(store_, file, options_);
+    CURL* handle = job.transfer->start(job.url);
+    curl_multi_add_handle(multi_.get(), handle);
+    active_.emplace(handle, std::move(job));
+  }
+
+  void collect() {
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      CURL* handle = message->easy_handle;
+      const CURLcode code = message->data.result;
+      auto node = active_.extract(handle);
+      curl_multi_remove_handle(multi_.get(), handle);
+      finish(std::move(node.mapped()), code);
+    }
+  }
+
+  void finish(Job job, CURLcode code) {
+    const AttemptResult result = job.transfer->finish(code);
+    switch (result.outcome) {
+      case Outcome::ok:
+        finished_bytes_ += files_[job.index].size;
+        ++finished_files_;
+        job.transfer.reset();
+        return done_(job.index);
+      case Outcome::restart:
+        if (!job.worth_another_round) {
+          job.worth_another_round = true;
+          waiting_.push_front(std::move(job));
+          return;
+        }
+        break;
+      case Outcome::unreachable:
+        dead_.insert(origin_of(job.url));
+        job.worth_another_round = true;
+        break;
+      case Outcome::transient:
+        job.worth_another_round = true;
+        break;
+      case Outcome::wrong_bytes:
+        job.wrong_bytes = true;
+        break;
+      case Outcome::not_found:
+        break;
+    }
+    job.failures.push_back(public_url(job.url) + ": " + result.why);
+    reporter_.detail("fetch: " + job.failures.back());
+    ++job.next_url;
+    waiting_.push_front(std::move(job));
+  }
+
+  void next_round(Job job) {
+    ++job.round;
+    if (!job.worth_another_round || job.round >= options_.rounds) return give_up(job);
+    // A mirror that could not be reached gets another chance when nobody else had the file either.
+    for (const std::string& url : files_[job.index].urls) dead_.erase(origin_of(url));
+    job.next_url = 0;
+    job.worth_another_round = false;
+    job.not_before = Clock::now() + std::chrono::milliseconds(500LL << (2 * job.round));
+    job.failures.clear();
+    waiting_.push_back(std::move(job));
+  }
+
+  void give_up(const Job& job) {
+    const RemoteFile& file = files_[job.index];
+    Diagnostic problem;
+    problem.message = job.wrong_bytes ? "the bytes of " + file.label + " are not what the signed index promises"
+                                      : "nobody has " + file.label;
+    problem.context = job.failures;
+    if (problem.context.empty()) problem.context.emplace_back("no address to ask");
+    if (job.wrong_bytes) {
+      problem.context.push_back("expected sha256 " + file.digest.hex());
+      problem.hint = "the mirror is broken or tampered with: try another one with --mirror";
+      integrity_ = true;
+    } else {
+      problem.hint = "give a mirror that still has it with --mirror, or move on with 'alephc lock --update'";
+    }
+    problems_.push_back(std::move(problem));
+    // The rest may still be had and is kept, but a long list of the same failure helps nobody.
+    constexpr std::size_t kEnough = 10;
+    if (problems_.size() >= kEnough)
+      throw Error(integrity_ ? ErrorKind::integrity : ErrorKind::failed, std::move(problems_));
+  }
+
+  void show_progress() {
+    std::uint64_t bytes = finished_bytes_;
+    for (const auto& [handle, job] : active_) bytes += job.transfer->received();
+    reporter_.progress("fetch  " + std::to_string(finished_files_) + "/" + std::to_string(total_files_) + " files  " +
+                       human_size(bytes) + " of " + human_size(total_bytes_));
+  }
+
+  const Store& store_;
+  Reporter& reporter_;
+  const FetchOptions& options_;
+  const std::vector<RemoteFile>& files_;
+  const std::function<void(std::size_t)>& done_;
+  Multi multi_;
+  std::deque<Job> waiting_;
+  std::map<CURL*, Job> active_;
+  std::set<std::string> dead_;
+  std::vector<Diagnostic> problems_;
+  bool integrity_ = false;
+  std::uint64_t total_bytes_ = 0;
+  std::uint64_t finished_bytes_ = 0;
+  std::size_t total_files_ = 0;
+  std::size_t finished_files_ = 0;
+};
+
+struct TextSink {
+  std::string text;
+  std::uint64_t limit = 0;
+
+  static std::size_t on_data(char* data, std::size_t one, std::size_t count, void* self) {
+    auto* sink = static_cast<TextSink*>(self);
+    if (sink->text.size() + one * count > sink->limit) return 0;
+    sink->text.append(data, one * count);
+    return one * count;
+  }
+};
+
+AttemptResult get_text(const std::string& url, const FetchOptions& options, TextSink& sink) {
+  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(), &curl_easy_cleanup);
+  std::string error_text;
+  set_common_options(handle.get(), url, options, error_text);
+  curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &TextSink::on_data);
+  curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &sink);
+  sink.text.clear();
+  const CURLcode code = curl_easy_perform(handle.get());
+  throw_if_interrupted();
+  return judge(handle.get(), code, error_text);
+}
+
+}  // namespace
+
+std::string public_url(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  const std::size_t host = scheme + 3;
+  const std::size_t at = url.substr(host, url.find('/', host) - host).rfind('@');
+  return at == std::string::npos ? url : url.substr(0, host) + url.substr(host + at + 1);
+}
+
+void Fetcher::fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const {
+  std::deque<Job> jobs;
+  std::map<Digest, std::size_t> first_of;
+  std::vector<std::pair<std::size_t, std::size_t>> same;  // a digest asked for twice is fetched once
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const auto [first, is_new] = first_of.try_emplace(files[i].digest, i);
+    if (!is_new)
+      same.emplace_back(first->second, i);
+    else if (store_.has_blob(files[i].digest))
+      done(i);
+    else
+      jobs.push_back({.index = i});
+  }
+  if (!jobs.empty() && options_.offline) {
+    std::vector<Diagnostic> problems;
+    for (const Job& job : jobs)
+      if (problems.size() < 10) problems.push_back({.message = files[job.index].label + " is not in the store"});
+    problems.back().hint = std::to_string(jobs.size()) + " files are missing: build once without --offline";
+    throw Error(ErrorKind::failed, std::move(problems));
+  }
+  if (!jobs.empty()) Batch(store_, reporter_, options_, files, done).run(std::move(jobs));
+  for (const auto& [first, again] : same) done(again);
+}
+
+FetchedText Fetcher::fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const {
+  if (options_.offline) throw Error(ErrorKind::failed, "the network is needed, but --offline forbids it");
+  (void)make_multi(options_);  // starts libcurl
+  std::vector<std::string> failures;
+  bool reachable = urls.empty();
+  for (int round = 0; round < options_.rounds; ++round) {
+    bool again = false;
+    for (const std::string& url : urls) {
+      TextSink sink{.text = {}, .limit = limit};
+      const AttemptResult result = get_text(url, options_, sink);
+      if (result.outcome == Outcome::ok) return {std::move(sink.text), url};
+      failures.push_back(public_url(url) + ": " + result.why);
+      reporter_.detail("fetch: " + failures.back());
+      if (result.outcome == Outcome::not_found) reachable = true;
+      if (result.outcome == Outcome::transient) again = true;
+    }
+    if (!again) break;
+  }
+  if (reachable) return {};
+  Diagnostic problem{.message = "no mirror can be reached", .context = failures};
+  problem.hint = "check the network, or name a mirror with --mirror";
+  throw Error(ErrorKind::failed, std::vector{problem});
+}
+
+}  // namespace alephc

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/reporter.hpp"
+#include "store/store.hpp"
+
+namespace alephc {
+
+/// A file wanted by its hash; any of the addresses will do.
+struct RemoteFile {
+  Digest digest{};
+  std::uint64_t size = 0;  ///< 0: unknown; a longer answer is refused
+  std::vector<std::string> urls{};
+  std::string label{};  ///< for messages: "bash 5.2.15-2+b8"
+};
+
+struct FetchOptions {
+  bool offline = false;
+  long connections = 16;      ///< at once
+  long connect_seconds = 10;  ///< until a mirror counts as dead
+  long stall_seconds = 20;    ///< without a byte until an attempt is given up
+  int rounds = 3;             ///< over all addresses, with a growing pause between
+};
+
+struct FetchedText {
+  std::string text{};
+  std::string url{};  ///< the address that had it
+};
+
+/// Downloads in parallel into the store: resumed, retried, the next mirror when one fails. Bytes are hashed as they
+/// stream in and enter the store only when their hash is right.
+class Fetcher {
+ public:
+  Fetcher(const Store& store, Reporter& reporter, FetchOptions options)
+      : store_(store), reporter_(reporter), options_(options) {}
+
+  /// Gets every file that the store lacks; done(i) is called (in this thread) as soon as file i is in the store. Throws
+  /// with one diagnostic for each file that nobody has.
+  void fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const;
+
+  /// A small text whose hash is not known yet: the caller verifies it before it trusts it. Tries the addresses in order;
+  /// an empty result when every one answered "not found".
+  [[nodiscard]] FetchedText fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const;
+
+  [[nodiscard]] bool offline() const { return options_.offline; }
+
+ private:
+  const Store& store_;
+  Reporter& reporter_;
+  FetchOptions options_;
+};
+
+/// The address without user name and password, as it may be shown.
+[[nodiscard]] std::string public_url(const std::string& url);
+
+}  // namespace alephc

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/digest.hpp"
+#include "base/fd.hpp"
+#include "fetch/fetcher.hpp"
+
+using CURL = void;
+
+namespace alephc {
+
+/// How one attempt ended.
+enum class Outcome {
+  ok,
+  not_found,   ///< the mirror answers but lacks the file
+  restart,     ///< the mirror cannot resume: the same again from the start
+  unreachable, ///< no connection: the mirror is left alone from now on
+  transient,   ///< anything that may work the next time
+  wrong_bytes, ///< another hash or length than asked for
+};
+
+struct AttemptResult {
+  Outcome outcome = Outcome::transient;
+  std::string why{};
+};
+
+/// One file on its way into the store over one connection.
+class Transfer {
+ public:
+  Transfer(const Store& store, const RemoteFile& file, const FetchOptions& options);
+  ~Transfer();
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+
+  /// Prepares an attempt; what an earlier one left is resumed. The handle belongs to the transfer.
+  CURL* start(const std::string& url);
+  AttemptResult finish(int curl_code);
+  [[nodiscard]] std::uint64_t received() const { return written_; }
+
+ private:
+  static std::size_t on_data(char* data, std::size_t one, std::size_t count, void* self);
+  bool take(std::string_view data);
+  void open_partial();
+  void drop_partial();
+
+  const Store& store_;
+  const RemoteFile& file_;
+  const FetchOptions& options_;
+  CURL* handle_ = nullptr;
+  std::string error_text_;
+  std::filesystem::path path_;
+  UniqueFd fd_;
+  Sha256 hash_;
+  std::uint64_t written_ = 0;
+  std::optional<AttemptResult> refusal_;
+};
+
+/// Options that every connection of ours has: protocols, redirects, proxies from the environment, netrc, time-outs.
+void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options, std::string& error_text);
+[[nodiscard]] AttemptResult judge(CURL* handle, int curl_code, const std::string& error_text);
+
+}  // namespace alephc

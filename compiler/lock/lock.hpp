@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "manifest/value.hpp"
+
+namespace alephc {
+
+/// The numbered set of normalization rules and writer settings that fix an image's bytes (docs/output-epoch.md).
+inline constexpr std::int64_t kOutputEpoch = 1;
+
+/// A file of the project that enters the image.
+struct LockedInput {
+  std::string path{};  ///< project path
+  std::string kind{};  ///< "file", "link"
+  Digest sha256{};     ///< of the content, or of the link's target
+  bool operator==(const LockedInput&) const = default;
+};
+
+/// A signed index that packages were chosen from.
+struct LockedRepository {
+  std::string name{};  ///< "debian" for the distribution's own, else [[repository]].name
+  std::string suite{};
+  std::int64_t date = 0;  ///< of its Release, seconds
+  Digest index{};         ///< sha256 of the signed InRelease as fetched
+  std::string signer{};   ///< fingerprint of the primary key
+  bool distribution_keyring = false;
+  bool operator==(const LockedRepository&) const = default;
+};
+
+struct LockedPackage {
+  std::string name{};
+  std::string version{};
+  std::string arch{};
+  std::uint64_t size = 0;
+  Digest sha256{};
+  std::string repository{};  ///< "NAME/SUITE" of a LockedRepository, "file" or "url"
+  std::string path{};        ///< below the repository, project path, or URL
+  bool automatic = false;    ///< here because another package needs it
+  bool operator==(const LockedPackage&) const = default;
+};
+
+/// Packages installed together, in install order; follows the parts of the manifest.
+struct LockedLayer {
+  std::string name{};
+  std::vector<LockedPackage> packages{};
+  bool operator==(const LockedLayer&) const = default;
+};
+
+struct LockedArchive {
+  std::string name{};
+  std::uint64_t size = 0;
+  Digest sha256{};
+  bool operator==(const LockedArchive&) const = default;
+};
+
+/// Result of an impure [[run]]; zero until it ran once.
+struct LockedRun {
+  std::string name{};
+  Digest layer{};
+  bool operator==(const LockedRun&) const = default;
+};
+
+/// runtime.lock: everything a build needs to know, and nothing about mirrors or this machine.
+struct Lock {
+  Digest declared{};         ///< Manifest::declared at lock time
+  Digest manifest_digest{};  ///< Manifest::digest
+  std::int64_t epoch = kOutputEpoch;
+  std::int64_t source_date_epoch = 0;
+  std::string resolver{};  ///< "apt 2.6.1"
+  std::vector<LockedInput> inputs{};
+  std::vector<LockedRepository> repositories{};
+  std::vector<LockedLayer> layers{};
+  std::vector<std::string> removed{};  ///< purged after the runs, sorted
+  std::vector<LockedArchive> archives{};
+  std::vector<LockedRun> runs{};
+  std::string manifest_text{};  ///< canonical, prefixed with "manifest."
+  Value manifest{};             ///< the same, parsed
+};
+
+}  // namespace alephc

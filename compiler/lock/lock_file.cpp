@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+#include "lock/lock_file.hpp"
+
+#include <algorithm>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr std::int64_t kLockVersion = 1;
+constexpr std::string_view kHead = "# Written by alephc from the runtime.toml beside it; not to be edited by hand.\n";
+
+void put(std::string& out, std::string_view key, const std::string& value) {
+  out += std::string(key) + " = " + quote_toml(value) + "\n";
+}
+
+std::string field(std::string_view key, const std::string& value) {
+  return std::string(key) + " = " + quote_toml(value);
+}
+
+std::string package_line(const LockedPackage& package) {
+  std::string line = "  { " + field("name", package.name) + ", " + field("version", package.version) + ", " +
+                     field("arch", package.arch) + ", size = " + std::to_string(package.size) + ", " +
+                     field("sha256", package.sha256.hex()) + ", " + field("from", package.repository) + ", " +
+                     field("path", package.path);
+  if (package.automatic) line += ", auto = true";
+  return line + " },\n";
+}
+
+/// Typed access to a table of the lock; whatever is not as lock_text writes it is damage.
+class Reader {
+ public:
+  explicit Reader(const Value& table) : table_(table) {}
+
+  [[nodiscard]] std::string text(std::string_view key) const { return get(key, Value::Kind::string).text; }
+  [[nodiscard]] std::int64_t number(std::string_view key) const { return get(key, Value::Kind::integer).number; }
+  [[nodiscard]] bool flag(std::string_view key) const {
+    const Value* value = table_.find(key);
+    return value != nullptr && value->is(Value::Kind::boolean) && value->flag;
+  }
+  [[nodiscard]] std::uint64_t size(std::string_view key) const {
+    const std::int64_t value = number(key);
+    if (value < 0) fail(key);
+    return static_cast<std::uint64_t>(value);
+  }
+  [[nodiscard]] Digest digest(std::string_view key) const {
+    const auto value = Digest::from_hex(text(key));
+    if (!value) fail(key);
+    return *value;
+  }
+  [[nodiscard]] std::vector<Reader> entries(std::string_view key) const {
+    std::vector<Reader> readers;
+    const Value* value = table_.find(key);
+    if (value == nullptr) return readers;
+    for (const Value& item : value->items) readers.emplace_back(item);
+    return readers;
+  }
+  [[nodiscard]] std::vector<std::string> strings(std::string_view key) const {
+    std::vector<std::string> out;
+    const Value* value = table_.find(key);
+    if (value == nullptr) return out;
+    for (const Value& item : value->items) out.push_back(item.text);
+    return out;
+  }
+
+ private:
+  [[nodiscard]] const Value& get(std::string_view key, Value::Kind kind) const {
+    const Value* value = table_.find(key);
+    if (value == nullptr || !value->is(kind)) fail(key);
+    return *value;
+  }
+  [[noreturn]] void fail(std::string_view key) const {
+    Diagnostic problem{.message = "the lock's '" + std::string(key) + "' is missing or damaged", .at = table_.at};
+    problem.hint = "make it anew with 'alephc lock'";
+    throw Error(ErrorKind::integrity, std::vector{problem});
+  }
+
+  const Value& table_;
+};
+
+LockedPackage read_package(const Reader& entry) {
+  return {.name = entry.text("name"),
+          .version = entry.text("version"),
+          .arch = entry.text("arch"),
+          .size = entry.size("size"),
+          .sha256 = entry.digest("sha256"),
+          .repository = entry.text("from"),
+          .path = entry.text("path"),
+          .automatic = entry.flag("auto")};
+}
+
+void check_digest_line(const std::shared_ptr<const SourceText>& source) {
+  const std::string& text = source->text;
+  const std::size_t begin = text.find("\ndigest = \"");
+  const std::size_t end = begin == std::string::npos ? begin : text.find('\n', begin + 1);
+  if (end != std::string::npos) {
+    const std::string wanted = "\ndigest = \"" + sha256(std::string_view(text).substr(end + 1)).hex() + "\"";
+    if (text.compare(begin, end - begin, wanted) == 0) return;
+  }
+  Diagnostic problem{.message = "the lock was edited or damaged: its digest line does not fit",
+                     .at = SourceSpan{.source = source}};
+  problem.hint = "restore it from version control, or make it anew with 'alephc lock'";
+  throw Error(ErrorKind::integrity, std::vector{problem});
+}
+
+std::string body_of(const Lock& lock) {
+  std::string out;
+  put(out, "declared", lock.declared.hex());
+  put(out, "manifest_digest", lock.manifest_digest.hex());
+  out += "epoch = " + std::to_string(lock.epoch) + "\n";
+  out += "source_date_epoch = " + std::to_string(lock.source_date_epoch) + "\n";
+  put(out, "resolver", lock.resolver);
+  if (!lock.removed.empty()) {
+    out += "removed = [";
+    for (std::size_t i = 0; i < lock.removed.size(); ++i) out += (i > 0 ? ", " : "") + quote_toml(lock.removed[i]);
+    out += "]\n";
+  }
+  for (const LockedRepository& repository : lock.repositories) {
+    out += "\n[[repository]]\n";
+    put(out, "name", repository.name);
+    put(out, "suite", repository.suite);
+    out += "date = " + std::to_string(repository.date) + "\n";
+    put(out, "index", repository.index.hex());
+    put(out, "signer", repository.signer);
+    out += std::string("distribution_keyring = ") + (repository.distribution_keyring ? "true" : "false") + "\n";
+  }
+  for (const LockedLayer& layer : lock.layers) {
+    out += "\n[[layer]]\n";
+    put(out, "name", layer.name);
+    out += "packages = [\n";
+    for (const LockedPackage& package : layer.packages) out += package_line(package);
+    out += "]\n";
+  }
+  for (const LockedArchive& archive : lock.archives) {
+    out += "\n[[archive]]\n";
+    put(out, "name", archive.name);
+    out += "size = " + std::to_string(archive.size) + "\n";
+    put(out, "sha256", archive.sha256.hex());
+  }
+  for (const LockedRun& run : lock.runs) {
+    out += "\n[[run]]\n";
+    put(out, "name", run.name);
+    put(out, "layer", run.layer.hex());
+  }
+  for (const LockedInput& input : lock.inputs) {
+    out += "\n[[input]]\n";
+    put(out, "path", input.path);
+    put(out, "kind", input.kind);
+    put(out, "sha256", input.sha256.hex());
+  }
+  return out + "\n" + lock.manifest_text;
+}
+
+}  // namespace
+
+std::filesystem::path lock_path_of(const std::filesystem::path& manifest_file) {
+  std::filesystem::path path = manifest_file;
+  return path.replace_extension(".lock");
+}
+
+std::string lock_text(const Lock& lock) {
+  const std::string body = body_of(lock);
+  return std::string(kHead) + "lock = " + std::to_string(kLockVersion) + "\ndigest = \"" + sha256(body).hex() + "\"\n" + body;
+}
+
+Lock parse_lock(const std::string& name, std::string text) {
+  const auto source = std::make_shared<const SourceText>(SourceText{name, std::move(text)});
+  check_digest_line(source);
+  const Value root = parse_toml(source);
+  const Reader reader(root);
+  if (reader.number("lock") != kLockVersion || reader.number("epoch") > kOutputEpoch) {
+    Diagnostic problem{.message = "the lock was made by a later alephc", .at = SourceSpan{.source = source}};
+    problem.hint = "update alephc";
+    throw Error(ErrorKind::failed, std::vector{problem});
+  }
+  Lock lock;
+  lock.declared = reader.digest("declared");
+  lock.manifest_digest = reader.digest("manifest_digest");
+  lock.epoch = reader.number("epoch");
+  lock.source_date_epoch = reader.number("source_date_epoch");
+  lock.resolver = reader.text("resolver");
+  lock.removed = reader.strings("removed");
+  for (const Reader& entry : reader.entries("repository"))
+    lock.repositories.push_back({entry.text("name"), entry.text("suite"), entry.number("date"), entry.digest("index"),
+                                 entry.text("signer"), entry.flag("distribution_keyring")});
+  for (const Reader& entry : reader.entries("layer")) {
+    LockedLayer& layer = lock.layers.emplace_back();
+    layer.name = entry.text("name");
+    for (const Reader& package : entry.entries("packages")) layer.packages.push_back(read_package(package));
+  }
+  for (const Reader& entry : reader.entries("archive"))
+    lock.archives.push_back({entry.text("name"), entry.size("size"), entry.digest("sha256")});
+  for (const Reader& entry : reader.entries("run")) lock.runs.push_back({entry.text("name"), entry.digest("layer")});
+  for (const Reader& entry : reader.entries("input"))
+    lock.inputs.push_back({entry.text("path"), entry.text("kind"), entry.digest("sha256")});
+  if (const Value* manifest = root.find("manifest")) lock.manifest = *manifest;
+  const std::size_t begin = source->text.find("\n[manifest]\n");
+  if (begin != std::string::npos) lock.manifest_text = source->text.substr(begin + 1);
+  return lock;
+}
+
+std::optional<Lock> read_lock(const std::filesystem::path& path) {
+  auto text = read_file_if_exists(path);
+  if (!text) return std::nullopt;
+  return parse_lock(path.filename().string(), std::move(*text));
+}
+
+}  // namespace alephc
