@@ -41,6 +41,7 @@ struct LockedPackage {
   std::string repository{};  ///< "NAME/SUITE" of a LockedRepository, "file" or "url"
   std::string path{};        ///< below the repository, project path, or URL
   bool automatic = false;    ///< here because another package needs it
+  bool bootstrap = false;    ///< needed before maintainer scripts can run: configured first
   bool operator==(const LockedPackage&) const = default;
 };
 

@@ -27,6 +27,7 @@ std::string package_line(const LockedPackage& package) {
                      field("sha256", package.sha256.hex()) + ", " + field("from", package.repository) + ", " +
                      field("path", package.path);
   if (package.automatic) line += ", auto = true";
+  if (package.bootstrap) line += ", bootstrap = true";
   return line + " },\n";
 }
 
@@ -89,7 +90,8 @@ LockedPackage read_package(const Reader& entry) {
           .sha256 = entry.digest("sha256"),
           .repository = entry.text("from"),
           .path = entry.text("path"),
-          .automatic = entry.flag("auto")};
+          .automatic = entry.flag("auto"),
+          .bootstrap = entry.flag("bootstrap")};
 }
 
 void check_digest_line(const std::shared_ptr<const SourceText>& source) {

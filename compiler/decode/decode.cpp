@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "decode/decode.hpp"
+
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "decode/reader_child.hpp"
+#include "decode/wire.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr int kPipeSize = 1024 * 1024;
+constexpr std::size_t kMaxPath = 4096;
+
+class DecoderProcess {
+ public:
+  DecoderProcess(int fd, ArchiveKind kind) {
+    Pipe pipe = make_pipe();
+    ::fcntl(pipe.write.get(), F_SETPIPE_SZ, kPipeSize);
+    child_ = ::fork();
+    if (child_ < 0) throw system_error("start the decoder", errno);
+    if (child_ == 0) run(fd, kind, pipe.write.get());
+    out_ = std::move(pipe.read);
+  }
+  ~DecoderProcess() {
+    out_.reset();
+    ::kill(child_, SIGKILL);
+    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  DecoderProcess(const DecoderProcess&) = delete;
+  DecoderProcess& operator=(const DecoderProcess&) = delete;
+  [[nodiscard]] int out() const { return out_.get(); }
+
+ private:
+  [[noreturn]] static void run(int fd, ArchiveKind kind, int out_fd) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::signal(SIGPIPE, SIG_IGN);
+    // Two known numbers, and nothing else that is open here.
+    const int in = ::fcntl(fd, F_DUPFD, 10);
+    const int out = ::fcntl(out_fd, F_DUPFD, 10);
+    ::dup2(in, 3);
+    ::dup2(out, 4);
+    ::syscall(SYS_close_range, 5U, ~0U, 0U);
+    confine_decoder();
+    read_archive(3, kind, 4);
+    ::_exit(0);
+  }
+
+  pid_t child_ = -1;
+  UniqueFd out_;
+};
+
+/// "./a/b/" → "a/b". Anything that leaves the root, or could, is refused.
+std::string clean_path(const std::string& path) {
+  const auto refuse = [&](const char* why) -> Error {
+    return Error(ErrorKind::integrity, "the archive has the path '" + path.substr(0, 200) + "', which " + why);
+  };
+  if (path.size() > kMaxPath) throw refuse("is too long");
+  if (path.starts_with('/')) throw refuse("is absolute");
+  std::string out;
+  for (const std::string& part : split(path, '/')) {
+    if (part.empty() || part == ".") continue;
+    if (part == "..") throw refuse("leaves the root");
+    if (part.size() > 255) throw refuse("has a name of more than 255 bytes");
+    out += (out.empty() ? "" : "/") + part;
+  }
+  return out;
+}
+
+void check_entry(Entry& entry) {
+  const std::string shown = entry.path.substr(0, 200);
+  entry.path = clean_path(entry.path);
+  if (!entry.hard_link.empty()) entry.hard_link = clean_path(entry.hard_link);
+  switch (entry.type) {
+    using enum EntryType;
+    case regular:
+    case directory:
+    case fifo:
+      return;
+    case symlink:
+      if (entry.link_target.empty() || entry.link_target.size() > kMaxPath ||
+          entry.link_target.find('\0') != std::string::npos)
+        throw Error(ErrorKind::integrity, "the archive has the symlink '" + shown + "' with an impossible target");
+      entry.mode = 0777;
+      return;
+    case char_device:
+    case block_device:
+      throw Error(ErrorKind::integrity, "the archive has the device '" + shown + "', which no package may bring");
+    case whiteout:
+      break;
+  }
+  throw Error(ErrorKind::integrity, "the archive has '" + shown + "' of a type that no image can hold");
+}
+
+class TextSink : public ArchiveSink {
+ public:
+  explicit TextSink(std::uint64_t limit) : limit_(limit) {}
+  void begin_entry(const std::string& /*member*/, Entry /*entry*/) override {}
+  void data(std::string_view bytes) override {
+    if (text.size() + bytes.size() > limit_)
+      throw Error(ErrorKind::integrity, "decompresses to more than " + human_size(limit_));
+    text += bytes;
+  }
+  void end_entry() override {}
+
+  std::string text;
+
+ private:
+  std::uint64_t limit_;
+};
+
+}  // namespace
+
+void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
+  const DecoderProcess decoder(fd, kind);
+  WireReader reader(decoder.out());
+  WireTag tag{};
+  std::string_view payload;
+  bool in_entry = false;
+  std::string member;
+  while (reader.get(tag, payload)) {
+    switch (tag) {
+      case WireTag::entry: {
+        if (in_entry) throw Error(ErrorKind::integrity, "the decoder sent a broken message");
+        Entry entry;
+        unpack_entry(payload, member, entry);
+        if (kind == ArchiveKind::stream) entry = Entry{};
+        check_entry(entry);
+        in_entry = true;
+        sink.begin_entry(member, std::move(entry));
+        break;
+      }
+      case WireTag::data:
+        if (!in_entry) throw Error(ErrorKind::integrity, "the decoder sent a broken message");
+        sink.data(payload);
+        break;
+      case WireTag::end_entry:
+        in_entry = false;
+        sink.end_entry();
+        break;
+      case WireTag::finished:
+        return;
+      case WireTag::failed:
+        throw Error(ErrorKind::integrity, "damaged archive: " + std::string(payload));
+    }
+  }
+  throw Error(ErrorKind::integrity, "the decoder died while it read the archive");
+}
+
+std::string decompress(int fd, std::uint64_t limit) {
+  TextSink sink(limit);
+  decode_archive(fd, ArchiveKind::stream, sink);
+  return std::move(sink.text);
+}
+
+}  // namespace alephc

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+#include "decode/reader_child.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <stdexcept>
+
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <seccomp.h>
+
+#include "decode/wire.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr std::size_t kBlock = 256 * 1024;
+constexpr rlim_t kMemoryLimit = 2ULL << 30U;
+constexpr std::uint32_t kNobody = 65534;
+
+struct FreeArchive {
+  void operator()(archive* a) const { ::archive_read_free(a); }
+};
+using Archive = std::unique_ptr<archive, FreeArchive>;
+
+[[noreturn]] void fail(archive* a) {
+  const char* text = ::archive_error_string(a);
+  throw std::runtime_error(text != nullptr ? text : "damaged archive");
+}
+
+EntryType type_of(archive_entry* header) {
+  using enum EntryType;
+  switch (::archive_entry_filetype(header)) {
+    case AE_IFREG:
+      return regular;
+    case AE_IFDIR:
+      return directory;
+    case AE_IFLNK:
+      return symlink;
+    case AE_IFCHR:
+      return char_device;
+    case AE_IFBLK:
+      return block_device;
+    case AE_IFIFO:
+      return fifo;
+    default:
+      return whiteout;  // nothing the parent accepts
+  }
+}
+
+std::string text_or_empty(const char* text) {
+  return text == nullptr ? std::string() : std::string(text);
+}
+
+Entry entry_of(archive_entry* header) {
+  Entry entry;
+  entry.path = text_or_empty(::archive_entry_pathname(header));
+  entry.type = type_of(header);
+  entry.hard_link = text_or_empty(::archive_entry_hardlink(header));
+  if (!entry.hard_link.empty()) entry.type = EntryType::regular;
+  entry.mode = ::archive_entry_perm(header);
+  entry.uid = static_cast<std::uint32_t>(::archive_entry_uid(header));
+  entry.gid = static_cast<std::uint32_t>(::archive_entry_gid(header));
+  entry.mtime = ::archive_entry_mtime(header);
+  if (entry.type == EntryType::regular && entry.hard_link.empty())
+    entry.size = static_cast<std::uint64_t>(std::max<la_int64_t>(0, ::archive_entry_size(header)));
+  entry.link_target = text_or_empty(::archive_entry_symlink(header));
+  entry.major = static_cast<std::uint32_t>(::archive_entry_rdevmajor(header));
+  entry.minor = static_cast<std::uint32_t>(::archive_entry_rdevminor(header));
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  ::archive_entry_xattr_reset(header);
+  while (::archive_entry_xattr_next(header, &name, &value, &size) == ARCHIVE_OK)
+    if (name != nullptr) entry.xattrs.push_back({name, {static_cast<const char*>(value), size}});
+  std::sort(entry.xattrs.begin(), entry.xattrs.end());
+  return entry;
+}
+
+/// Sparse files come as blocks with gaps; the gaps are sent as zeros.
+void send_data(archive* a, WireWriter& out) {
+  static const std::array<char, kWireDataLimit> kZeros{};
+  std::uint64_t sent = 0;
+  for (;;) {
+    const void* block = nullptr;
+    std::size_t size = 0;
+    la_int64_t offset = 0;
+    const int result = ::archive_read_data_block(a, &block, &size, &offset);
+    if (result == ARCHIVE_EOF) break;
+    if (result != ARCHIVE_OK && result != ARCHIVE_WARN) fail(a);
+    while (sent < static_cast<std::uint64_t>(offset)) {
+      const std::size_t gap = std::min<std::uint64_t>(kZeros.size(), static_cast<std::uint64_t>(offset) - sent);
+      out.put(WireTag::data, {kZeros.data(), gap});
+      sent += gap;
+    }
+    std::string_view rest(static_cast<const char*>(block), size);
+    sent += size;
+    while (!rest.empty()) {
+      out.put(WireTag::data, rest.substr(0, kWireDataLimit));
+      rest.remove_prefix(std::min<std::size_t>(rest.size(), kWireDataLimit));
+    }
+  }
+}
+
+void send_entries(archive* a, const std::string& member, WireWriter& out) {
+  archive_entry* header = nullptr;
+  for (;;) {
+    const int result = ::archive_read_next_header(a, &header);
+    if (result == ARCHIVE_EOF) return;
+    if (result != ARCHIVE_OK && result != ARCHIVE_WARN) fail(a);
+    const Entry entry = entry_of(header);
+    out.put(WireTag::entry, pack_entry(member, entry));
+    if (entry.type == EntryType::regular && entry.hard_link.empty()) send_data(a, out);
+    out.put(WireTag::end_entry, {});
+  }
+}
+
+void support_filters(archive* a) {
+  ::archive_read_support_filter_gzip(a);
+  ::archive_read_support_filter_xz(a);
+  ::archive_read_support_filter_lzma(a);
+  ::archive_read_support_filter_zstd(a);
+  ::archive_read_support_filter_bzip2(a);
+  ::archive_read_support_filter_lz4(a);
+}
+
+struct OuterMember {
+  archive* outer = nullptr;
+  std::vector<char> buffer = std::vector<char>(kBlock);
+
+  static la_ssize_t read(archive*, void* self, const void** out) {
+    auto* member = static_cast<OuterMember*>(self);
+    *out = member->buffer.data();
+    return ::archive_read_data(member->outer, member->buffer.data(), member->buffer.size());
+  }
+};
+
+void send_deb(int fd, WireWriter& out) {
+  const Archive outer(::archive_read_new());
+  ::archive_read_support_format_ar(outer.get());
+  if (::archive_read_open_fd(outer.get(), fd, kBlock) != ARCHIVE_OK) fail(outer.get());
+  archive_entry* header = nullptr;
+  bool has_data = false;
+  for (;;) {
+    const int result = ::archive_read_next_header(outer.get(), &header);
+    if (result == ARCHIVE_EOF) break;
+    if (result != ARCHIVE_OK && result != ARCHIVE_WARN) fail(outer.get());
+    const std::string name = text_or_empty(::archive_entry_pathname(header));
+    const bool is_control = name.starts_with("control.tar");
+    const bool is_data = name.starts_with("data.tar");
+    if (!is_control && !is_data) continue;
+    has_data = has_data || is_data;
+    const Archive inner(::archive_read_new());
+    support_filters(inner.get());
+    ::archive_read_support_format_tar(inner.get());
+    OuterMember member{.outer = outer.get()};
+    if (::archive_read_open(inner.get(), &member, nullptr, &OuterMember::read, nullptr) != ARCHIVE_OK) fail(inner.get());
+    send_entries(inner.get(), is_control ? "control" : "data", out);
+  }
+  if (!has_data) throw std::runtime_error("not a Debian package: it has no data.tar member");
+}
+
+void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
+  const Archive a(::archive_read_new());
+  support_filters(a.get());
+  if (kind == ArchiveKind::stream) {
+    ::archive_read_support_format_raw(a.get());
+    ::archive_read_support_format_empty(a.get());
+  } else {
+    ::archive_read_support_format_tar(a.get());
+    ::archive_read_support_format_zip(a.get());
+  }
+  if (::archive_read_open_fd(a.get(), fd, kBlock) != ARCHIVE_OK) fail(a.get());
+  send_entries(a.get(), "", out);
+}
+
+}  // namespace
+
+void read_archive(int fd, ArchiveKind kind, int out_fd) noexcept {
+  try {
+    WireWriter out(out_fd);
+    try {
+      if (kind == ArchiveKind::deb)
+        send_deb(fd, out);
+      else
+        send_plain(fd, kind, out);
+      out.put(WireTag::finished, {});
+    } catch (const std::exception& error) {
+      out.put(WireTag::failed, std::string_view(error.what()).substr(0, 1000));
+    }
+    out.flush();
+  } catch (...) {
+    // The parent is gone or does not listen: it sees a stream without an end.
+  }
+}
+
+void confine_decoder() {
+  const rlimit memory{.rlim_cur = kMemoryLimit, .rlim_max = kMemoryLimit};
+  const rlimit none{};
+#if !defined(__SANITIZE_ADDRESS__)
+  ::setrlimit(RLIMIT_AS, &memory);  // AddressSanitizer reserves terabytes
+#endif
+  ::setrlimit(RLIMIT_FSIZE, &none);
+  ::setrlimit(RLIMIT_NPROC, &none);
+  ::setrlimit(RLIMIT_CORE, &none);
+  bool confined = true;
+  if (::geteuid() == 0)
+    confined = ::setgroups(0, nullptr) == 0 && ::setresgid(kNobody, kNobody, kNobody) == 0 &&
+               ::setresuid(kNobody, kNobody, kNobody) == 0;
+  confined = confined && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+  scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ERRNO(EPERM));
+  for (const int call :
+       {SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+        SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise),
+        SCMP_SYS(futex), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+        SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getrandom), SCMP_SYS(sched_yield)})
+    confined = confined && ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
+  confined = confined && filter != nullptr && ::seccomp_load(filter) == 0;
+  if (!confined) ::_exit(1);
+}
+
+}  // namespace alephc

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "decode/wire.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "base/diagnostic.hpp"
+#include "base/fd.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr std::size_t kHead = 5;
+constexpr std::size_t kFlushAt = 256 * 1024;
+
+void put_number(std::string& out, std::uint64_t value) {
+  std::array<char, 8> bytes{};
+  for (char& byte : bytes) {
+    byte = static_cast<char>(value & 0xffU);
+    value >>= 8U;
+  }
+  out.append(bytes.data(), bytes.size());
+}
+
+void put_text(std::string& out, std::string_view text) {
+  put_number(out, text.size());
+  out += text;
+}
+
+[[noreturn]] void bad_message() {
+  throw Error(ErrorKind::integrity, "the decoder sent a broken message");
+}
+
+class Cursor {
+ public:
+  explicit Cursor(std::string_view rest) : rest_(rest) {}
+
+  std::uint64_t number() {
+    if (rest_.size() < 8) bad_message();
+    std::uint64_t value = 0;
+    for (unsigned i = 0; i < 8; ++i) value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(rest_[i])) << (8 * i);
+    rest_.remove_prefix(8);
+    return value;
+  }
+  std::string text() {
+    const std::uint64_t size = number();
+    if (size > rest_.size()) bad_message();
+    std::string out(rest_.substr(0, size));
+    rest_.remove_prefix(size);
+    return out;
+  }
+  [[nodiscard]] bool empty() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace
+
+void WireWriter::put(WireTag tag, std::string_view payload) {
+  const auto size = static_cast<std::uint32_t>(payload.size());
+  buffer_ += static_cast<char>(tag);
+  for (unsigned shift = 0; shift < 32; shift += 8) buffer_ += static_cast<char>((size >> shift) & 0xffU);
+  buffer_ += payload;
+  if (buffer_.size() >= kFlushAt) flush();
+}
+
+void WireWriter::flush() {
+  write_all(fd_, buffer_);
+  buffer_.clear();
+}
+
+bool WireReader::fill(std::size_t wanted) {
+  if (end_ - begin_ >= wanted) return true;
+  if (begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (wanted > buffer_.size()) buffer_.resize(wanted);
+  while (end_ < wanted) {
+    const std::size_t got = read_some(fd_, {buffer_.data() + end_, buffer_.size() - end_});
+    if (got == 0) return false;
+    end_ += got;
+  }
+  return true;
+}
+
+bool WireReader::get(WireTag& tag, std::string_view& payload) {
+  if (!fill(kHead)) return false;
+  std::uint32_t size = 0;
+  for (unsigned i = 0; i < 4; ++i)
+    size |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(buffer_[begin_ + 1 + i])) << (8 * i);
+  if (size > kWireLimit) bad_message();
+  if (!fill(kHead + size)) return false;
+  tag = static_cast<WireTag>(buffer_[begin_]);
+  payload = std::string_view(buffer_).substr(begin_ + kHead, size);
+  begin_ += kHead + size;
+  return true;
+}
+
+std::string pack_entry(const std::string& member, const Entry& entry) {
+  std::string out;
+  put_text(out, member);
+  put_text(out, entry.path);
+  out += static_cast<char>(entry.type);
+  for (const std::uint64_t value : {std::uint64_t{entry.mode}, std::uint64_t{entry.uid}, std::uint64_t{entry.gid},
+                                    static_cast<std::uint64_t>(entry.mtime), entry.size, std::uint64_t{entry.major},
+                                    std::uint64_t{entry.minor}})
+    put_number(out, value);
+  put_text(out, entry.link_target);
+  put_text(out, entry.hard_link);
+  put_number(out, entry.xattrs.size());
+  for (const Xattr& xattr : entry.xattrs) {
+    put_text(out, xattr.name);
+    put_text(out, xattr.value);
+  }
+  return out;
+}
+
+void unpack_entry(std::string_view payload, std::string& member, Entry& entry) {
+  Cursor cursor(payload);
+  member = cursor.text();
+  entry = Entry{.path = cursor.text()};
+  // The type is one byte between two strings of known length.
+  const std::size_t at = 16 + member.size() + entry.path.size();
+  if (payload.size() <= at) bad_message();
+  entry.type = static_cast<EntryType>(payload[at]);
+  Cursor rest(payload.substr(at + 1));
+  entry.mode = static_cast<std::uint32_t>(rest.number()) & 07777U;
+  entry.uid = static_cast<std::uint32_t>(rest.number());
+  entry.gid = static_cast<std::uint32_t>(rest.number());
+  entry.mtime = static_cast<std::int64_t>(rest.number());
+  entry.size = rest.number();
+  entry.major = static_cast<std::uint32_t>(rest.number());
+  entry.minor = static_cast<std::uint32_t>(rest.number());
+  entry.link_target = rest.text();
+  entry.hard_link = rest.text();
+  const std::uint64_t count = rest.number();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::string name = rest.text();
+    entry.xattrs.push_back({std::move(name), rest.text()});
+  }
+  if (!rest.empty()) bad_message();
+}
+
+}  // namespace alephc

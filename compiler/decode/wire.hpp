@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tree/entry.hpp"
+
+namespace alephc {
+
+/// What the decoding child says to its parent over a pipe: messages of one tag byte, a little-endian 32-bit length and that
+/// many bytes.
+enum class WireTag : std::uint8_t { entry = 'E', data = 'D', end_entry = 'X', finished = 'F', failed = '!' };
+
+inline constexpr std::uint32_t kWireDataLimit = 256 * 1024;
+inline constexpr std::uint32_t kWireLimit = 1024 * 1024;  ///< of any message
+
+/// Collects messages and writes them in large pieces.
+class WireWriter {
+ public:
+  explicit WireWriter(int fd) : fd_(fd) {}
+  void put(WireTag tag, std::string_view payload);
+  void flush();
+
+ private:
+  int fd_;
+  std::string buffer_;
+};
+
+class WireReader {
+ public:
+  explicit WireReader(int fd) : fd_(fd), buffer_(512 * 1024, '\0') {}
+  /// False at the end of the stream. The payload stays valid until the next call.
+  bool get(WireTag& tag, std::string_view& payload);
+
+ private:
+  bool fill(std::size_t wanted);
+
+  int fd_;
+  std::string buffer_;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+[[nodiscard]] std::string pack_entry(const std::string& member, const Entry& entry);
+/// Throws an integrity Error when the text is no packed entry.
+void unpack_entry(std::string_view payload, std::string& member, Entry& entry);
+
+}  // namespace alephc

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include "distro/debian/apt.hpp"
+
+#include <algorithm>
+
+#include "base/diagnostic.hpp"
+#include "base/subprocess.hpp"
+#include "base/text.hpp"
+
+namespace alephc::debian {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string host_of(std::size_t source) {
+  return "alephc-" + std::to_string(source);
+}
+
+/// The name apt gives to an index in its lists folder: the address without scheme, '/' as '_'.
+std::string list_name(const std::string& host, const Source& source, const std::string& file) {
+  const std::string place = source.is_flat() ? (source.suite == "./" ? "." : source.suite.substr(0, source.suite.size() - 1))
+                                             : "dists/" + source.suite;
+  std::string name = host + "/" + place + "/" + file;
+  std::replace(name.begin(), name.end(), '/', '_');
+  return name;
+}
+
+/// "Inst libc6:i386 (2.36-9 Debian:12/oldstable [i386]) []"
+std::optional<Chosen> parse_inst(const std::string& line) {
+  const std::vector<std::string> words = split_words(line);
+  if (words.size() < 4 || words[0] != "Inst") return std::nullopt;
+  Chosen chosen;
+  chosen.name = words[1].substr(0, words[1].find(':'));
+  const std::size_t open = line.find(" (");
+  const std::size_t close = line.find("])", open);
+  const std::size_t arch = line.rfind('[', close);
+  if (open == std::string::npos || close == std::string::npos || arch == std::string::npos) return std::nullopt;
+  chosen.version = line.substr(open + 2, line.find(' ', open + 2) - open - 2);
+  chosen.arch = line.substr(arch + 1, close - arch - 1);
+  return chosen;
+}
+
+std::string apt_words(const std::string& errors, const std::string& output) {
+  std::string out;
+  const std::size_t begin = output.find("The following packages have unmet dependencies:");
+  if (begin != std::string::npos) out = output.substr(begin);
+  for (const std::string& line : split(errors, '\n'))
+    if (line.starts_with("E: ")) out += line + "\n";
+  return out;
+}
+
+}  // namespace
+
+AptRoot::AptRoot(const Store& store, const std::vector<VerifiedSource>& sources, std::string arch,
+                 const std::vector<std::string>& foreign_archs, bool recommends)
+    : folder_(fs::temp_directory_path(), "alephc-apt"), arch_(std::move(arch)) {
+  for (const char* folder : {"lists/partial", "cache/archives/partial", "log"}) make_folders(folder_.path() / folder);
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    const VerifiedSource& verified = sources[i];
+    const Source& source = verified.source;
+    sources_list_ += "deb [trusted=yes] http://" + host_of(i) + "/ " + source.suite;
+    if (!source.is_flat()) sources_list_ += " " + join(source.components, " ");
+    sources_list_ += "\n";
+    const fs::path lists = folder_.path() / "lists";
+    atomic_write(lists / list_name(host_of(i), source, "Release"), verified.release.text);
+    for (const PackagesFile& file : verified.packages) {
+      const std::string path = source.is_flat() ? "Packages" : file.component + "/binary-" + file.arch + "/Packages";
+      fs::create_symlink(store.blob_path(file.digest), lists / list_name(host_of(i), source, path));
+    }
+    if (source.priority != 0)
+      preferences_ += "Package: *\nPin: origin \"" + host_of(i) + "\"\nPin-Priority: " + std::to_string(source.priority) + "\n\n";
+  }
+  write_config(foreign_archs, recommends);
+  atomic_write(folder_.path() / "status", "");
+}
+
+void AptRoot::write_config(const std::vector<std::string>& foreign_archs, bool recommends) const {
+  const std::string root = folder_.path().string();
+  std::string text = "Dir \"" + root + "/\";\n";
+  // Relative to Dir; main and parts would still be read from this machine without their own lines.
+  text +=
+      "Dir::State \"\"; Dir::State::Lists \"lists\"; Dir::State::status \"" + root + "/status\";\n"
+      "Dir::State::extended_states \"" + root + "/extended_states\";\n"
+      "Dir::Cache \"cache\"; Dir::Cache::archives \"archives\";\n"
+      "Dir::Etc \"\"; Dir::Etc::main \"/dev/null\"; Dir::Etc::parts \"/dev/null\";\n"
+      "Dir::Etc::sourcelist \"" + root + "/sources.list\"; Dir::Etc::sourceparts \"/dev/null\";\n"
+      "Dir::Etc::preferences \"" + root + "/preferences\"; Dir::Etc::preferencesparts \"/dev/null\";\n"
+      "Dir::Etc::trusted \"/dev/null\"; Dir::Etc::trustedparts \"/dev/null\";\n"
+      "Dir::Log \"" + root + "/log\"; Dir::Log::Planner \"\"; Dir::Log::Solver \"\";\n"
+      "APT::Install-Recommends \"" + std::string(recommends ? "true" : "false") + "\"; APT::Install-Suggests \"false\";\n"
+      "APT::Get::AllowUnauthenticated \"true\"; APT::Get::Show-User-Simulation-Note \"false\";\n"
+      "APT::Get::Always-Include-Phased-Updates \"true\"; APT::Get::Assume-Yes \"true\"; APT::Get::Simulate \"true\";\n"
+      "Acquire::Check-Valid-Until \"false\"; Debug::NoLocking \"true\";\n";
+  text += "APT::Architecture \"" + arch_ + "\"; APT::Architectures { \"" + arch_ + "\";";
+  for (const std::string& foreign : foreign_archs) text += " \"" + foreign + "\";";
+  atomic_write(folder_.path() / "apt.conf", text + " };\n");
+}
+
+void AptRoot::add_local(const std::string& packages_text) {
+  sources_list_ += "deb [trusted=yes] http://alephc-local/ ./\n";
+  atomic_write(folder_.path() / "lists/alephc-local_._Packages", packages_text);
+  atomic_write(folder_.path() / "lists/alephc-local_._Release", "Origin: alephc-local\nDate: Thu, 01 Jan 1970 00:00:00 UTC\n");
+}
+
+void AptRoot::keep_versions(const std::vector<Chosen>& packages) {
+  for (const Chosen& package : packages)
+    preferences_ += "Package: " + package.name + ":" + (package.arch == "all" ? arch_ : package.arch) +
+                    "\nPin: version " + package.version + "\nPin-Priority: 995\n\n";
+}
+
+void AptRoot::set_installed(const std::string& status_text, const std::vector<Chosen>& automatic) {
+  atomic_write(folder_.path() / "status", status_text);
+  std::string states;
+  for (const Chosen& package : automatic)
+    states += "Package: " + package.name + "\nArchitecture: " + (package.arch == "all" ? arch_ : package.arch) +
+              "\nAuto-Installed: 1\n\n";
+  atomic_write(folder_.path() / "extended_states", states);
+}
+
+AptAnswer AptRoot::run(const std::vector<std::string>& arguments) const {
+  atomic_write(folder_.path() / "sources.list", sources_list_);
+  atomic_write(folder_.path() / "preferences", preferences_);
+  std::vector<std::string> argv{"apt-get"};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  const CommandResult result = run_command({.argv = argv,
+                                            .environment = {{"APT_CONFIG", (folder_.path() / "apt.conf").string()},
+                                                            {"LC_ALL", "C"},
+                                                            {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+                                                            {"SOURCE_DATE_EPOCH", "0"}}});
+  AptAnswer answer;
+  answer.ok = result.exit_code == 0;
+  for (const std::string& line : split(result.output, '\n')) {
+    if (auto chosen = parse_inst(line)) answer.install.push_back(std::move(*chosen));
+    const std::vector<std::string> words = split_words(line);
+    if (words.size() > 1 && (words[0] == "Remv" || words[0] == "Purg"))
+      answer.remove.push_back(words[1].substr(0, words[1].find(':')));
+  }
+  if (!answer.ok) answer.errors = apt_words(result.errors, result.output);
+  if (!answer.ok && answer.errors.empty()) answer.errors = result.errors + result.output;
+  return answer;
+}
+
+AptAnswer AptRoot::install(const std::vector<std::string>& requests) const {
+  std::vector<std::string> arguments{"install", "--"};
+  arguments.insert(arguments.end(), requests.begin(), requests.end());
+  return run(arguments);
+}
+
+AptAnswer AptRoot::purge(const std::vector<std::string>& names) const {
+  std::vector<std::string> arguments{"purge", "--auto-remove", "--"};
+  arguments.insert(arguments.end(), names.begin(), names.end());
+  return run(arguments);
+}
+
+std::string AptRoot::version() {
+  const CommandResult result =
+      run_command({.argv = {"apt-get", "--version"}, .environment = {{"LC_ALL", "C"}, {"APT_CONFIG", "/dev/null"}}});
+  const std::vector<std::string> words = split_words(result.output);
+  return words.size() > 1 ? "apt " + words[1] : "apt";
+}
+
+}  // namespace alephc::debian

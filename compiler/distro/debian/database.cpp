@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+#include "distro/debian/database.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "distro/debian/control.hpp"
+
+namespace alephc::debian {
+namespace {
+
+const std::string kDpkg = "var/lib/dpkg/";
+
+bool is_multi_arch_same(const UnpackedPackage& package) {
+  std::string_view rest = package.control;
+  const auto stanza = next_stanza(rest);
+  return stanza && stanza->get("Multi-Arch") == "same";
+}
+
+/// Name of a package's files below info/: with the architecture where two may be installed.
+std::string info_name(const UnpackedPackage& package) {
+  return is_multi_arch_same(package) ? package.name + ":" + package.arch : package.name;
+}
+
+/// Package as trigger files name it.
+std::string trigger_name(const UnpackedPackage& package) {
+  return info_name(package);
+}
+
+std::string status_stanza(const UnpackedPackage& package) {
+  std::string out;
+  std::string_view rest = package.control;
+  const auto stanza = next_stanza(rest);
+  for (const auto& [name, value] : stanza->fields()) {
+    if (name == "Status" || name == "Conffiles") continue;
+    out += std::string(name) + ": " + std::string(value) + "\n";
+    if (name == "Package") out += "Status: install ok unpacked\n";
+  }
+  if (!package.conffiles.empty()) {
+    out += "Conffiles:\n";
+    for (const std::string& path : package.conffiles) out += " " + path + " newconffile\n";
+  }
+  return out + "\n";
+}
+
+/// Directives of a triggers control file: "interest-noawait /usr/lib/x" → {"interest-noawait", "/usr/lib/x"}.
+std::vector<std::pair<std::string, std::string>> trigger_directives(const UnpackedPackage& package) {
+  std::vector<std::pair<std::string, std::string>> directives;
+  const auto file = package.control_files.find("triggers");
+  if (file == package.control_files.end()) return directives;
+  for (const std::string& line : split(file->second.content, '\n')) {
+    const std::vector<std::string> words = split_words(line.substr(0, line.find('#')));
+    if (words.size() == 2) directives.emplace_back(words[0], words[1]);
+  }
+  return directives;
+}
+
+}  // namespace
+
+std::string Database::read(const std::string& path) const {
+  if (auto text = read_file_if_exists(upper_ / path)) return std::move(*text);
+  const Entry* entry = below_.find(path);
+  return entry != nullptr && entry->type == EntryType::regular ? below_.read_content(*entry) : std::string();
+}
+
+void Database::write(const std::string& path, const std::string& content, std::uint32_t mode) const {
+  make_folders((upper_ / path).parent_path());
+  atomic_write(upper_ / path, content, mode);
+}
+
+void Database::create(const std::vector<std::string>& archs) const {
+  for (const char* folder : {"info", "alternatives", "parts", "triggers", "updates"}) make_folders(upper_ / kDpkg / folder);
+  write(kDpkg + "info/format", "1\n");
+  write(kDpkg + "status", "");
+  write(kDpkg + "diversions", "");
+  write(kDpkg + "triggers/File", "");
+  write(kDpkg + "triggers/Unincorp", "");
+  write(kDpkg + "arch", join(archs, "\n") + "\n");
+}
+
+void Database::add_control_files(const UnpackedPackage& package) const {
+  const std::string prefix = kDpkg + "info/" + info_name(package) + ".";
+  for (const auto& [name, file] : package.control_files) write(prefix + name, file.content, file.mode);
+  write(prefix + "list", join(package.paths, "\n") + "\n");
+}
+
+void Database::add_unpacked(const std::vector<UnpackedPackage>& packages) const {
+  std::string status = read(kDpkg + "status");
+  if (!status.empty() && !status.ends_with("\n\n")) status += "\n";
+  for (const UnpackedPackage& package : packages) {
+    add_control_files(package);
+    status += status_stanza(package);
+  }
+  write(kDpkg + "status", status);
+  // Those who are interested so far hear of the new packages; the new packages' own interests count from now on.
+  activate_triggers(packages);
+  add_interests(packages);
+}
+
+void Database::add_interests(const std::vector<UnpackedPackage>& packages) const {
+  std::string files = read(kDpkg + "triggers/File");
+  for (const UnpackedPackage& package : packages) {
+    for (const auto& [directive, trigger] : trigger_directives(package)) {
+      if (!directive.starts_with("interest")) continue;
+      const std::string who = trigger_name(package) + (directive == "interest-noawait" ? "/noawait" : "");
+      if (trigger.starts_with('/')) {
+        files += trigger + " " + who + "\n";
+      } else {
+        const std::string path = kDpkg + "triggers/" + trigger;
+        write(path, read(path) + who + "\n");
+      }
+    }
+  }
+  write(kDpkg + "triggers/File", files);
+}
+
+void Database::activate_triggers(const std::vector<UnpackedPackage>& packages) const {
+  std::vector<std::string> watched;
+  for (const std::string& line : split(read(kDpkg + "triggers/File"), '\n'))
+    if (const std::size_t end = line.find(' '); end != std::string::npos) watched.push_back(line.substr(0, end));
+  std::set<std::string> activated;
+  for (const UnpackedPackage& package : packages) {
+    for (const auto& [directive, trigger] : trigger_directives(package))
+      if (directive.starts_with("activate")) activated.insert(trigger);
+    for (const std::string& trigger : watched)
+      for (const std::string& path : package.paths)
+        if (path.starts_with(trigger) && (path.size() == trigger.size() || path[trigger.size()] == '/')) activated.insert(trigger);
+  }
+  if (activated.empty()) return;
+  std::string text = read(kDpkg + "triggers/Unincorp");
+  for (const std::string& trigger : activated) text += trigger + " -\n";
+  write(kDpkg + "triggers/Unincorp", text);
+}
+
+void Database::drop_paths(const std::map<std::string, std::vector<std::string>>& lost) const {
+  for (const auto& [package, paths] : lost) {
+    const std::string file = kDpkg + "info/" + package + ".list";
+    std::vector<std::string> lines = split(read(file), '\n');
+    std::erase_if(lines, [&](const std::string& line) { return std::find(paths.begin(), paths.end(), line) != paths.end(); });
+    write(file, join(lines, "\n"));
+  }
+}
+
+void Database::add_automatic(const std::vector<LockedPackage>& packages) const {
+  const std::string path = "var/lib/apt/extended_states";
+  std::string text = read(path);
+  std::set<std::pair<std::string, std::string>> automatic;
+  for (const LockedPackage& package : packages)
+    if (package.automatic) automatic.emplace(package.name, package.arch == "all" ? arch_ : package.arch);
+  for (const auto& [name, arch] : automatic) text += "Package: " + name + "\nArchitecture: " + arch + "\nAuto-Installed: 1\n\n";
+  if (!automatic.empty()) write(path, text);
+}
+
+}  // namespace alephc::debian

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "distro/debian/debian.hpp"
+
+#include <algorithm>
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "distro/debian/release.hpp"
+#include "distro/debian/sources.hpp"
+
+namespace alephc::debian {
+namespace {
+
+class Debian : public Distro {
+ public:
+  [[nodiscard]] Resolution resolve(const ResolveRequest& request, const ToolBox& tools) const override {
+    return debian::resolve(request, tools);
+  }
+
+  [[nodiscard]] std::vector<RemoteFile> package_files(const Manifest& manifest, const Lock& lock,
+                                                      const Mirrors& mirrors) const override {
+    std::map<std::string, std::vector<std::string>> bases;
+    for (const LockedRepository& repository : lock.repositories)
+      bases[repository.name + "/" + repository.suite] = bases_of(manifest, repository, mirrors);
+    std::vector<RemoteFile> files;
+    for (const LockedLayer& layer : lock.layers) {
+      for (const LockedPackage& package : layer.packages) {
+        if (package.repository == "file") continue;
+        RemoteFile file{.digest = package.sha256, .size = package.size, .label = package.name + " " + package.version};
+        if (package.repository == "url") file.urls = {package.path};
+        for (const std::string& base : bases[package.repository]) file.urls.push_back(base + "/" + package.path);
+        files.push_back(std::move(file));
+      }
+    }
+    return files;
+  }
+
+  [[nodiscard]] int install_version() const override { return 1; }
+
+  void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
+
+  [[nodiscard]] std::vector<SandboxCommand> remove_commands(const std::vector<std::string>& names) const override {
+    SandboxCommand purge{.argv = {"dpkg", "--force-unsafe-io", "--purge"}};
+    purge.argv.insert(purge.argv.end(), names.begin(), names.end());
+    return {purge};
+  }
+
+  [[nodiscard]] std::vector<SandboxCommand> locale_commands(const SystemSpec& system) const override {
+    if (system.locales.empty()) return {};
+    std::string list;
+    for (const std::string& locale : system.locales) {
+      const std::size_t dot = locale.find('.');
+      list += locale + " " + (dot == std::string::npos ? "UTF-8" : locale.substr(dot + 1)) + "\n";
+    }
+    return {{.argv = {"sh", "-euc", "command -v locale-gen >/dev/null || { echo 'the package locales is missing: add it to packages.install'; exit 1; }; "
+                                    "cat > /etc/locale.gen; locale-gen"},
+             .input = list}};
+  }
+
+  [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& manifest, const Lock& lock) const override {
+    const std::vector<std::string>& wanted = manifest.base.image_sources;
+    SourcesFile file{.path = "etc/apt/sources.list"};
+    if (wanted == std::vector<std::string>{"none"}) return std::nullopt;
+    if (wanted != std::vector<std::string>{"snapshot"}) {
+      file.content = join(wanted, "\n") + "\n";
+      return file;
+    }
+    for (const LockedRepository& repository : lock.repositories)
+      if (repository.name == "debian")
+        file.content += "deb [check-valid-until=no] " + snapshot_base(repository.suite, compact_date(repository.date + 12 * 3600)) + " " +
+                        repository.suite + " " + join(manifest.base.components, " ") + "\n";
+    return file;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Distro> make_debian() {
+  return std::make_unique<Debian>();
+}
+
+}  // namespace alephc::debian

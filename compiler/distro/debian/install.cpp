@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// How a layer of packages is installed. dpkg unpacks one package after the other and syncs each; here members are decoded and
+// unpacked in parallel, dpkg's database is written as dpkg would, and then the real dpkg configures everything in the
+// sandbox. What runs is in dpkg's order where the order can be seen:
+//   1. The Essential packages and all they need: unpacked, then their preinst scripts, then configured, as every Debian
+//      bootstrap does it.
+//   2. Packages that a later preinst may rely on (Pre-Depends): the same.
+//   3. The rest: those without preinst unpacked, the preinst scripts of the others run, those unpacked (diversions that
+//      the scripts made are honoured), all configured.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <map>
+#include <set>
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "distro/debian/control.hpp"
+#include "distro/debian/database.hpp"
+#include "distro/debian/debian.hpp"
+#include "distro/debian/unpack.hpp"
+#include "sandbox/run_checked.hpp"
+
+namespace alephc::debian {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kPolicy = "usr/sbin/policy-rc.d";
+constexpr const char* kPolicyText = "#!/bin/sh\nexit 101\n";
+
+std::vector<std::string> names_of(const UnpackedPackage& package, std::string_view field) {
+  std::string_view rest = package.control;
+  const auto stanza = next_stanza(rest);
+  std::vector<std::string> names;
+  if (!stanza) return names;
+  for (const auto& group : parse_relations(stanza->get(field)))
+    for (const Relation& relation : group) names.push_back(relation.name);
+  return names;
+}
+
+class Installer {
+ public:
+  Installer(const InstallJob& job, Reporter& reporter)
+      : job_(job),
+        reporter_(reporter),
+        layer_(job.lock.layers.at(job.layer)),
+        arch_(job.manifest.base.arch),
+        database_(job.below, job.upper, arch_) {}
+
+  void run() {
+    if (job_.layer == 0) make_skeleton();
+    Unpacker unpacker(job_.below, job_.upper);
+    std::vector<std::size_t> first;
+    std::vector<std::size_t> rest;
+    for (std::size_t i = 0; i < layer_.packages.size(); ++i)
+      (job_.layer == 0 && layer_.packages[i].bootstrap ? first : rest).push_back(i);
+    if (!first.empty()) install_first(unpacker, first);
+    if (!rest.empty()) install_rest(unpacker, rest);
+    database_.drop_paths(unpacker.lost_paths());
+    database_.add_automatic(layer_.packages);
+    check_configured();
+  }
+
+ private:
+  /// What debootstrap lays down before the first package.
+  void make_skeleton() const {
+    std::vector<std::string> merged{"bin", "sbin", "lib"};
+    if (arch_ == "amd64") merged.emplace_back("lib64");
+    for (const std::string& name : merged) {
+      make_folders(job_.upper / "usr" / name);
+      if (!fs::exists(fs::symlink_status(job_.upper / name))) fs::create_directory_symlink("usr/" + name, job_.upper / name);
+    }
+    for (const char* folder : {"dev/pts", "dev/shm", "proc", "sys", "run", "tmp", "etc", "var/lib/dpkg"}) make_folders(job_.upper / folder);
+    fs::permissions(job_.upper / "tmp", fs::perms(01777));
+    make_devices();
+    std::vector<std::string> archs{arch_};
+    for (const LockedLayer& layer : job_.lock.layers)
+      for (const LockedPackage& package : layer.packages)
+        if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end()) archs.push_back(package.arch);
+    database_.create(archs);
+  }
+
+  void make_devices() const {
+    struct Device {
+      const char* name;
+      unsigned major;
+      unsigned minor;
+    };
+    static constexpr std::array<Device, 8> kDevices{{{"console", 5, 1}, {"full", 1, 7}, {"null", 1, 3}, {"ptmx", 5, 2},
+                                                     {"random", 1, 8}, {"tty", 5, 0}, {"urandom", 1, 9}, {"zero", 1, 5}}};
+    const fs::path dev = job_.upper / "dev";
+    for (const Device& device : kDevices) {
+      const std::string path = (dev / device.name).string();
+      if (::mknod(path.c_str(), S_IFCHR | 0666U, ::makedev(device.major, device.minor)) != 0 || ::chmod(path.c_str(), 0666) != 0)
+        throw system_error("make /dev/" + std::string(device.name), errno);
+    }
+    static constexpr std::array<std::array<const char*, 2>, 4> kLinks{
+        {{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}}};
+    for (const auto& [target, name] : kLinks) fs::create_symlink(target, dev / name);
+  }
+
+  static std::string label_of(const LockedPackage& package) { return package.name + " " + package.version; }
+
+  std::vector<UnpackedPackage> unpack(Unpacker& unpacker, const std::vector<std::size_t>& members, bool postpone) {
+    std::vector<PackageToUnpack> packages;
+    for (const std::size_t i : members) {
+      const LockedPackage& package = layer_.packages[i];
+      packages.push_back({label_of(package), [this, &package] { return job_.open_package(package); }});
+    }
+    reporter_.progress("install  unpacking " + std::to_string(members.size()) + " packages");
+    std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, job_.jobs, postpone);
+    for (std::size_t k = 0; k < members.size(); ++k)
+      if (unpacked[k].name != layer_.packages[members[k]].name || unpacked[k].version != layer_.packages[members[k]].version)
+        throw Error(ErrorKind::integrity, "the package " + packages[k].label + " is not the one that the lock names");
+    std::vector<UnpackedPackage> complete;
+    for (const UnpackedPackage& package : unpacked)
+      if (!package.postponed) complete.push_back(package);
+    database_.add_unpacked(complete);
+    return unpacked;
+  }
+
+  void install_first(Unpacker& unpacker, const std::vector<std::size_t>& members) {
+    std::vector<SandboxCommand> commands = preinst_commands(unpack(unpacker, members, false));
+    commands.push_back(configure_command({"-a"}));
+    run_scripts("configuring the essential packages", commands);
+    unpacker.rescan();
+  }
+
+  void install_rest(Unpacker& unpacker, const std::vector<std::size_t>& members) {
+    std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, true);
+    for (std::size_t k = 0; k < members.size(); ++k) pending_[unpacked[k].name] = unpacked[k];
+    set_debconf(unpacker);
+    // apt's order has what a package pre-depends on before it.
+    std::vector<std::size_t> group;
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      if (!unpacked[k].postponed) continue;
+      const std::vector<std::string> needed = unconfigured_needs(unpacked[k]);
+      if (!needed.empty()) {
+        unpack_postponed(unpacker, group);
+        configure(unpacker, needed);
+        group.clear();
+      }
+      group.push_back(members[k]);
+    }
+    unpack_postponed(unpacker, group);
+    reporter_.progress("install  configuring " + std::to_string(members.size()) + " packages");
+    run_scripts("configuring packages", {configure_command({"-a"})});
+    unpacker.rescan();
+  }
+
+  /// Pre-Depends of a package, and what they need in turn, that this layer brings and nothing has configured yet.
+  std::vector<std::string> unconfigured_needs(const UnpackedPackage& package) const {
+    std::set<std::string> needs;
+    std::vector<std::string> queue = names_of(package, "Pre-Depends");
+    while (!queue.empty()) {
+      const std::string name = queue.back();
+      queue.pop_back();
+      const auto it = pending_.find(name);
+      if (it == pending_.end() || name == package.name || !needs.insert(name).second) continue;
+      for (const char* field : {"Pre-Depends", "Depends"})
+        for (const std::string& next : names_of(it->second, field)) queue.push_back(next);
+    }
+    return {needs.begin(), needs.end()};
+  }
+
+  void configure(Unpacker& unpacker, const std::vector<std::string>& names) {
+    run_scripts("configuring what other packages pre-depend on", {configure_command(names)});
+    for (const std::string& name : names) pending_.erase(name);
+    unpacker.rescan();
+  }
+
+  /// preinst scripts from a folder of their own, as dpkg does (tmp.ci), then the files.
+  void unpack_postponed(Unpacker& unpacker, const std::vector<std::size_t>& members) {
+    if (members.empty()) return;
+    const fs::path staging = job_.upper / "var/lib/dpkg/tmp.ci";
+    std::vector<SandboxCommand> commands;
+    for (const std::size_t i : members) {
+      const UnpackedPackage& package = pending_.at(layer_.packages[i].name);
+      const std::string folder = std::to_string(i);
+      make_folders(staging / folder);
+      for (const auto& [name, file] : package.control_files) atomic_write(staging / folder / name, file.content, file.mode);
+      commands.push_back(script_command(package, "/var/lib/dpkg/tmp.ci/" + folder + "/preinst"));
+    }
+    run_scripts("running preinst scripts", commands);
+    remove_tree(staging);
+    unpacker.rescan();
+    (void)unpack(unpacker, members, false);
+  }
+
+  std::vector<SandboxCommand> preinst_commands(const std::vector<UnpackedPackage>& packages) const {
+    std::vector<SandboxCommand> commands;
+    for (const UnpackedPackage& package : packages) {
+      if (!package.has_script("preinst")) continue;
+      const std::string info = "/var/lib/dpkg/info/" + package.name;
+      const bool with_arch = fs::exists(job_.upper / ("var/lib/dpkg/info/" + package.name + ":" + package.arch + ".preinst"));
+      commands.push_back(script_command(package, (with_arch ? info + ":" + package.arch : info) + ".preinst"));
+    }
+    return commands;
+  }
+
+  static SandboxCommand script_command(const UnpackedPackage& package, const std::string& path) {
+    return {.argv = {path, "install"},
+            .env = {{"DPKG_MAINTSCRIPT_PACKAGE", package.name},
+                    {"DPKG_MAINTSCRIPT_ARCH", package.arch},
+                    {"DPKG_MAINTSCRIPT_NAME", "preinst"},
+                    {"DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1"},
+                    {"DPKG_ADMINDIR", "/var/lib/dpkg"},
+                    {"DPKG_ROOT", ""},
+                    {"DPKG_RUNNING_VERSION", "1.21.22"}}};
+  }
+
+  static SandboxCommand configure_command(const std::vector<std::string>& what) {
+    SandboxCommand command{.argv = {"dpkg", "--force-unsafe-io", "--force-confdef", "--force-confold", "--configure"}};
+    command.argv.insert(command.argv.end(), what.begin(), what.end());
+    return command;
+  }
+
+  void set_debconf(Unpacker& unpacker) const {
+    if (job_.manifest.packages.debconf.empty() || job_.layer != 0) return;
+    // debconf itself is unpacked at least; its configuration file still has dpkg's temporary name.
+    const bool fresh = fs::exists(job_.upper / "etc/debconf.conf.dpkg-new");
+    SandboxCommand command{.argv = {"debconf-set-selections"}, .input = join(job_.manifest.packages.debconf, "\n") + "\n"};
+    if (fresh) command.env["DEBCONF_SYSTEMRC"] = "/etc/debconf.conf.dpkg-new";
+    run_scripts("setting debconf answers", {command});
+    unpacker.rescan();
+  }
+
+  void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands) const {
+    SandboxOptions options{.log = job_.log};
+    const auto& layers = job_.below.layers();
+    for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);
+    options.root.upper = job_.upper;
+    options.root.scratch = job_.scratch;
+    // Nothing may start a service in there.
+    const bool has_policy = fs::exists(fs::symlink_status(job_.upper / kPolicy)) || job_.below.find(kPolicy) != nullptr;
+    if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);
+    run_checked(options, commands, doing);
+    const bool ours = !has_policy && fs::is_regular_file(fs::symlink_status(job_.upper / kPolicy));
+    if (ours) fs::remove(job_.upper / kPolicy);
+  }
+
+  void check_configured() const {
+    const std::string status = database_.read("var/lib/dpkg/status");
+    std::string_view rest = status;
+    while (const auto stanza = next_stanza(rest)) {
+      if (stanza->get("Status") == "install ok installed") continue;
+      throw Error(ErrorKind::failed, "package " + std::string(stanza->get("Package")) + " was left as '" + std::string(stanza->get("Status")) + "'",
+                  "the log of the step says more: " + job_.log.string());
+    }
+  }
+
+  const InstallJob& job_;
+  Reporter& reporter_;
+  const LockedLayer& layer_;
+  std::string arch_;
+  Database database_;
+  std::map<std::string, UnpackedPackage> pending_;  ///< of this layer, not known to be configured
+};
+
+}  // namespace
+
+void install(const InstallJob& job, Reporter& reporter) {
+  Installer(job, reporter).run();
+}
+
+}  // namespace alephc::debian

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "tree/tree.hpp"
+
+namespace alephc::debian {
+
+/// What unpacking a .deb leaves for dpkg's database.
+struct UnpackedPackage {
+  std::string name{};
+  std::string arch{};
+  std::string version{};
+  std::string label{};    ///< "bash 5.2.15-2+b8", for messages
+  std::string control{};  ///< text of the control file
+  struct ControlFile {
+    std::string content{};
+    std::uint32_t mode = 0644;
+  };
+  std::map<std::string, ControlFile> control_files{};  ///< postinst, md5sums …, without control itself
+  std::vector<std::string> paths{};                    ///< absolute, in the package's order, "/." first
+  std::vector<std::string> conffiles{};                ///< absolute
+  bool postponed = false;  ///< has a preinst, which must run before its files are there
+
+  [[nodiscard]] bool has_script(const std::string& script) const { return control_files.contains(script); }
+};
+
+/// One package of a batch. order decides what dpkg decides by the order of unpacking.
+struct PackageToUnpack {
+  std::string label{};
+  std::function<UniqueFd()> open{};
+};
+
+/// Unpacks packages into an upper folder as dpkg would into the merged tree: through symlinks to folders, conffiles as
+/// .dpkg-new, diversions honoured, other packages' files replaced only where Replaces allows. Nothing is ever written
+/// outside the folder: places are looked up in a model of the tree, not by the kernel.
+class Unpacker {
+ public:
+  Unpacker(const Tree& below, std::filesystem::path upper);
+
+  /// Reads the upper folder and dpkg's diversions anew; needed after anything else wrote there.
+  void rescan();
+
+  /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with the same path, a
+  /// symlink here that is a folder there) undoes the batch, which then runs again one package after the other.
+  /// With postpone_preinst, packages that have a preinst are read up to their files only.
+  [[nodiscard]] std::vector<UnpackedPackage> unpack(const std::vector<PackageToUnpack>& packages, unsigned jobs,
+                                                    bool postpone_preinst);
+
+  /// Paths that packages of earlier batches or layers lost to others: package (or package:arch) → absolute paths.
+  [[nodiscard]] const std::map<std::string, std::vector<std::string>>& lost_paths() const { return lost_; }
+
+ private:
+  friend class DebSink;
+
+  static constexpr std::uint32_t kBefore = UINT32_MAX;  ///< owner of what was there before the batch
+
+  struct Node {
+    EntryType type = EntryType::directory;
+    std::string link{};
+    std::uint32_t owner = kBefore;
+    bool in_upper = false;
+    bool listed = false;  ///< a package of this batch ships the folder; else it was made on the way
+    std::uint32_t mode = 0755;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::int64_t mtime = 0;
+  };
+  struct OrderMatters {};  ///< thrown to undo a parallel batch
+
+  Node* find_node(const std::string& path);
+  std::string resolve_folder(const std::string& path, std::uint32_t owner, int depth = 0);
+  std::string resolve_link(const std::string& folder, const Node& link, std::uint32_t owner, int depth);
+  void make_folder(const std::string& path, std::uint32_t owner);
+  void ensure_in_upper(const std::string& path);
+  std::string claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile, bool& skip);
+  bool may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner, Node& node, bool& skip);
+  bool replaces(const UnpackedPackage& package, const std::string& name, const std::string& version) const;
+  std::string owner_before(const std::string& path);
+  std::string diverted(const std::string& path, const std::string& package) const;
+  void finish_folders();
+  void undo();
+  void run(const std::vector<PackageToUnpack>& packages, unsigned jobs);
+
+  const Tree& below_;
+  std::filesystem::path upper_;
+  UniqueFd root_;
+  std::mutex mutex_;
+  bool sequential_ = false;
+  bool postpone_preinst_ = false;
+  std::unordered_map<std::string, Node> nodes_;
+  std::unordered_map<std::string, std::string> folders_;  ///< folder as packages name it → where it is
+  std::vector<std::string> made_;                          ///< by this batch, in order
+  std::vector<UnpackedPackage> packages_;
+  std::map<std::string, std::pair<std::string, std::string>> diversions_;  ///< path → (diverted to, package)
+  std::map<std::string, std::vector<std::string>> lost_;
+};
+
+}  // namespace alephc::debian

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/reporter.hpp"
+#include "fetch/fetcher.hpp"
+#include "lock/lock.hpp"
+#include "manifest/manifest.hpp"
+#include "sandbox/sandbox.hpp"
+#include "store/store.hpp"
+#include "tree/tree.hpp"
+
+namespace alephc {
+
+/// Mirrors that the user named, best first; a distribution adds the machine's own and its public archive.
+struct Mirrors {
+  std::vector<std::string> named{};       ///< --mirror, ALEPHC_MIRROR
+  std::vector<std::string> configured{};  ///< the user's config.toml
+};
+
+struct ResolveRequest {
+  const Manifest& manifest;
+  const Lock* previous = nullptr;  ///< its versions stay where they can
+  bool update_all = false;
+  std::set<std::string> update_packages{};
+  std::string date{};  ///< YYYYMMDDTHHMMSSZ: as the snapshot archive was then
+  const Mirrors& mirrors;
+};
+
+/// What a resolver chose: the distribution's share of a Lock.
+struct Resolution {
+  std::vector<LockedRepository> repositories{};
+  std::vector<LockedLayer> layers{};
+  std::vector<std::string> removed{};
+  std::string resolver{};
+  std::int64_t newest_index = 0;  ///< date of the youngest signed index
+};
+
+/// A layer of packages to be installed into an empty folder that lies over the tree below.
+struct InstallJob {
+  const Manifest& manifest;
+  const Lock& lock;
+  std::size_t layer = 0;
+  const Tree& below;
+  std::filesystem::path upper{};
+  std::filesystem::path scratch{};
+  std::filesystem::path log{};
+  unsigned jobs = 1;
+  /// Blocks until the package's bytes are in the store, and opens them.
+  std::function<UniqueFd(const LockedPackage&)> open_package{};
+};
+
+struct ToolBox {
+  const Store& store;
+  const Fetcher& fetcher;
+  Reporter& reporter;
+};
+
+/// One distribution. Everything that is particular to it lies behind this.
+class Distro {
+ public:
+  virtual ~Distro() = default;
+
+  /// Chooses packages for the whole manifest. Signatures, hashes and dates are checked on the way.
+  [[nodiscard]] virtual Resolution resolve(const ResolveRequest& request, const ToolBox& tools) const = 0;
+
+  /// Addresses of every locked package that is fetched.
+  [[nodiscard]] virtual std::vector<RemoteFile> package_files(const Manifest& manifest, const Lock& lock,
+                                                              const Mirrors& mirrors) const = 0;
+
+  /// Version of install()'s rules: part of every install key.
+  [[nodiscard]] virtual int install_version() const = 0;
+  virtual void install(const InstallJob& job, Reporter& reporter) const = 0;
+
+  /// Commands that purge packages, to be run in the sandbox.
+  [[nodiscard]] virtual std::vector<SandboxCommand> remove_commands(const std::vector<std::string>& names) const = 0;
+  /// Commands that generate locales.
+  [[nodiscard]] virtual std::vector<SandboxCommand> locale_commands(const SystemSpec& system) const = 0;
+  /// The file with the image's own package sources, or nothing.
+  struct SourcesFile {
+    std::string path{};
+    std::string content{};
+  };
+  [[nodiscard]] virtual std::optional<SourcesFile> image_sources(const Manifest& manifest, const Lock& lock) const = 0;
+};
+
+/// The distribution of a manifest, from the table of distributions.
+[[nodiscard]] std::unique_ptr<Distro> make_distro(const std::string& name);
+
+}  // namespace alephc
