@@ -98,11 +98,11 @@ struct RunSpec {
 };
 
 struct SystemSpec {
-  std::string timezone = "Etc/UTC";
-  std::string locale = "C.UTF-8";
+  // Empty: as the distribution leaves it, which is UTC, C.UTF-8 and no host name.
+  std::string timezone{};
+  std::string locale{};
   std::vector<std::string> locales{};
   std::string hostname{};
-  bool given = false;  ///< the manifest has a [system] table
 };
 
 struct UserSpec {

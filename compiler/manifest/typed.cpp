@@ -279,7 +279,6 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   for (const TableView& view : entries_of(flat, "run")) manifest.runs.push_back(run_of(view));
   for (const TableView& view : entries_of(flat, "user")) manifest.users.push_back(user_of(view));
   const TableView system(flat.find("system"));
-  manifest.system.given = flat.find("system") != nullptr;
   system.get("timezone", manifest.system.timezone);
   system.get("locale", manifest.system.locale);
   system.get("locales", manifest.system.locales);

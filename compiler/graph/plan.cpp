@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "graph/build_graph.hpp"
+#include "sandbox/sandbox.hpp"
+#include "tree/listing_text.hpp"
+
+namespace alephc {
+namespace {
+
+/// One parameter line; values may hold anything.
+std::string line(const std::string& word, const std::string& value) {
+  return word + " " + escape_path(value);
+}
+
+class Planner {
+ public:
+  Planner(const Manifest& manifest, const Lock& lock, const std::string& lock_text, const PlanOptions& options)
+      : manifest_(manifest), lock_(lock), lock_text_(lock_text), options_(options) {}
+
+  BuildGraph run() {
+    add_files(true);
+    add_installs();
+    add_system();
+    for (std::size_t i = 0; i < manifest_.archives.size(); ++i) add_archive(i);
+    add_files(false);
+    for (std::size_t i = 0; i < manifest_.runs.size(); ++i) add_run(i);
+    add_remove();
+    if (options_.normalize) add_normalize();
+    add_write();
+    return std::move(graph_);
+  }
+
+ private:
+  Step& add(StepKind kind, std::string id, std::string title) {
+    return graph_.steps.emplace_back(Step{.id = std::move(id), .title = std::move(title), .kind = kind});
+  }
+
+  /// Digests of a project file, or of everything below a project folder.
+  void add_inputs(Step& step, const std::string& path) const {
+    for (const LockedInput& input : lock_.inputs)
+      if (input.path == path || input.path.starts_with(path + "/"))
+        step.parameters.push_back(line("content", input.path + " " + input.kind + " " + input.sha256.hex()));
+  }
+
+  void add_files(bool early) {
+    Step step{.id = early ? "files:early" : "files",
+              .title = early ? "files before the packages" : "files",
+              .kind = early ? StepKind::early_files : StepKind::files};
+    for (const FileSpec& file : manifest_.files) {
+      if (file.before_packages != early) continue;
+      step.parameters.push_back(line("file", file.target));
+      step.parameters.push_back(line("what", std::to_string(static_cast<int>(file.kind)) + " " + file.content));
+      step.parameters.push_back(line("how", std::string(file.append ? "append " : "replace ") +
+                                                (file.mode ? octal(*file.mode) : "default") + " " + file.owner));
+      if (file.kind == FileSpec::Kind::source) add_inputs(step, file.content);
+    }
+    if (!step.parameters.empty()) graph_.steps.push_back(std::move(step));
+  }
+
+  void add_installs() {
+    for (std::size_t i = 0; i < lock_.layers.size(); ++i) {
+      const LockedLayer& layer = lock_.layers[i];
+      Step& step = add(StepKind::install, "install:" + layer.name,
+                       "install " + std::to_string(layer.packages.size()) + " packages" +
+                           (lock_.layers.size() > 1 ? " of " + layer.name : ""));
+      step.item = i;
+      step.parameters.push_back("version " + std::to_string(options_.install_version));
+      step.parameters.push_back(line("distro", manifest_.base.distro + " " + manifest_.base.arch));
+      for (const std::string& selection : manifest_.packages.debconf) step.parameters.push_back(line("debconf", selection));
+      for (const LockedPackage& package : layer.packages) {
+        const std::string marks = std::string(package.automatic ? " auto" : "") + (package.bootstrap ? " bootstrap" : "");
+        const std::string label = package.name + " " + package.version + " " + package.arch;
+        step.parameters.push_back(line("package", label + " " + package.sha256.hex() + marks));
+        step.fetches.emplace_back(package.name + " " + package.version, package.sha256);
+      }
+    }
+  }
+
+  void add_system() {
+    const SystemSpec& system = manifest_.system;
+    Step step{.id = "system", .title = "system settings and accounts", .kind = StepKind::system};
+    if (!system.timezone.empty()) step.parameters.push_back(line("timezone", system.timezone));
+    if (!system.locale.empty()) step.parameters.push_back(line("locale", system.locale));
+    if (!system.hostname.empty()) step.parameters.push_back(line("hostname", system.hostname));
+    if (manifest_.base.image_sources != std::vector<std::string>{"none"}) {
+      step.parameters.push_back(line("sources", join(manifest_.base.image_sources, "\n")));
+      for (const LockedRepository& repository : lock_.repositories)
+        step.parameters.push_back(line("repository", repository.suite + " " + std::to_string(repository.date)));
+    }
+    for (const UserSpec& user : manifest_.users)
+      step.parameters.push_back(line("user", user.name + "\n" + (user.uid ? std::to_string(*user.uid) : "-") + "\n" +
+                                                 join(user.groups, ",") + "\n" + user.shell + "\n" + user.home + "\n" +
+                                                 join(user.authorized_keys, "\n")));
+    if (!step.parameters.empty()) graph_.steps.push_back(std::move(step));
+    if (system.locales.empty()) return;
+    Step& locales = add(StepKind::locales, "locales", "generate locales");
+    for (const std::string& locale : system.locales) locales.parameters.push_back(line("locale", locale));
+  }
+
+  void add_archive(std::size_t index) {
+    const ArchiveSpec& archive = manifest_.archives[index];
+    Step& step = add(StepKind::archive, "archive:" + archive.name, "unpack " + archive.name);
+    step.item = index;
+    step.parameters = {line("target", archive.target), line("owner", archive.owner), "strip " + std::to_string(archive.strip)};
+    for (const LockedArchive& locked : lock_.archives) {
+      if (locked.name != archive.name) continue;
+      step.parameters.push_back("sha256 " + locked.sha256.hex());
+      if (archive.source.empty()) step.fetches.emplace_back(archive.name, locked.sha256);
+    }
+  }
+
+  void add_run(std::size_t index) {
+    const RunSpec& run = manifest_.runs[index];
+    Step& step = add(StepKind::run, "run:" + run.name, "run " + run.name);
+    step.item = index;
+    step.parameters = {line("user", run.user), run.network ? "network yes" : "network no"};
+    if (!run.script.empty()) step.parameters.push_back(line("script", run.script));
+    if (!run.source.empty()) add_inputs(step, run.source);
+    for (const auto& [name, value] : run.env) step.parameters.push_back(line("env", name + "=" + value));
+    for (const std::string& input : run.inputs) add_inputs(step, input);
+  }
+
+  void add_remove() {
+    if (!lock_.removed.empty()) {
+      Step& step = add(StepKind::remove, "remove", "purge " + std::to_string(lock_.removed.size()) + " packages");
+      for (const std::string& name : lock_.removed) step.parameters.push_back(line("package", name));
+    }
+    if (!manifest_.packages.exclude_paths.empty()) {
+      Step& step = add(StepKind::exclude, "exclude", "leave out excluded paths");
+      for (const std::string& glob : manifest_.packages.exclude_paths) step.parameters.push_back(line("path", glob));
+    }
+  }
+
+  void add_normalize() {
+    Step& step = add(StepKind::normalize, "normalize", "normalize");
+    step.parameters = {"epoch " + std::to_string(lock_.epoch)};
+    if (manifest_.image.embed_recipe) step.parameters.push_back("recipe " + sha256(lock_text_).hex());
+  }
+
+  void add_write() {
+    const ImageSpec& image = manifest_.image;
+    Step& step = add(StepKind::write, "write", "write " + image.format);
+    step.parameters = {"format " + image.format, "time " + std::to_string(lock_.source_date_epoch)};
+    if (image.format != "squashfs") return;
+    step.parameters.push_back("compression " + image.compression + " " + std::to_string(image.level));
+    step.parameters.push_back("block " + std::to_string(image.block_size));
+    for (const std::string& tool : options_.tools) step.parameters.push_back(line("tool", tool));
+  }
+
+  const Manifest& manifest_;
+  const Lock& lock_;
+  const std::string& lock_text_;
+  const PlanOptions& options_;
+  BuildGraph graph_;
+};
+
+}  // namespace
+
+BuildGraph plan(const Manifest& manifest, const Lock& lock, const std::string& lock_text, const PlanOptions& options) {
+  return Planner(manifest, lock, lock_text, options).run();
+}
+
+std::string key_text(const Step& step, const std::vector<Digest>& inputs) {
+  std::string text = "alephc-key 1\nkind " + std::string(kind_name(step.kind)) + "\nstep-time " + std::to_string(kStepTime) + "\n";
+  for (const std::string& parameter : step.parameters) text += parameter + "\n";
+  for (const Digest& input : inputs) text += "input " + input.hex() + "\n";
+  return text;
+}
+
+const char* kind_name(StepKind kind) {
+  switch (kind) {
+    using enum StepKind;
+    case early_files:
+      return "early-files";
+    case install:
+      return "install";
+    case system:
+      return "system";
+    case locales:
+      return "locales";
+    case archive:
+      return "archive";
+    case files:
+      return "files";
+    case run:
+      return "run";
+    case remove:
+      return "remove";
+    case exclude:
+      return "exclude";
+    case normalize:
+      return "normalize";
+    case write:
+      return "write";
+  }
+  return "";
+}
+
+}  // namespace alephc

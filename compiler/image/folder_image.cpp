@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "image/image_format.hpp"
+#include "tree/layer_writer.hpp"
+
+namespace alephc {
+
+void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {
+  make_folders(path);
+  LayerWriter writer(path);
+  for (const Entry& listed : tree.entries()) {
+    Entry entry = listed;
+    if (!options.keep_times) entry.mtime = options.time;
+    if (entry.type != EntryType::regular || !entry.hard_link.empty()) {
+      writer.put(std::move(entry));
+      continue;
+    }
+    const UniqueFd content = tree.open_content(listed);
+    writer.put_file(std::move(entry), content.get());
+    if (writer.find(listed.path)->content != listed.content)
+      throw Error(ErrorKind::integrity, "/" + listed.path + " in the store is damaged", "run 'alephc gc', then build again");
+  }
+  (void)writer.finish();
+}
+
+}  // namespace alephc

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "manifest/manifest.hpp"
+#include "tree/tree.hpp"
+
+namespace alephc {
+
+struct WriteOptions {
+  ImageSpec image{};
+  std::int64_t time = 0;  ///< of every path and of the filesystem itself
+  bool keep_times = false;  ///< without normalization every path keeps its own
+  unsigned jobs = 1;
+};
+
+/// A kind of output. To add one: a file with a writer, a row in the table, a choice in manifest/keys.cpp.
+struct ImageFormat {
+  const char* name;
+  const char* extension;
+  bool is_folder;  ///< the result is a folder, not a file with a hash
+  /// Writes the tree to a path that does not exist yet; the same bytes for any number of jobs. Contents are checked against
+  /// the listing while they are read; a difference is an integrity Error.
+  void (*write)(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+};
+
+[[nodiscard]] const ImageFormat& image_format(const std::string& name);
+/// Libraries that shape the bytes of images: "libsquashfs 1.2.0", "libzstd 1.5.4".
+[[nodiscard]] std::vector<std::string> image_tools();
+
+void write_squashfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+void write_tar(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+
+/// Reads what is inside an image: squashfs by its magic, a tar (compressed or not), or a folder.
+struct ImageContent {
+  std::string format{};
+  Listing listing{};
+};
+[[nodiscard]] ImageContent read_image(const std::filesystem::path& path, unsigned jobs);
+[[nodiscard]] Listing read_squashfs(const std::filesystem::path& path, const std::function<bool(const std::string&)>& keep_text,
+                                    std::map<std::string, std::string>& texts);
+
+/// As read_image, and the contents of the few files that wanted() names.
+[[nodiscard]] ImageContent read_image_texts(const std::filesystem::path& path, unsigned jobs,
+                                            const std::function<bool(const std::string&)>& wanted,
+                                            std::map<std::string, std::string>& texts);
+
+}  // namespace alephc

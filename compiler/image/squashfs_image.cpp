@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+// squashfs 4.0 by libsquashfs, whose block processor gives every block a sequence number: any number of threads writes the
+// same bytes. Inodes are numbered in listing order, data is laid down in listing order, directories after what they hold.
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <map>
+
+#include <unistd.h>
+
+#include <lz4.h>
+#include <lzma.h>
+#include <sqfs/block_processor.h>
+#include <sqfs/block_writer.h>
+#include <sqfs/compressor.h>
+#include <sqfs/dir_writer.h>
+#include <sqfs/frag_table.h>
+#include <sqfs/id_table.h>
+#include <sqfs/io.h>
+#include <sqfs/meta_writer.h>
+#include <sqfs/super.h>
+#include <sqfs/xattr_writer.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/interrupt.hpp"
+#include "image/content_reader.hpp"
+#include "image/image_format.hpp"
+#include "image/squashfs_common.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::uint32_t kNoXattr = 0xffffffffU;
+constexpr std::uint32_t kZstdLevel = 9;
+
+/// image.compression = "none": a compressor that finds nothing to gain, so that every block is stored as it is.
+struct StoreOnly {
+  sqfs_compressor_t base{};
+
+  static sqfs_compressor_t* make() {
+    auto* self = new StoreOnly;  // NOLINT: given to libsquashfs, which calls destroy
+    self->base.base.destroy = [](sqfs_object_t* object) { delete reinterpret_cast<StoreOnly*>(object); };
+    self->base.base.copy = [](const sqfs_object_t*) { return reinterpret_cast<sqfs_object_t*>(make()); };
+    self->base.get_configuration = [](const sqfs_compressor_t*, sqfs_compressor_config_t* config) { *config = {}; };
+    self->base.write_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
+    self->base.read_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
+    self->base.do_block = [](sqfs_compressor_t*, const sqfs_u8*, sqfs_u32, sqfs_u8*, sqfs_u32) -> sqfs_s32 { return 0; };
+    return &self->base;
+  }
+};
+
+SQFS_COMPRESSOR compressor_id(const std::string& name) {
+  if (name == "none") return SQFS_COMP_GZIP;  // the super block has to name one
+  if (name == "gzip") return SQFS_COMP_GZIP;
+  if (name == "xz") return SQFS_COMP_XZ;
+  if (name == "lz4") return SQFS_COMP_LZ4;
+  return SQFS_COMP_ZSTD;
+}
+
+Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
+  if (image.compression == "none") return Sqfs<sqfs_compressor_t>(StoreOnly::make());
+  sqfs_compressor_config_t config{};
+  const auto flags = static_cast<sqfs_u16>(image.compression == "lz4" ? SQFS_COMP_FLAG_LZ4_HC : 0);
+  sqfs_must(sqfs_compressor_config_init(&config, compressor_id(image.compression), image.block_size, flags), "set up the compressor");
+  if (image.compression == "zstd") config.level = kZstdLevel;
+  if (image.level != 0) config.level = image.level;
+  sqfs_compressor_t* compressor = nullptr;
+  sqfs_must(sqfs_compressor_create(&config, &compressor), "set up the compressor");
+  return Sqfs<sqfs_compressor_t>(compressor);
+}
+
+class SquashfsWriter {
+ public:
+  SquashfsWriter(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path)
+      : tree_(tree),
+        entries_(tree.entries()),
+        options_(options),
+        file_(sqfs_open_file(path.c_str(), SQFS_FILE_OPEN_OVERWRITE)),
+        compressor_(make_compressor(options.image)),
+        ids_(sqfs_id_table_create(0)),
+        xattrs_(sqfs_xattr_writer_create(0)),
+        fragments_(sqfs_frag_table_create(0)) {
+    if (!file_) throw system_error("create " + path.string(), errno);
+    check(ids_ && xattrs_ && fragments_, "libsquashfs makes its tables");
+  }
+
+  void run() {
+    sqfs_must(sqfs_super_init(&super_, options_.image.block_size, static_cast<sqfs_u32>(options_.time),
+                              compressor_id(options_.image.compression)),
+              "start the image");
+    sqfs_must(sqfs_super_write(&super_, file_.get()), "start the image");
+    const int option_bytes = compressor_->write_options(compressor_.get(), file_.get());
+    sqfs_must(option_bytes, "write the compressor's options");
+    if (option_bytes > 0) super_.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
+    number_inodes();
+    write_data();
+    write_inodes();
+    finish();
+  }
+
+ private:
+  /// Hard links share the number of their first path.
+  void number_inodes() {
+    numbers_.resize(entries_.size());
+    children_.resize(entries_.size());
+    std::map<std::string_view, std::size_t> index_of;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& entry = entries_[i];
+      index_of[entry.path] = i;
+      if (entry.hard_link.empty()) {
+        numbers_[i] = ++super_.inode_count;
+      } else {
+        const std::size_t first = index_of.at(entry.hard_link);
+        numbers_[i] = numbers_[first];
+        ++links_[first];
+        first_of_[i] = first;
+      }
+      if (!entry.path.empty()) children_[index_of.at(parent_path(entry.path))].push_back(i);
+    }
+    inodes_.resize(entries_.size());
+    references_.resize(entries_.size());
+    done_.resize(entries_.size());
+  }
+
+  void write_data() {
+    const Sqfs<sqfs_block_writer_t> writer(sqfs_block_writer_create(file_.get(), kPage, 0));
+    sqfs_block_processor_desc_t setup{};
+    setup.size = sizeof setup;
+    setup.max_block_size = options_.image.block_size;
+    setup.num_workers = std::max(1U, options_.jobs);
+    setup.max_backlog = 10 * setup.num_workers;
+    setup.cmp = compressor_.get();
+    setup.wr = writer.get();
+    setup.tbl = fragments_.get();
+    sqfs_block_processor_t* made = nullptr;
+    sqfs_must(sqfs_block_processor_create_ex(&setup, &made), "start the block processor");
+    const Sqfs<sqfs_block_processor_t> processor(made);
+    raw_inodes_.resize(entries_.size(), nullptr);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& entry = entries_[i];
+      if (entry.type != EntryType::regular || !entry.hard_link.empty()) continue;
+      throw_if_interrupted();
+      sqfs_must(sqfs_block_processor_begin_file(processor.get(), &raw_inodes_[i], nullptr, 0), "pack /" + entry.path);
+      read_checked(tree_, entry, [&](std::string_view bytes) {
+        sqfs_must(sqfs_block_processor_append(processor.get(), bytes.data(), bytes.size()), "pack /" + entry.path);
+      });
+      sqfs_must(sqfs_block_processor_end_file(processor.get()), "pack /" + entry.path);
+    }
+    sqfs_must(sqfs_block_processor_finish(processor.get()), "pack the files");
+    for (std::size_t i = 0; i < entries_.size(); ++i) inodes_[i].reset(raw_inodes_[i]);
+  }
+
+  std::uint32_t xattr_index(const Entry& entry) {
+    if (entry.xattrs.empty()) return kNoXattr;
+    sqfs_must(sqfs_xattr_writer_begin(xattrs_.get(), 0), "record attributes");
+    for (const Xattr& xattr : entry.xattrs)
+      sqfs_must(sqfs_xattr_writer_add(xattrs_.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size()),
+                "record " + xattr.name + " of /" + entry.path);
+    sqfs_u32 index = kNoXattr;
+    sqfs_must(sqfs_xattr_writer_end(xattrs_.get(), &index), "record attributes");
+    return index;
+  }
+
+  static SqfsInode plain_inode(std::size_t extra) {
+    void* memory = std::calloc(1, sizeof(sqfs_inode_generic_t) + extra);
+    check(memory != nullptr, "there is memory for an inode");
+    return SqfsInode(static_cast<sqfs_inode_generic_t*>(memory));
+  }
+
+  SqfsInode special_inode(const Entry& entry) const {
+    SqfsInode inode = plain_inode(entry.link_target.size());
+    switch (entry.type) {
+      using enum EntryType;
+      case symlink:
+        inode->base.type = SQFS_INODE_SLINK;
+        inode->data.slink.target_size = static_cast<sqfs_u32>(entry.link_target.size());
+        std::copy(entry.link_target.begin(), entry.link_target.end(), reinterpret_cast<char*>(inode->extra));
+        break;
+      case char_device:
+      case block_device:
+        inode->base.type = entry.type == char_device ? SQFS_INODE_CDEV : SQFS_INODE_BDEV;
+        // Linux's encoding of a device number in 32 bits.
+        inode->data.dev.devno = (entry.minor & 0xffU) | (entry.major << 8U) | ((entry.minor & ~0xffU) << 12U);
+        break;
+      default:
+        inode->base.type = SQFS_INODE_FIFO;
+        break;
+    }
+    return inode;
+  }
+
+  static sqfs_u16 type_bits(EntryType type) {
+    switch (type) {
+      using enum EntryType;
+      case directory:
+        return SQFS_INODE_MODE_DIR;
+      case symlink:
+        return SQFS_INODE_MODE_LNK;
+      case char_device:
+        return SQFS_INODE_MODE_CHR;
+      case block_device:
+        return SQFS_INODE_MODE_BLK;
+      case fifo:
+        return SQFS_INODE_MODE_FIFO;
+      default:
+        return SQFS_INODE_MODE_REG;
+    }
+  }
+
+  void set_links(sqfs_inode_generic_t* inode, std::size_t index) const {
+    const auto extra = links_.find(index);
+    const sqfs_u32 count = 1 + (extra == links_.end() ? 0 : extra->second);
+    const bool is_file = inode->base.type == SQFS_INODE_FILE || inode->base.type == SQFS_INODE_EXT_FILE;
+    if (is_file && count == 1) return;
+    if (is_file) {
+      sqfs_must(sqfs_inode_make_extended(inode), "count links");
+      inode->data.file_ext.nlink = count;
+    } else {
+      inode->data.slink.nlink = count;  // at the same place in all the others
+    }
+  }
+
+  void write_inodes() {
+    inode_writer_.reset(sqfs_meta_writer_create(file_.get(), compressor_.get(), 0));
+    dir_table_.reset(sqfs_meta_writer_create(file_.get(), compressor_.get(), SQFS_META_WRITER_KEEP_IN_MEMORY));
+    check(inode_writer_ && dir_table_, "libsquashfs makes its writers");
+    dir_writer_.reset(sqfs_dir_writer_create(dir_table_.get(), SQFS_DIR_WRITER_CREATE_EXPORT_TABLE));
+    check(dir_writer_ != nullptr, "libsquashfs makes its writers");
+    super_.inode_table_start = file_->get_size(file_.get());
+    write_subtree(0, super_.inode_count + 1);
+    sqfs_must(sqfs_meta_writer_flush(inode_writer_.get()), "write the inodes");
+    sqfs_must(sqfs_meta_writer_flush(dir_table_.get()), "write the folders");
+    super_.root_inode_ref = references_[0];
+  }
+
+  void write_subtree(std::size_t index, std::uint32_t parent_number) {
+    if (done_[index]) return;
+    for (const std::size_t child : children_[index])
+      if (!first_of_.contains(child)) write_subtree(child, numbers_[index]);
+    const Entry& entry = entries_[index];
+    SqfsInode& inode = inodes_[index];
+    const std::uint32_t xattr = xattr_index(entry);
+    if (entry.type == EntryType::directory) {
+      sqfs_must(sqfs_dir_writer_begin(dir_writer_.get(), 0), "write a folder");
+      for (const std::size_t child : children_[index]) {
+        const std::size_t first = first_of_.contains(child) ? first_of_.at(child) : child;
+        // A link may stand in a folder that is written before the one of its first path.
+        if (!done_[first]) write_subtree(first, 0);
+        sqfs_must(sqfs_dir_writer_add_entry(dir_writer_.get(), base_name(entries_[child].path).c_str(), numbers_[child],
+                                            references_[first], type_bits(entries_[child].type)),
+                  "write a folder");
+      }
+      sqfs_must(sqfs_dir_writer_end(dir_writer_.get()), "write a folder");
+      inode.reset(sqfs_dir_writer_create_inode(dir_writer_.get(), 0, xattr, parent_number));
+      check(inode != nullptr, "libsquashfs makes a folder's inode");
+    } else if (entry.type != EntryType::regular) {
+      inode = special_inode(entry);
+    }
+    if (entry.type != EntryType::directory) {
+      set_links(inode.get(), index);
+      sqfs_must(sqfs_inode_set_xattr_index(inode.get(), xattr), "record attributes");
+    }
+    write_inode(index, inode.get());
+    inode.reset();
+  }
+
+  void write_inode(std::size_t index, sqfs_inode_generic_t* inode) {
+    const Entry& entry = entries_[index];
+    inode->base.mode = static_cast<sqfs_u16>(entry.mode | type_bits(entry.type));
+    inode->base.mod_time = static_cast<sqfs_u32>(std::max<std::int64_t>(0, options_.keep_times ? entry.mtime : options_.time));
+    inode->base.inode_number = numbers_[index];
+    sqfs_must(sqfs_id_table_id_to_index(ids_.get(), entry.uid, &inode->base.uid_idx), "record an owner");
+    sqfs_must(sqfs_id_table_id_to_index(ids_.get(), entry.gid, &inode->base.gid_idx), "record an owner");
+    sqfs_u64 block = 0;
+    sqfs_u32 offset = 0;
+    sqfs_meta_writer_get_position(inode_writer_.get(), &block, &offset);
+    references_[index] = (block << 16U) | offset;
+    done_[index] = true;
+    sqfs_must(sqfs_meta_writer_write_inode(inode_writer_.get(), inode), "write an inode");
+  }
+
+  void finish() {
+    super_.directory_table_start = file_->get_size(file_.get());
+    sqfs_must(sqfs_meta_write_write_to_file(dir_table_.get()), "write the folders");
+    sqfs_must(sqfs_frag_table_write(fragments_.get(), file_.get(), &super_, compressor_.get()), "write the fragment table");
+    sqfs_must(sqfs_dir_writer_write_export_table(dir_writer_.get(), file_.get(), compressor_.get(), numbers_[0], references_[0], &super_),
+              "write the export table");
+    sqfs_must(sqfs_id_table_write(ids_.get(), file_.get(), &super_, compressor_.get()), "write the owners");
+    sqfs_must(sqfs_xattr_writer_flush(xattrs_.get(), file_.get(), &super_, compressor_.get()), "write the attributes");
+    super_.bytes_used = file_->get_size(file_.get());
+    sqfs_must(sqfs_super_write(&super_, file_.get()), "finish the image");
+    const std::uint64_t rest = super_.bytes_used % kPage;
+    if (rest == 0) return;
+    const std::array<char, kPage> zeros{};
+    sqfs_must(file_->write_at(file_.get(), super_.bytes_used, zeros.data(), kPage - rest), "pad the image");
+  }
+
+  const Tree& tree_;
+  const Listing& entries_;
+  const WriteOptions& options_;
+  sqfs_super_t super_{};
+  Sqfs<sqfs_file_t> file_;
+  Sqfs<sqfs_compressor_t> compressor_;
+  Sqfs<sqfs_id_table_t> ids_;
+  Sqfs<sqfs_xattr_writer_t> xattrs_;
+  Sqfs<sqfs_frag_table_t> fragments_;
+  Sqfs<sqfs_meta_writer_t> inode_writer_;
+  Sqfs<sqfs_meta_writer_t> dir_table_;
+  Sqfs<sqfs_dir_writer_t> dir_writer_;
+  std::vector<std::uint32_t> numbers_;
+  std::vector<std::vector<std::size_t>> children_;
+  std::map<std::size_t, std::uint32_t> links_;       ///< further paths of a group, by its first
+  std::map<std::size_t, std::size_t> first_of_;      ///< hard link → first path
+  std::vector<sqfs_inode_generic_t*> raw_inodes_;    ///< filled in by the block processor
+  std::vector<SqfsInode> inodes_;
+  std::vector<std::uint64_t> references_;
+  std::vector<bool> done_;
+};
+
+}  // namespace
+
+std::vector<std::string> image_tools() {
+  return {"libsquashfs 1", std::string("libzstd ") + ZSTD_versionString(), std::string("liblzma ") + lzma_version_string(),
+          std::string("zlib ") + zlibVersion(), std::string("liblz4 ") + LZ4_versionString()};
+}
+
+void write_squashfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {
+  check(!tree.entries().empty() && tree.entries().front().path.empty(), "a whole tree has a root");
+  SquashfsWriter(tree, options, path).run();
+}
+
+}  // namespace alephc

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include <cstring>
+
+#include <sqfs/compressor.h>
+#include <sqfs/data_reader.h>
+#include <sqfs/dir.h>
+#include <sqfs/dir_reader.h>
+#include <sqfs/id_table.h>
+#include <sqfs/io.h>
+#include <sqfs/super.h>
+#include <sqfs/xattr.h>
+#include <sqfs/xattr_reader.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "image/image_format.hpp"
+#include "image/squashfs_common.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr int kMaxDepth = 256;
+
+class SquashfsReader {
+ public:
+  SquashfsReader(const std::filesystem::path& path, const std::function<bool(const std::string&)>& keep_text,
+                 std::map<std::string, std::string>& texts)
+      : keep_text_(keep_text), texts_(texts), file_(sqfs_open_file(path.c_str(), SQFS_FILE_OPEN_READ_ONLY)) {
+    if (!file_) throw system_error("open " + path.string(), errno);
+    must(sqfs_super_read(&super_, file_.get()));
+    sqfs_compressor_config_t config{};
+    must(sqfs_compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(super_.compression_id), super_.block_size,
+                                     SQFS_COMP_FLAG_UNCOMPRESS));
+    sqfs_compressor_t* compressor = nullptr;
+    must(sqfs_compressor_create(&config, &compressor));
+    compressor_.reset(compressor);
+    if ((super_.flags & SQFS_FLAG_COMPRESSOR_OPTIONS) != 0) must(compressor_->read_options(compressor_.get(), file_.get()));
+    ids_.reset(sqfs_id_table_create(0));
+    must(sqfs_id_table_read(ids_.get(), file_.get(), &super_, compressor_.get()));
+    dirs_.reset(sqfs_dir_reader_create(&super_, compressor_.get(), file_.get(), 0));
+    data_.reset(sqfs_data_reader_create(file_.get(), super_.block_size, compressor_.get(), 0));
+    check(dirs_ && data_, "libsquashfs makes its readers");
+    must(sqfs_data_reader_load_fragment_table(data_.get(), &super_));
+    if ((super_.flags & SQFS_FLAG_NO_XATTRS) == 0) {
+      xattrs_.reset(sqfs_xattr_reader_create(0));
+      must(sqfs_xattr_reader_load(xattrs_.get(), &super_, file_.get(), compressor_.get()));
+    }
+  }
+
+  Listing run() {
+    sqfs_inode_generic_t* root = nullptr;
+    must(sqfs_dir_reader_get_root_inode(dirs_.get(), &root));
+    visit(SqfsInode(root), "", 0);
+    std::sort(listing_.begin(), listing_.end(), [](const Entry& a, const Entry& b) { return a.path < b.path; });
+    std::map<std::uint32_t, const Entry*> first_of;
+    for (Entry& entry : listing_) {
+      if (entry.type == EntryType::directory) continue;
+      const auto [it, is_new] = first_of.try_emplace(numbers_.at(entry.path), &entry);
+      if (!is_new) entry.hard_link = it->second->path;
+    }
+    return std::move(listing_);
+  }
+
+ private:
+  static void must(int code) { sqfs_must(code, "read the image", ErrorKind::integrity); }
+
+  void visit(SqfsInode inode, const std::string& path, int depth) {
+    if (depth > kMaxDepth) throw Error(ErrorKind::integrity, "the image is damaged: folders without end");
+    Entry entry{.path = path, .mode = inode->base.mode & 07777U, .mtime = inode->base.mod_time};
+    must(sqfs_id_table_index_to_id(ids_.get(), inode->base.uid_idx, &entry.uid));
+    must(sqfs_id_table_index_to_id(ids_.get(), inode->base.gid_idx, &entry.gid));
+    read_xattrs(*inode, entry);
+    switch (inode->base.mode & SQFS_INODE_MODE_MASK) {
+      case SQFS_INODE_MODE_DIR:
+        entry.type = EntryType::directory;
+        add(entry, *inode);
+        return visit_children(*inode, path, depth);
+      case SQFS_INODE_MODE_LNK:
+        entry.type = EntryType::symlink;
+        entry.mode = 0777;
+        entry.link_target.assign(reinterpret_cast<const char*>(inode->extra), inode->data.slink.target_size);
+        break;
+      case SQFS_INODE_MODE_CHR:
+      case SQFS_INODE_MODE_BLK: {
+        entry.type = (inode->base.mode & SQFS_INODE_MODE_MASK) == SQFS_INODE_MODE_CHR ? EntryType::char_device : EntryType::block_device;
+        const std::uint32_t number = inode->data.dev.devno;
+        entry.major = (number >> 8U) & 0xfffU;
+        entry.minor = (number & 0xffU) | ((number >> 12U) & 0xfff00U);
+        break;
+      }
+      case SQFS_INODE_MODE_FIFO:
+        entry.type = EntryType::fifo;
+        break;
+      case SQFS_INODE_MODE_REG:
+        read_content(*inode, entry);
+        break;
+      default:
+        throw Error(ErrorKind::integrity, "/" + path + " of the image is a socket");
+    }
+    add(entry, *inode);
+  }
+
+  void add(const Entry& entry, const sqfs_inode_generic_t& inode) {
+    numbers_[entry.path] = inode.base.inode_number;
+    listing_.push_back(entry);
+  }
+
+  void visit_children(const sqfs_inode_generic_t& inode, const std::string& path, int depth) {
+    must(sqfs_dir_reader_open_dir(dirs_.get(), &inode, 0));
+    // The reader holds one folder at a time: all children are taken out before the first is entered.
+    std::vector<std::pair<std::string, SqfsInode>> children;
+    for (;;) {
+      sqfs_dir_entry_t* child = nullptr;
+      const int result = sqfs_dir_reader_read(dirs_.get(), &child);
+      if (result > 0) break;
+      must(result);
+      const std::unique_ptr<sqfs_dir_entry_t, SqfsFree> owner(child);
+      std::string name(reinterpret_cast<const char*>(child->name), child->size + std::size_t{1});
+      if (name == "." || name == ".." || name.find('/') != std::string::npos)
+        throw Error(ErrorKind::integrity, "the image has a file called '" + name + "'");
+      sqfs_inode_generic_t* child_inode = nullptr;
+      must(sqfs_dir_reader_get_inode(dirs_.get(), &child_inode));
+      children.emplace_back(std::move(name), child_inode);
+    }
+    for (auto& [name, child] : children) visit(std::move(child), path.empty() ? name : path + "/" + name, depth + 1);
+  }
+
+  void read_content(const sqfs_inode_generic_t& inode, Entry& entry) {
+    must(sqfs_inode_get_file_size(&inode, &entry.size));
+    const auto known = contents_.find(inode.base.inode_number);
+    const bool keep = keep_text_(entry.path);
+    if (known != contents_.end() && !keep) {
+      entry.content = known->second;
+      return;
+    }
+    Sha256 hash;
+    std::vector<char> buffer(1U << 20U);
+    for (std::uint64_t at = 0; at < entry.size;) {
+      const auto want = static_cast<sqfs_u32>(std::min<std::uint64_t>(buffer.size(), entry.size - at));
+      const sqfs_s32 got = sqfs_data_reader_read(data_.get(), &inode, at, buffer.data(), want);
+      must(got);
+      if (got == 0) throw Error(ErrorKind::integrity, "/" + entry.path + " of the image ends too early");
+      hash.update({buffer.data(), static_cast<std::size_t>(got)});
+      if (keep) texts_[entry.path].append(buffer.data(), static_cast<std::size_t>(got));
+      at += static_cast<std::uint64_t>(got);
+    }
+    entry.content = hash.finish();
+    contents_[inode.base.inode_number] = entry.content;
+  }
+
+  void read_xattrs(const sqfs_inode_generic_t& inode, Entry& entry) {
+    if (!xattrs_) return;
+    sqfs_u32 index = 0;
+    sqfs_inode_get_xattr_index(&inode, &index);
+    if (index == 0xffffffffU) return;
+    sqfs_xattr_id_t where{};
+    must(sqfs_xattr_reader_get_desc(xattrs_.get(), index, &where));
+    must(sqfs_xattr_reader_seek_kv(xattrs_.get(), &where));
+    for (std::uint32_t i = 0; i < where.count; ++i) {
+      sqfs_xattr_entry_t* key = nullptr;
+      must(sqfs_xattr_reader_read_key(xattrs_.get(), &key));
+      const std::unique_ptr<sqfs_xattr_entry_t, SqfsFree> key_owner(key);
+      sqfs_xattr_value_t* value = nullptr;
+      must(sqfs_xattr_reader_read_value(xattrs_.get(), key, &value));
+      const std::unique_ptr<sqfs_xattr_value_t, SqfsFree> value_owner(value);
+      entry.xattrs.push_back({reinterpret_cast<const char*>(key->key), {reinterpret_cast<const char*>(value->value), value->size}});
+    }
+    std::sort(entry.xattrs.begin(), entry.xattrs.end());
+  }
+
+  const std::function<bool(const std::string&)>& keep_text_;
+  std::map<std::string, std::string>& texts_;
+  Sqfs<sqfs_file_t> file_;
+  sqfs_super_t super_{};
+  Sqfs<sqfs_compressor_t> compressor_;
+  Sqfs<sqfs_id_table_t> ids_;
+  Sqfs<sqfs_dir_reader_t> dirs_;
+  Sqfs<sqfs_data_reader_t> data_;
+  Sqfs<sqfs_xattr_reader_t> xattrs_;
+  Listing listing_;
+  std::map<std::string, std::uint32_t> numbers_;
+  std::map<std::uint32_t, Digest> contents_;
+};
+
+}  // namespace
+
+Listing read_squashfs(const std::filesystem::path& path, const std::function<bool(const std::string&)>& keep_text,
+                      std::map<std::string, std::string>& texts) {
+  return with_context("reading " + path.string(), [&] { return SquashfsReader(path, keep_text, texts).run(); });
+}
+
+}  // namespace alephc
