@@ -43,7 +43,7 @@ struct PlanOptions {
 /// The canonical text whose sha256 is a step's key:
 ///   alephc-key 1
 ///   kind <kind> / step-time <seconds> / the parameters, one a line / input <layer digest> for every layer below
-/// write has "input <tree digest>" instead of the layers. Nothing else may influence a step.
+/// Nothing else may influence a step.
 [[nodiscard]] std::string key_text(const Step& step, const std::vector<Digest>& inputs);
 
 [[nodiscard]] const char* kind_name(StepKind kind);

@@ -8,7 +8,7 @@ namespace alephc {
 
 void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {
   make_folders(path);
-  LayerWriter writer(path);
+  LayerWriter writer(path, nullptr, options.time);
   for (const Entry& listed : tree.entries()) {
     Entry entry = listed;
     if (!options.keep_times) entry.mtime = options.time;

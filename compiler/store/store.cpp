@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 fs::path prepare(const fs::path& folder) {
   // Files of a root-owned tree, setuid ones too, lie below: nobody else may look in.
   make_folders(folder, 0700);
-  for (const char* name : {"blobs", "layers", "actions", "logs", "locks", "partial", "roots", "work"})
+  for (const char* name : {"blobs", "layers", "actions", "logs", "locks", "outputs", "partial", "roots", "work"})
     make_folders(folder / name, 0700);
   return fs::canonical(folder);
 }
@@ -142,6 +142,30 @@ std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing 
   // Somebody else was first with the same layer: the same bytes under the same name.
   if (errno != ENOTEMPTY && errno != EEXIST) throw system_error("move a layer into the store", errno);
   return layer;
+}
+
+namespace {
+
+std::string output_stamp(const fs::path& file, const Digest& digest) {
+  struct stat info{};
+  if (::stat(file.c_str(), &info) != 0) return {};
+  std::string text = digest.hex();
+  for (const auto number : {static_cast<std::int64_t>(info.st_ino), static_cast<std::int64_t>(info.st_size),
+                            static_cast<std::int64_t>(info.st_mtim.tv_sec), static_cast<std::int64_t>(info.st_mtim.tv_nsec),
+                            static_cast<std::int64_t>(info.st_ctim.tv_sec), static_cast<std::int64_t>(info.st_ctim.tv_nsec)})
+    text += " " + std::to_string(number);
+  return text;
+}
+
+}  // namespace
+
+void Store::remember_output(const fs::path& file, const Digest& digest) const {
+  atomic_write(folder_ / "outputs" / sha256(fs::absolute(file).string()).hex(), output_stamp(file, digest));
+}
+
+bool Store::is_known_output(const fs::path& file, const Digest& digest) const {
+  const auto stamp = read_file_if_exists(folder_ / "outputs" / sha256(fs::absolute(file).string()).hex());
+  return stamp && !stamp->empty() && *stamp == output_stamp(file, digest);
 }
 
 std::optional<ActionRecord> Store::find_action(const Digest& key) const {

@@ -42,7 +42,7 @@ class WorkFolder {
 
 /// Content-addressed files, layers and results of steps, shared by any number of alephc processes. Everything appears by
 /// rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> · layers/<digest>/{listing,stamp,root/} ·
-/// actions/<key> · logs/ · locks/ · partial/ · roots/ · work/
+/// actions/<key> · logs/ · locks/ · outputs/ · partial/ · roots/ · work/
 class Store {
  public:
   explicit Store(std::filesystem::path folder);
@@ -67,6 +67,11 @@ class Store {
       const Digest& digest, const std::function<void(const std::string&)>& warn) const;
   /// Takes folder (in a WorkFolder of this store) over.
   [[nodiscard]] std::shared_ptr<const Layer> adopt_layer(const std::filesystem::path& folder, Listing listing) const;
+
+  // Files written outside the store, with the hash they had then.
+  void remember_output(const std::filesystem::path& file, const Digest& digest) const;
+  /// True if the file is the one written with that hash, judged by size, times and inode.
+  [[nodiscard]] bool is_known_output(const std::filesystem::path& file, const Digest& digest) const;
 
   // Actions.
   [[nodiscard]] std::optional<ActionRecord> find_action(const Digest& key) const;

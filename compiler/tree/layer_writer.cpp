@@ -67,8 +67,19 @@ void set_attributes(const std::string& path, const Entry& entry) {
 
 }  // namespace
 
-LayerWriter::LayerWriter(std::filesystem::path folder)
-    : folder_(std::move(folder)), root_(open_file(folder_, O_RDONLY | O_DIRECTORY)) {}
+LayerWriter::LayerWriter(std::filesystem::path folder, const Listing* below, std::int64_t folder_time)
+    : folder_(std::move(folder)), below_(below), folder_time_(folder_time) {}
+
+void LayerWriter::add_parents(const std::string& path) {
+  if (below_ == nullptr || path.empty()) return;
+  const std::string parent = parent_path(path);
+  if (entries_.contains(parent)) return;
+  const Entry* known = find_entry(*below_, parent);
+  if (known != nullptr && known->type != EntryType::directory)
+    throw Error(ErrorKind::failed, "/" + parent + " is no folder, so /" + path + " cannot be in it");
+  entries_[parent] = known != nullptr ? *known : Entry{.path = parent, .type = EntryType::directory, .mode = 0755, .mtime = folder_time_};
+  add_parents(parent);
+}
 
 std::filesystem::path LayerWriter::place_for(const std::string& path) {
   const std::filesystem::path place = folder_ / path;
@@ -77,6 +88,7 @@ std::filesystem::path LayerWriter::place_for(const std::string& path) {
 }
 
 void LayerWriter::put(Entry entry) {
+  add_parents(entry.path);
   std::string path = entry.path;
   entries_.insert_or_assign(std::move(path), std::move(entry));
 }
@@ -100,6 +112,11 @@ void LayerWriter::put_file(Entry entry, int data_fd) {
   entry.size = static_cast<std::uint64_t>(info.st_size);
   entry.content = sha256_fd(fd.get());
   put(std::move(entry));
+}
+
+void LayerWriter::put_copy(Entry entry, const std::string& of) {
+  const UniqueFd original = open_file(folder_ / of, O_RDONLY | O_NOFOLLOW);
+  put_file(std::move(entry), original.get());
 }
 
 void LayerWriter::whiteout(const std::string& path) {

@@ -12,15 +12,17 @@
 namespace alephc {
 
 /// Builds a layer from data: entries and contents given one by one in any order, written to a folder in overlay form.
-/// Later calls for a path replace earlier ones. Missing parent folders are made 0755 root:root.
+/// Later calls for a path replace earlier ones. Folders on the way are those of the listing below (an overlay shows the
+/// topmost layer's attributes of a folder), or new ones, 0755 root:root.
 class LayerWriter {
  public:
-  /// folder must exist and be empty.
-  explicit LayerWriter(std::filesystem::path folder);
+  /// folder must exist and be empty. below must outlive the writer; null when every folder is put.
+  LayerWriter(std::filesystem::path folder, const Listing* below, std::int64_t folder_time);
 
   void put(Entry entry);                              ///< anything but a regular file
   void put_file(Entry entry, std::string_view data);  ///< size and content digest are filled in
   void put_file(Entry entry, int data_fd);            ///< copied from the current offset
+  void put_copy(Entry entry, const std::string& of);   ///< a regular file with the content of one put before
   void whiteout(const std::string& path);
   [[nodiscard]] bool has(const std::string& path) const { return entries_.contains(path); }
   [[nodiscard]] const Entry* find(const std::string& path) const;
@@ -31,9 +33,11 @@ class LayerWriter {
 
  private:
   [[nodiscard]] std::filesystem::path place_for(const std::string& path);
+  void add_parents(const std::string& path);
 
   std::filesystem::path folder_;
-  UniqueFd root_;
+  const Listing* below_;
+  std::int64_t folder_time_;
   std::map<std::string, Entry> entries_;
 };
 

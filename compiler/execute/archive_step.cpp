@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <optional>
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "decode/decode.hpp"
+#include "execute/accounts.hpp"
+#include "execute/data_steps.hpp"
+#include "sandbox/sandbox.hpp"
+
+namespace alephc {
+namespace {
+
+class ArchivePutter : public ArchiveSink {
+ public:
+  ArchivePutter(const ArchiveSpec& archive, const Tree& below, LayerWriter& out)
+      : archive_(archive), out_(out), owner_(owner_ids(below, archive.owner)), root_(below.resolve(archive.target.substr(1))) {
+    out_.put(folder(root_));
+  }
+
+  void begin_entry(const std::string& /*member*/, Entry entry) override {
+    wanted_ = false;
+    const auto path = place_of(entry.path);
+    if (!path) return;
+    entry.path = *path;
+    entry.uid = owner_.uid;
+    entry.gid = owner_.gid;
+    entry.mtime = std::min(entry.mtime, kStepTime);
+    std::erase_if(entry.xattrs, [](const Xattr& xattr) { return !xattr.name.starts_with("user."); });
+    if (!entry.hard_link.empty()) {
+      const auto first = place_of(entry.hard_link);
+      if (!first || out_.find(*first) == nullptr) throw Error(ErrorKind::integrity, "the archive has a hard link to nothing: " + entry.path);
+      return put_copy(*first, entry);
+    }
+    if (entry.type == EntryType::symlink) check_link(entry);
+    if (entry.type == EntryType::regular) {
+      wanted_ = true;
+      entry_ = std::move(entry);
+      text_.clear();
+      return;
+    }
+    out_.put(std::move(entry));
+  }
+  void data(std::string_view bytes) override {
+    if (wanted_) text_ += bytes;
+  }
+  void end_entry() override {
+    if (wanted_) out_.put_file(entry_, text_);
+    wanted_ = false;
+  }
+
+ private:
+  [[nodiscard]] Entry folder(const std::string& path) const {
+    return {.path = path, .type = EntryType::directory, .mode = 0755, .uid = owner_.uid, .gid = owner_.gid, .mtime = kStepTime};
+  }
+
+  /// Where a member goes after its first folders are dropped; nothing for what is dropped whole.
+  [[nodiscard]] std::optional<std::string> place_of(const std::string& path) const {
+    std::vector<std::string> parts = split(path, '/');
+    if (path.empty() || parts.size() <= archive_.strip) return std::nullopt;
+    parts.erase(parts.begin(), parts.begin() + archive_.strip);
+    return root_ + "/" + join(parts, "/");
+  }
+
+  /// Nothing of an archive may be written through a link that the same archive brought.
+  void check_link(const Entry& entry) const {
+    const Entry* old = out_.find(entry.path);
+    if (old != nullptr && old->type == EntryType::directory)
+      throw Error(ErrorKind::integrity, "the archive has '" + entry.path + "' as a folder and as a symlink");
+  }
+
+  void put_copy(const std::string& first, Entry entry) {
+    // A copy, not a link: the group's first path would depend on the order of the archive.
+    const Entry* original = out_.find(first);
+    entry.hard_link.clear();
+    entry.mode = original->mode;
+    out_.put_copy(std::move(entry), first);
+  }
+
+  const ArchiveSpec& archive_;
+  LayerWriter& out_;
+  OwnerIds owner_;
+  std::string root_;
+  Entry entry_;
+  bool wanted_ = false;
+  std::string text_;
+};
+
+}  // namespace
+
+void unpack_archive(const ArchiveSpec& archive, int fd, const Tree& below, LayerWriter& out) {
+  ArchivePutter putter(archive, below, out);
+  with_context("unpacking the archive " + archive.name, [&] { decode_archive(fd, ArchiveKind::archive, putter); });
+}
+
+}  // namespace alephc

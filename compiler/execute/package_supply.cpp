@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include "execute/package_supply.hpp"
+
+#include "base/diagnostic.hpp"
+
+namespace alephc {
+
+PackageSupply::~PackageSupply() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void PackageSupply::start(std::vector<RemoteFile> files) {
+  files_ = std::move(files);
+  for (const RemoteFile& file : files_) pending_.insert(file.digest);
+  thread_ = std::thread([this] {
+    try {
+      fetcher_.fetch(files_, [this](std::size_t i) {
+        const std::lock_guard guard(mutex_);
+        pending_.erase(files_[i].digest);
+        changed_.notify_all();
+      });
+    } catch (...) {
+      const std::lock_guard guard(mutex_);
+      failure_ = std::current_exception();
+      changed_.notify_all();
+    }
+  });
+}
+
+UniqueFd PackageSupply::open(const Digest& digest, const std::string& label) {
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return failure_ != nullptr || !pending_.contains(digest); });
+    if (pending_.contains(digest)) std::rethrow_exception(failure_);
+  }
+  auto fd = store_.open_blob(digest);
+  if (fd) return std::move(*fd);
+  // Damaged since it was fetched: once more.
+  for (const RemoteFile& file : files_)
+    if (file.digest == digest) fetcher_.fetch({file}, [](std::size_t) {});
+  fd = store_.open_blob(digest);
+  if (!fd) throw Error(ErrorKind::failed, label + " is not in the store");
+  return std::move(*fd);
+}
+
+}  // namespace alephc

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "execute/sandbox_steps.hpp"
+
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "sandbox/run_checked.hpp"
+#include "tree/layer_writer.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kScript = "/run/alephc/script";
+constexpr const char* kInputs = "/run/alephc/inputs/";
+
+/// Copies a project path for the sandbox, with modes of ours.
+void stage(const fs::path& from, const fs::path& to) {
+  if (fs::is_symlink(fs::symlink_status(from))) return fs::copy_symlink(from, to);
+  if (fs::is_directory(from)) {
+    make_folders(to);
+    const UniqueFd dir = open_file(from, O_RDONLY | O_DIRECTORY);
+    for (const std::string& name : list_folder(dir.get()))
+      if (name != ".git") stage(from / name, to / name);
+    return;
+  }
+  make_folders(to.parent_path());
+  struct stat info{};
+  const UniqueFd source = open_file(from, O_RDONLY);
+  if (::fstat(source.get(), &info) != 0) throw system_error("look at " + from.string(), errno);
+  const UniqueFd target = open_file(to, O_WRONLY | O_CREAT | O_EXCL);
+  copy_bytes(source.get(), target.get());
+  if (::fchmod(target.get(), (info.st_mode & 0100U) != 0 ? 0755 : 0644) != 0) throw system_error("chmod " + to.string(), errno);
+}
+
+SandboxOptions options_for(const Workplace& place) {
+  return {.root = sandbox_root(place.below, place.upper, place.scratch), .log = place.log};
+}
+
+/// The mount points that the sandbox made in the upper folder.
+void remove_mount_points(const fs::path& upper) {
+  const UniqueFd run(::open((upper / "run").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (run) remove_tree_at(run.get(), "alephc");
+}
+
+/// For steps with network: the host's name servers, taken out again afterwards.
+class Resolver {
+ public:
+  Resolver(const Tree& below, fs::path upper) : file_(std::move(upper) / "etc/resolv.conf") {
+    present_ = below.find("etc/resolv.conf") != nullptr || fs::exists(fs::symlink_status(file_));
+    if (present_) return;
+    const auto text = read_file_if_exists("/etc/resolv.conf");
+    make_folders(file_.parent_path());
+    if (text) atomic_write(file_, *text);
+  }
+  ~Resolver() {
+    if (!present_) ::unlink(file_.c_str());
+  }
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+
+ private:
+  fs::path file_;
+  bool present_ = false;
+};
+
+}  // namespace
+
+SandboxRoot sandbox_root(const Tree& tree, const fs::path& upper, const fs::path& scratch) {
+  SandboxRoot root{.upper = upper, .scratch = scratch};
+  const auto& layers = tree.layers();
+  for (auto it = layers.rbegin(); it != layers.rend(); ++it) root.lowers.push_back((*it)->folder);
+  return root;
+}
+
+void prepare_upper(const Tree& tree, const fs::path& upper) {
+  make_folders(upper);
+  if (::chmod(upper.c_str(), 0755) != 0) throw system_error("chmod " + upper.string(), errno);
+  if (tree.layers().empty()) return;
+  LayerWriter writer(upper, &tree.entries(), 0);
+  if (const Entry* root = tree.find("")) writer.put(*root);
+  for (const Entry& entry : tree.entries()) {
+    if (entry.hard_link.empty()) continue;
+    const Entry* first = tree.find(entry.hard_link);
+    if (writer.find(first->path) == nullptr) {
+      if (first->type == EntryType::regular)
+        writer.put_file(*first, tree.open_content(*first).get());
+      else
+        writer.put(*first);
+    }
+    writer.put(entry);
+  }
+  (void)writer.finish();
+}
+
+void run_install(const Step& step, const StepEnvironment& env, const Workplace& place) {
+  const InstallJob job{.manifest = env.manifest,
+                       .lock = env.lock,
+                       .layer = step.item,
+                       .below = place.below,
+                       .upper = place.upper,
+                       .scratch = place.scratch,
+                       .log = place.log,
+                       .jobs = env.jobs,
+                       .open_package = [&env](const LockedPackage& package) {
+                         if (package.repository == "file") return open_file(env.manifest.folder / package.path, O_RDONLY);
+                         return env.supply.open(package.sha256, package.name + " " + package.version);
+                       }};
+  env.distro.install(job, env.reporter);
+}
+
+void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands, const Workplace& place) {
+  run_checked(options_for(place), commands, doing);
+}
+
+void run_script(const RunSpec& run, const StepEnvironment& env, const Workplace& place) {
+  const fs::path staging = place.scratch / "inputs";
+  make_folders(staging);
+  const fs::path script = place.scratch / "script";
+  const std::string text = run.source.empty() ? run.script : read_file(env.manifest.folder / run.source);
+  atomic_write(script, text, 0755);
+  for (const std::string& input : run.inputs) stage(env.manifest.folder / input, staging / input);
+  SandboxOptions options = options_for(place);
+  options.network = run.network;
+  options.read_only = {{script, kScript}, {staging, std::string(kInputs).substr(0, std::string(kInputs).size() - 1)}};
+  SandboxCommand command{.argv = {"/bin/sh", "-eu", kScript}, .env = run.env, .user = run.user};
+  if (text.starts_with("#!")) command.argv = {kScript};
+  std::optional<Resolver> resolver;
+  if (run.network) resolver.emplace(place.below, place.upper);
+  run_checked(options, {command}, "the script '" + run.name + "'");
+  remove_mount_points(place.upper);
+}
+
+}  // namespace alephc
