@@ -84,6 +84,11 @@ class Distro {
   [[nodiscard]] virtual std::vector<SandboxCommand> remove_commands(const std::vector<std::string>& names) const = 0;
   /// Commands that generate locales.
   [[nodiscard]] virtual std::vector<SandboxCommand> locale_commands(const SystemSpec& system) const = 0;
+  /// Why a package is in a tree: the chain of requirements from a manifest entry, a line a link.
+  [[nodiscard]] virtual std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock, const Tree& tree,
+                                                                 const std::string& name) const = 0;
+  /// Which package a path belongs to; nothing if none.
+  [[nodiscard]] virtual std::vector<std::string> explain_path(const Tree& tree, const std::string& path) const = 0;
   /// The file with the image's own package sources, or nothing.
   struct SourcesFile {
     std::string path{};

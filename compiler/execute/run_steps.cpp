@@ -4,6 +4,8 @@
 #include <chrono>
 #include <set>
 
+#include <fcntl.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/cid.hpp"

@@ -57,6 +57,14 @@ class Debian : public Distro {
              .input = list}};
   }
 
+  [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock, const Tree& tree,
+                                                         const std::string& name) const override {
+    return debian::explain_package(manifest, lock, tree, name);
+  }
+  [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path) const override {
+    return debian::explain_path(tree, path);
+  }
+
   [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& manifest, const Lock& lock) const override {
     const std::vector<std::string>& wanted = manifest.base.image_sources;
     SourcesFile file{.path = "etc/apt/sources.list"};

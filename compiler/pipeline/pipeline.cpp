@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+#include "pipeline/pipeline.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/cid.hpp"
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "execute/accounts.hpp"
+#include "execute/project_files.hpp"
+#include "image/image_format.hpp"
+#include "lock/lock_file.hpp"
+#include "manifest/keys.hpp"
+#include "manifest/load.hpp"
+#include "pipeline/expectation.hpp"
+#include "store/collect.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+/// A manifest with the lock that answers it.
+struct Locked {
+  Manifest manifest{};
+  Lock lock{};
+  std::string text{};
+};
+
+void show_warnings(const Manifest& manifest, Reporter& reporter) {
+  for (const Diagnostic& warning : manifest.warnings) reporter.diagnostic(warning);
+}
+
+[[noreturn]] void stale(const std::string& why, const fs::path& lock_file) {
+  throw Error(ErrorKind::failed, lock_file.filename().string() + " is stale: " + why, "run 'alephc lock' and commit the result");
+}
+
+/// Loads manifest and lock; with may_write a stale or missing lock is resolved minimally and written.
+Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const Settings& settings, const Store& store, Reporter& reporter) {
+  Locked out;
+  out.manifest = load_manifest(path);
+  show_warnings(out.manifest, reporter);
+  const fs::path lock_file = lock_path_of(out.manifest.file);
+  const std::vector<LockedInput> inputs = project_inputs(out.manifest);
+  std::optional<Lock> lock = read_lock(lock_file);
+  const std::string why = lock ? staleness(*lock, out.manifest, inputs) : lock_file.filename().string() + " does not exist";
+  if (!why.empty()) {
+    if (locked_only && !lock)
+      throw Error(ErrorKind::failed, why + ", and this build may not make it (--locked, CI=true)", "run 'alephc lock' and commit the result");
+    if (locked_only) stale(why, lock_file);
+    const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+    const ResolveRequest request{.manifest = out.manifest, .previous = lock ? &*lock : nullptr, .mirrors = settings.mirrors};
+    Lock fresh = resolve_lock(request, inputs, {store, fetcher, reporter});
+    const LockChange change = compare_locks(lock ? &*lock : nullptr, fresh);
+    if (may_write) {
+      atomic_write(lock_file, lock_text(fresh));
+      reporter.note("locked  " + lock_file.string() + " (" + why + ")");
+      if (lock) reporter.note(change_text(change));
+    }
+    lock = std::move(fresh);
+  }
+  out.text = lock_text(*lock);
+  out.lock = std::move(*lock);
+  // From the lock, so that a stdlib part of a later alephc changes nothing.
+  const Declaration declaration{out.manifest.file, out.manifest.folder, out.manifest.declared,
+                                out.manifest.name, out.manifest.version, out.manifest.expect};
+  if (out.lock.manifest_digest != out.manifest.digest) out.manifest = manifest_from_lock(out.lock.manifest, declaration);
+  return out;
+}
+
+void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) {
+    const std::size_t equals = text.find('=');
+    const std::string key = text.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
+    const KeySpec* spec = key.starts_with("image.") ? find_key_spec(*find_table_spec("image"), key.substr(6)) : nullptr;
+    if (equals == std::string::npos || spec == nullptr)
+      throw Error(ErrorKind::usage, "--set takes image.KEY=VALUE, not '" + text + "'");
+    std::vector<std::string> names;
+    for (const Choice& choice : choices_of(*spec))
+      if (choice.since <= kThisStep) names.push_back(choice.name);
+    if (!names.empty() && std::find(names.begin(), names.end(), value) == names.end())
+      throw Error(ErrorKind::usage, "unknown " + key + " '" + value + "'", "one of: " + join(names, ", "));
+    const auto number = parse_size(value);
+    if (key == "image.format") manifest.image.format = value;
+    else if (key == "image.compression") manifest.image.compression = value;
+    else if (key == "image.level" && number && *number <= 22) manifest.image.level = static_cast<std::uint32_t>(*number);
+    else if (key == "image.block_size" && number && *number <= 1048576) manifest.image.block_size = static_cast<std::uint32_t>(*number);
+    else if (key == "image.embed_recipe") manifest.image.embed_recipe = value == "true";
+    else throw Error(ErrorKind::usage, "'" + value + "' is no value for " + key);
+  }
+}
+
+std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock, const Distro& distro, const Settings& settings) {
+  std::vector<RemoteFile> files = distro.package_files(manifest, lock, settings.mirrors);
+  for (const ArchiveSpec& archive : manifest.archives)
+    for (const LockedArchive& locked : lock.archives)
+      if (locked.name == archive.name && archive.source.empty())
+        files.push_back({.digest = locked.sha256, .size = locked.size, .urls = archive.urls, .label = archive.name});
+  return files;
+}
+
+fs::path output_path(const BuildRequest& request, const Manifest& manifest) {
+  if (!request.output.empty()) return request.output;
+  return manifest.name + "-" + manifest.version + image_format(manifest.image.format).extension;
+}
+
+void require_root() {
+  if (::geteuid() != 0)
+    throw Error(ErrorKind::host, "building needs root on this machine: steps run in new namespaces",
+                "run it with sudo, or in a container as root; 'alephc doctor' shows what is missing");
+}
+
+/// Copies the image out of the store: all or nothing.
+void deliver(const Store& store, const ImageResult& result, const fs::path& output) {
+  const auto blob = store.open_blob(result.sha256);
+  if (!blob) throw Error(ErrorKind::failed, "the image vanished from the store", "run the command again");
+  std::string temp = fs::absolute(output).string() + ".XXXXXX";
+  UniqueFd file(::mkostemp(temp.data(), O_CLOEXEC));
+  if (!file) throw system_error("create a file beside " + output.string(), errno);
+  try {
+    copy_bytes(blob->get(), file.get());
+    if (::fchmod(file.get(), 0644) != 0) throw system_error("chmod " + temp, errno);
+    if (::rename(temp.c_str(), output.c_str()) != 0) throw system_error("write " + output.string(), errno);
+  } catch (...) {
+    ::unlink(temp.c_str());
+    throw;
+  }
+  store.remember_output(output, result.sha256);
+}
+
+Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome, const Store& store, Reporter& reporter) {
+  Receipt receipt{.name = locked.manifest.name,
+                  .version = locked.manifest.version,
+                  .lock = outcome.lock,
+                  .epoch = locked.lock.epoch,
+                  .source_date_epoch = locked.lock.source_date_epoch,
+                  .format = outcome.format,
+                  .image = outcome.result,
+                  .tools = image_tools()};
+  for (const StepReport& step : outcome.steps)
+    if (Digest::from_hex(step.result)) receipt.layers.emplace_back(step.id, step.result);
+  const Tree tree = open_tree(outcome.steps, store, reporter);
+  for (const auto& fields : account_lines(tree, "etc/passwd"))
+    if (fields.size() > 3) receipt.accounts.push_back(fields[0] + ":" + fields[2] + ":" + fields[3]);
+  for (const auto& fields : account_lines(tree, "etc/group"))
+    if (fields.size() > 2) receipt.groups.push_back(fields[0] + ":" + fields[2]);
+  return receipt;
+}
+
+void remember_build(const Locked& locked, const BuildOutcome& outcome, const Store& store) {
+  BuildRecord record{.manifest = fs::canonical(locked.manifest.file)};
+  for (const StepReport& step : outcome.steps) {
+    record.step_keys[step.id] = step.key;
+    if (const auto digest = Digest::from_hex(step.result)) record.layers.insert(*digest);
+  }
+  if (!outcome.result.sha256.is_zero()) record.blobs.insert(outcome.result.sha256);
+  for (const LockedLayer& layer : locked.lock.layers)
+    for (const LockedPackage& package : layer.packages) record.blobs.insert(package.sha256);
+  for (const LockedRepository& repository : locked.lock.repositories) record.blobs.insert(repository.index);
+  for (const LockedArchive& archive : locked.lock.archives) record.blobs.insert(archive.sha256);
+  put_build_record(store, record);
+}
+
+}  // namespace
+
+LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, Reporter& reporter) {
+  const Store store(settings.store);
+  const Manifest manifest = load_manifest(request.path);
+  show_warnings(manifest, reporter);
+  LockOutcome outcome{.file = lock_path_of(manifest.file)};
+  const std::vector<LockedInput> inputs = project_inputs(manifest);
+  const std::optional<Lock> before = read_lock(outcome.file);
+  if (request.check) {
+    const std::string why = before ? staleness(*before, manifest, inputs) : "it does not exist";
+    if (!why.empty()) stale(why, outcome.file);
+    return outcome;
+  }
+  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  const ResolveRequest resolve{.manifest = manifest,
+                               .previous = before ? &*before : nullptr,
+                               .update_all = request.update_all || request.outdated,
+                               .update_packages = request.update_packages,
+                               .date = request.date,
+                               .mirrors = settings.mirrors};
+  for (const std::string& name : request.update_packages) {
+    const bool known = before && std::any_of(before->layers.begin(), before->layers.end(), [&](const LockedLayer& layer) {
+                         return std::any_of(layer.packages.begin(), layer.packages.end(), [&](const LockedPackage& p) { return p.name == name; });
+                       });
+    if (!known) throw Error(ErrorKind::usage, "the lock has no package '" + name + "'");
+  }
+  const Lock lock = resolve_lock(resolve, inputs, {store, fetcher, reporter});
+  outcome.change = compare_locks(before ? &*before : nullptr, lock);
+  if (request.outdated) return outcome;
+  const std::string text = lock_text(lock);
+  if (!before || lock_text(*before) != text) {
+    atomic_write(outcome.file, text);
+    outcome.written = true;
+  }
+  return outcome;
+}
+
+BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
+  const auto start = Clock::now();
+  require_root();
+  const Store store(settings.store);
+  Locked locked = load_locked(request.path, request.locked, true, settings, store, reporter);
+  const std::string& text = locked.text;
+  apply_overrides(locked.manifest, request.overrides);
+  check_expectation_forms(request.expect, locked.manifest.expect);
+  // From here on nothing is chosen any more: names, versions and digests are those of the lock.
+
+  const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
+  const BuildGraph graph = plan(locked.manifest, locked.lock, text,
+                                {.normalize = request.normalize, .tools = image_tools(), .install_version = distro->install_version()});
+  // From here on no step is added or changed.
+
+  BuildOutcome outcome{.image = output_path(request, locked.manifest),
+                       .format = locked.manifest.image.format,
+                       .lock = sha256(text),
+                       .epoch = locked.lock.epoch};
+  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
+  PackageSupply supply(store, fetcher);
+  const StepEnvironment env{.manifest = locked.manifest,
+                            .lock = locked.lock,
+                            .lock_text = text,
+                            .distro = *distro,
+                            .store = store,
+                            .reporter = reporter,
+                            .supply = supply,
+                            .remote_files = files,
+                            .jobs = settings.jobs,
+                            .output = outcome.image};
+  outcome.steps = run_steps(graph, env, "");
+  // From here on the tree and the image are what they are; it remains to compare and to hand out.
+
+  outcome.result = *parse_image_result(outcome.steps.back().result);
+  remember_build(locked, outcome, store);
+  check_expectations(request.expect, locked.manifest.expect, outcome.result, store);
+  const bool is_folder = image_format(outcome.format).is_folder;
+  outcome.output_was_there = !is_folder && store.is_known_output(outcome.image, outcome.result.sha256);
+  const fs::path receipt_file = outcome.image.string() + ".receipt.json";
+  const fs::path recorded = fs::path(locked.manifest.file).replace_extension(".receipt.json");
+  if (!is_folder && !outcome.output_was_there) deliver(store, outcome.result, outcome.image);
+  if (!outcome.output_was_there || !fs::exists(receipt_file) || request.record) {
+    const std::string receipt = receipt_text(make_receipt(locked, outcome, store, reporter));
+    atomic_write(receipt_file, receipt);
+    if (request.record) atomic_write(recorded, receipt);
+  }
+  outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return outcome;
+}
+
+PlannedRuntime plan_runtime(const fs::path& path, const Settings& settings, Reporter& reporter) {
+  const Store store(settings.store);
+  Locked locked = load_locked(path, false, false, settings, store, reporter);
+  PlannedRuntime planned;
+  planned.lock_text = locked.text;
+  const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
+  planned.graph = plan(locked.manifest, locked.lock, planned.lock_text, {.tools = image_tools(), .install_version = distro->install_version()});
+  planned.states = inspect_steps(planned.graph, store, fs::canonical(locked.manifest.file));
+  planned.manifest = std::move(locked.manifest);
+  planned.lock = std::move(locked.lock);
+  return planned;
+}
+
+namespace {
+
+/// The steps of the last build as far as the store still has them.
+std::vector<StepReport> built_steps(const PlannedRuntime& planned, const Store& store) {
+  std::vector<StepReport> reports;
+  for (std::size_t i = 0; i < planned.graph.steps.size(); ++i) {
+    if (planned.states[i].status != StepState::Status::cached) break;
+    const auto record = store.find_action(planned.states[i].key);
+    if (!record) break;
+    reports.push_back({planned.graph.steps[i].id, planned.graph.steps[i].title, planned.states[i].key, true, 0, record->result});
+  }
+  return reports;
+}
+
+}  // namespace
+
+std::vector<std::string> explain(const fs::path& path, const std::string& subject, const Settings& settings, Reporter& reporter) {
+  const PlannedRuntime planned = plan_runtime(path, settings, reporter);
+  const Store store(settings.store);
+  const std::vector<StepReport> reports = built_steps(planned, store);
+  if (reports.empty()) throw Error(ErrorKind::failed, "nothing is built yet", "run 'alephc build' first");
+  const Tree tree = open_tree(reports, store, reporter);
+  const std::unique_ptr<Distro> distro = make_distro(planned.manifest.base.distro);
+  if (!subject.starts_with('/')) return distro->explain_package(planned.manifest, planned.lock, tree, subject);
+  const std::string wanted = tree.resolve(subject.substr(1), false);
+  std::vector<std::string> lines;
+  std::size_t layer = 0;
+  for (const StepReport& report : reports) {
+    if (!Digest::from_hex(report.result)) continue;
+    const Entry* entry = find_entry(tree.layers()[layer++]->listing, wanted);
+    if (entry == nullptr) continue;
+    lines.push_back("/" + wanted + (entry->type == EntryType::whiteout ? " was removed by step " : " was written by step ") + report.id);
+  }
+  if (lines.empty()) throw Error(ErrorKind::failed, "no step wrote " + subject);
+  for (std::string& line : distro->explain_path(tree, wanted)) lines.push_back(std::move(line));
+  return lines;
+}
+
+int open_shell(const fs::path& path, const std::string& step, const std::vector<std::string>& command, const Settings& settings, Reporter& reporter) {
+  require_root();
+  const Store store(settings.store);
+  const Locked locked = load_locked(path, false, false, settings, store, reporter);
+  const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
+  const std::string& text = locked.text;
+  const BuildGraph graph = plan(locked.manifest, locked.lock, text, {.tools = image_tools(), .install_version = distro->install_version()});
+  std::vector<std::string> ids;
+  for (const Step& each : graph.steps) ids.push_back(each.id);
+  const std::string stop = step.empty() ? "write" : step;
+  if (std::find(ids.begin(), ids.end(), stop) == ids.end())
+    throw Error(ErrorKind::usage, "there is no step '" + stop + "'", "there are: " + join(ids, ", "));
+  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
+  PackageSupply supply(store, fetcher);
+  const StepEnvironment env{.manifest = locked.manifest, .lock = locked.lock, .lock_text = text, .distro = *distro, .store = store,
+                            .reporter = reporter, .supply = supply, .remote_files = files, .jobs = settings.jobs};
+  const std::vector<StepReport> reports = run_steps(graph, env, stop);
+  const Tree tree = open_tree(reports, store, reporter);
+  if (tree.layers().empty()) throw Error(ErrorKind::usage, "there is no tree before the first step");
+  const WorkFolder work = store.make_work_folder();
+  prepare_upper(tree, work.path() / "upper");
+  make_folders(work.path() / "scratch", 0700);
+  const SandboxOptions options{.root = sandbox_root(tree, work.path() / "upper", work.path() / "scratch"), .interactive = true};
+  SandboxCommand shell{.argv = command.empty() ? std::vector<std::string>{"/bin/sh", "-i"} : command};
+  if (const char* term = std::getenv("TERM")) shell.env["TERM"] = term;
+  return run_in_sandbox(options, {shell}).exit_code;
+}
+
+}  // namespace alephc

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/reporter.hpp"
+#include "distro/distro.hpp"
+#include "execute/run_steps.hpp"
+#include "receipt/receipt.hpp"
+#include "resolve/resolve.hpp"
+#include "store/store.hpp"
+
+namespace alephc {
+
+/// What the command line, the environment and the user's configuration say for every command.
+struct Settings {
+  std::filesystem::path store{};
+  Mirrors mirrors{};
+  bool offline = false;
+  unsigned jobs = 1;
+};
+
+struct LockRequest {
+  std::filesystem::path path{};
+  bool update_all = false;
+  std::set<std::string> update_packages{};
+  std::string date{};
+  bool check = false;     ///< write nothing; stale is an Error
+  bool outdated = false;  ///< write nothing; say what an update would change
+};
+struct LockOutcome {
+  std::filesystem::path file{};
+  bool written = false;
+  LockChange change{};
+};
+LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, Reporter& reporter);
+
+struct BuildRequest {
+  std::filesystem::path path{};
+  std::filesystem::path output{};  ///< empty: NAME-VERSION.EXT in the current folder
+  bool locked = false;
+  std::string expect{};  ///< sha256, CIDv0 or CIDv1, on top of [expect]
+  bool record = false;   ///< write runtime.receipt.json beside the lock
+  bool normalize = true;
+  std::vector<std::string> overrides{};  ///< "image.format=tar"
+};
+struct BuildOutcome {
+  std::filesystem::path image{};
+  std::string format{};
+  ImageResult result{};
+  Digest lock{};
+  std::int64_t epoch = 0;
+  double seconds = 0;
+  std::vector<StepReport> steps{};
+  bool output_was_there = false;
+};
+BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter);
+
+/// Everything that `plan`, `graph`, `why` and `shell` start from: the lock as it stands (made in memory if there is none) and
+/// the graph of it.
+struct PlannedRuntime {
+  Manifest manifest{};
+  Lock lock{};
+  std::string lock_text{};
+  BuildGraph graph{};
+  std::vector<StepState> states{};
+};
+PlannedRuntime plan_runtime(const std::filesystem::path& path, const Settings& settings, Reporter& reporter);
+
+/// A package ("nginx") or a path ("/etc/nginx/nginx.conf") of the last build, explained line by line.
+std::vector<std::string> explain(const std::filesystem::path& path, const std::string& subject, const Settings& settings,
+                                 Reporter& reporter);
+
+/// A shell, or a command, in the tree as it was before a step (empty: at the end of the build). Returns its exit code.
+int open_shell(const std::filesystem::path& path, const std::string& step, const std::vector<std::string>& command,
+               const Settings& settings, Reporter& reporter);
+
+}  // namespace alephc

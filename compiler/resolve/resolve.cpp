@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+#include "resolve/resolve.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "lock/lock_file.hpp"
+#include "manifest/merge.hpp"
+
+namespace alephc {
+namespace {
+
+using PackageMap = std::map<std::pair<std::string, std::string>, const LockedPackage*>;
+
+PackageMap packages_of(const Lock* lock) {
+  PackageMap packages;
+  if (lock == nullptr) return packages;
+  for (const LockedLayer& layer : lock->layers)
+    for (const LockedPackage& package : layer.packages) packages[{package.name, package.arch}] = &package;
+  return packages;
+}
+
+/// The tables that decide which packages are chosen.
+std::string package_text(const Value& flat) {
+  Value part;
+  for (const char* table : {"base", "packages", "repository"})
+    if (const Value* value = flat.find(table)) part.members.emplace(table, *value);
+  if (const auto it = part.members.find("base"); it != part.members.end()) {
+    it->second.members.erase("image_sources");
+    it->second.members.erase("mirrors");
+  }
+  if (const auto it = part.members.find("packages"); it != part.members.end()) {
+    it->second.members.erase("exclude_paths");
+    it->second.members.erase("debconf");
+  }
+  return canonical_text(part);
+}
+
+std::vector<LockedInput> package_inputs(const std::vector<LockedInput>& inputs, const Manifest& manifest) {
+  std::vector<LockedInput> found;
+  for (const LockedInput& input : inputs) {
+    const bool is_package = std::any_of(manifest.packages.files.begin(), manifest.packages.files.end(),
+                                        [&](const PackageFile& file) { return file.path == input.path; });
+    if (is_package) found.push_back(input);
+  }
+  return found;
+}
+
+bool packages_decided_alike(const Lock& lock, const Manifest& manifest, const Value& flat, const std::vector<LockedInput>& inputs) {
+  return package_text(lock.manifest) == package_text(flat) &&
+         package_inputs(lock.inputs, manifest) == package_inputs(inputs, manifest);
+}
+
+std::vector<LockedArchive> lock_archives(const ResolveRequest& request, const std::vector<LockedInput>& inputs, const ToolBox& tools) {
+  std::vector<LockedArchive> locked;
+  for (const ArchiveSpec& archive : request.manifest.archives) {
+    if (!archive.source.empty()) {
+      for (const LockedInput& input : inputs)
+        if (input.path == archive.source) locked.push_back({archive.name, 0, input.sha256});
+      continue;
+    }
+    if (!archive.sha256.is_zero()) {
+      locked.push_back({archive.name, 0, archive.sha256});
+      continue;
+    }
+    const LockedArchive* before = nullptr;
+    if (request.previous != nullptr && !request.update_all)
+      for (const LockedArchive& old : request.previous->archives)
+        if (old.name == archive.name) before = &old;
+    if (before != nullptr) {
+      locked.push_back(*before);
+      continue;
+    }
+    constexpr std::uint64_t kLargest = 4ULL << 30U;
+    const FetchedText fetched = tools.fetcher.fetch_text(archive.urls, kLargest);
+    if (fetched.url.empty())
+      throw Error(ErrorKind::failed, "nobody has the archive '" + archive.name + "'", "check its url");
+    Diagnostic warning{.severity = Severity::warning, .message = "the archive '" + archive.name + "' has no sha256: pinned as it is now", .at = archive.at};
+    warning.hint = "add sha256 = \"" + sha256(fetched.text).hex() + "\"";
+    tools.reporter.diagnostic(warning);
+    locked.push_back({archive.name, fetched.text.size(), tools.store.put_blob(fetched.text)});
+  }
+  return locked;
+}
+
+}  // namespace
+
+LockChange compare_locks(const Lock* before, const Lock& after) {
+  LockChange change;
+  const PackageMap old_packages = packages_of(before);
+  const PackageMap new_packages = packages_of(&after);
+  for (const auto& [name, package] : new_packages) {
+    const auto old = old_packages.find(name);
+    if (old == old_packages.end())
+      change.added.push_back(package->name + " " + package->version + " (" + human_size(package->size) + ")");
+    else if (old->second->version != package->version)
+      change.changed.push_back(package->name + " " + old->second->version + " → " + package->version);
+    else if (old->second->sha256 != package->sha256)
+      change.changed.push_back(package->name + " " + package->version + " has other bytes");
+  }
+  for (const auto& [name, package] : old_packages)
+    if (!new_packages.contains(name)) change.removed.push_back(package->name + " " + package->version);
+  if (before == nullptr) return change;
+  if (before->inputs != after.inputs) change.other.emplace_back("files of the project");
+  if (before->archives != after.archives) change.other.emplace_back("archives");
+  if (before->removed != after.removed) change.other.emplace_back("packages to remove");
+  if (before->manifest_digest != after.manifest_digest) change.other.emplace_back("the manifest");
+  return change;
+}
+
+std::string change_text(const LockChange& change) {
+  std::string out;
+  for (const std::string& line : change.added) out += "  + " + line + "\n";
+  for (const std::string& line : change.removed) out += "  - " + line + "\n";
+  for (const std::string& line : change.changed) out += "  ~ " + line + "\n";
+  if (!change.other.empty()) out += "  changed: " + join(change.other, ", ") + "\n";
+  return out;
+}
+
+std::string staleness(const Lock& lock, const Manifest& manifest, const std::vector<LockedInput>& inputs) {
+  if (lock.declared != manifest.declared && lock.manifest_digest != manifest.digest) return "the manifest changed";
+  if (lock.inputs != inputs) {
+    for (const LockedInput& input : inputs)
+      if (std::find(lock.inputs.begin(), lock.inputs.end(), input) == lock.inputs.end()) return "'" + input.path + "' changed";
+    return "a file of the project is gone";
+  }
+  return {};
+}
+
+Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>& inputs, const ToolBox& tools) {
+  const Manifest& manifest = request.manifest;
+  Lock lock;
+  lock.declared = manifest.declared;
+  lock.manifest_digest = manifest.digest;
+  lock.inputs = inputs;
+  const auto source = std::make_shared<const SourceText>(SourceText{"the manifest", manifest.text});
+  const Value flat = parse_toml(source);
+  lock.manifest_text = canonical_text(flat, "manifest.");
+  lock.manifest = flat;
+  lock.archives = lock_archives(request, inputs, tools);
+  const bool asked = request.update_all || !request.update_packages.empty() || !request.date.empty();
+  const Lock* before = request.previous;
+  if (before != nullptr && !asked && packages_decided_alike(*before, manifest, flat, inputs)) {
+    lock.resolver = before->resolver;
+    lock.repositories = before->repositories;
+    lock.layers = before->layers;
+    lock.removed = before->removed;
+    lock.source_date_epoch = before->source_date_epoch;
+  } else {
+    Resolution resolution = make_distro(manifest.base.distro)->resolve(request, tools);
+    lock.resolver = resolution.resolver;
+    lock.repositories = std::move(resolution.repositories);
+    lock.layers = std::move(resolution.layers);
+    lock.removed = std::move(resolution.removed);
+    // The date moves with the packages only, so that a fresher index with the same choice changes no image.
+    const bool same_packages = before != nullptr && before->layers == lock.layers && before->removed == lock.removed;
+    lock.source_date_epoch = same_packages ? before->source_date_epoch : resolution.newest_index;
+  }
+  return lock;
+}
+
+}  // namespace alephc
