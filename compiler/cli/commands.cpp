@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include <cstdio>
+
+#include "base/diagnostic.hpp"
+#include "cli/command.hpp"
+
+namespace alephc {
+
+// To add a command: a file with its add_ function, a row here, its line in docs/commands.md.
+const std::vector<CommandSpec>& commands() {
+  static const std::vector<CommandSpec> kCommands{
+      {"init", "Make a project that builds as it is", "  alephc init my-runtime\n", add_init},
+      {"lock", "Choose packages and write runtime.lock",
+       "  alephc lock\n  alephc lock --update-package openssl\n  alephc lock --check\n", add_lock},
+      {"plan", "Say what build would do, and why", "  alephc plan\n", add_plan},
+      {"graph", "Show the build graph", "  alephc graph --format svg > graph.svg\n", add_graph},
+      {"why", "Explain why a package or a path is in the image",
+       "  alephc why libssl3\n  alephc why /etc/ssh/sshd_config\n", add_why},
+      {"build", "Build the image",
+       "  alephc build\n  alephc build recipes/debian-12-minimal -o image.squashfs\n  alephc build --locked --expect <sha256>\n",
+       add_build},
+      {"shell", "Open a shell in the tree as it was before a step",
+       "  alephc shell\n  alephc shell --at run:setup -- ls -l /etc\n", add_shell},
+      {"hash", "Print sha256, CIDv0 and CIDv1 of a file", "  alephc hash image.squashfs\n", add_hash},
+      {"tree", "Print the canonical listing and tree digest of an image", "  alephc tree image.squashfs\n", add_tree},
+      {"inspect", "Show what is inside an image", "  alephc inspect --sizes image.squashfs\n", add_inspect},
+      {"gc", "Remove what no manifest uses from the store", "  alephc gc --older-than 30d\n  alephc gc --max-size 20G\n", add_gc},
+      {"doctor", "Check what this machine can do", "  alephc doctor\n", add_doctor},
+      {"schema", "Print the JSON Schema of runtime.toml", "  alephc schema > runtime.schema.json\n", add_schema},
+      {"completion", "Print a completion script for a shell", "  alephc completion bash > /etc/bash_completion.d/alephc\n", add_completion},
+      {"version", "Print versions of alephc and its libraries", "  alephc version --json\n", add_version},
+  };
+  return kCommands;
+}
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw Error(ErrorKind::failed, "cannot write to stdout");
+}
+
+}  // namespace alephc

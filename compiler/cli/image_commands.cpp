@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/cid.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "cli/command.hpp"
+#include "image/image_format.hpp"
+#include "tree/listing_text.hpp"
+
+namespace alephc {
+namespace {
+
+/// IMAGE: an image file or folder, or a project that is built first.
+std::filesystem::path image_of(const std::string& path, CommandContext& context) {
+  const std::filesystem::path file = path;
+  const bool project = (std::filesystem::is_directory(file) && std::filesystem::exists(file / "runtime.toml")) || file.extension() == ".toml";
+  if (!project) {
+    if (!std::filesystem::exists(file)) throw Error(ErrorKind::usage, "no such file: " + path);
+    return file;
+  }
+  return build_runtime({.path = file}, context.settings, context.reporter).image;
+}
+
+std::string folder_of(const std::string& path, std::size_t depth) {
+  std::vector<std::string> parts = split(path, '/');
+  if (parts.size() <= depth) return parts.size() > 1 ? join({parts.begin(), parts.end() - 1}, "/") : "";
+  parts.resize(depth);
+  return join(parts, "/");
+}
+
+using Sizes = std::vector<std::pair<std::uint64_t, std::string>>;
+
+Sizes sorted(const std::map<std::string, std::uint64_t>& sizes) {
+  Sizes out;
+  for (const auto& [name, size] : sizes) out.emplace_back(size, name);
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+  return out;
+}
+
+struct Inspection {
+  std::string format{};
+  Digest tree{};
+  std::size_t entries = 0;
+  std::uint64_t content = 0;
+  std::string system{};
+  std::size_t packages = 0;
+  bool has_recipe = false;
+  Sizes folders{};
+  Sizes by_package{};
+};
+
+bool is_package_list(const std::string& path) {
+  return path.starts_with("var/lib/dpkg/info/") && path.ends_with(".list");
+}
+
+void count_packages(const Listing& listing, const std::map<std::string, std::string>& texts, Inspection& out) {
+  std::map<std::string, std::uint64_t> sizes;
+  for (const auto& [file, text] : texts) {
+    if (!is_package_list(file)) continue;
+    ++out.packages;
+    const std::string name = base_name(file);
+    std::uint64_t& size = sizes[name.substr(0, name.size() - 5)];
+    for (const std::string& path : split(text, '\n')) {
+      if (path.size() < 2) continue;
+      const Entry* entry = find_entry(listing, path.substr(1));
+      // Packages name paths as before the merge of / and /usr.
+      if (entry == nullptr) entry = find_entry(listing, "usr" + path);
+      if (entry != nullptr && entry->type == EntryType::regular) size += entry->size;
+    }
+  }
+  out.by_package = sorted(sizes);
+}
+
+Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
+  std::map<std::string, std::string> texts;
+  const auto wanted = [](const std::string& path) {
+    return is_package_list(path) || path == "usr/lib/os-release" || path == "usr/share/alephc/runtime.lock";
+  };
+  const ImageContent content = read_image_texts(file, jobs, wanted, texts);
+  Inspection out{.format = content.format, .tree = tree_digest(content.listing), .entries = content.listing.size()};
+  std::map<std::string, std::uint64_t> folders;
+  for (const Entry& entry : content.listing) {
+    if (entry.type != EntryType::regular || !entry.hard_link.empty()) continue;
+    out.content += entry.size;
+    folders["/" + folder_of(entry.path, 2)] += entry.size;
+  }
+  out.folders = sorted(folders);
+  for (const std::string& line : split(texts["usr/lib/os-release"], '\n'))
+    if (line.starts_with("PRETTY_NAME=")) out.system = line.substr(13, line.size() - 14);
+  out.has_recipe = !texts["usr/share/alephc/runtime.lock"].empty();
+  count_packages(content.listing, texts, out);
+  return out;
+}
+
+void put_sizes(std::string& out, const std::string& title, const Sizes& sizes) {
+  constexpr std::size_t kShown = 25;
+  out += title + "\n";
+  for (std::size_t i = 0; i < sizes.size() && i < kShown; ++i) {
+    const std::string size = human_size(sizes[i].first);
+    out += std::string(size.size() < 12 ? 12 - size.size() : 1, ' ') + size + "  " + sizes[i].second + "\n";
+  }
+}
+
+nlohmann::ordered_json sizes_json(const Sizes& sizes) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [size, name] : sizes) json[name] = size;
+  return json;
+}
+
+}  // namespace
+
+CommandAction add_hash(CLI::App& app) {
+  auto path = std::make_shared<std::string>();
+  app.add_option("FILE", *path, "Any file")->required();
+  return [path](CommandContext& context) {
+    const FileHashes hashes = hash_file(*path, context.settings.jobs);
+    if (context.options.json)
+      print(nlohmann::ordered_json{{"file", *path}, {"size", hashes.size}, {"sha256", hashes.sha256.hex()}, {"cid_v0", hashes.cid_v0}, {"cid_v1", hashes.cid_v1}}.dump() + "\n");
+    else
+      print("sha256  " + hashes.sha256.hex() + "\ncid v0  " + hashes.cid_v0 + "\ncid v1  " + hashes.cid_v1 + "\n");
+    return 0;
+  };
+}
+
+CommandAction add_tree(CLI::App& app) {
+  auto path = std::make_shared<std::string>();
+  app.add_option("IMAGE", *path, "An image, a folder, or a project that is built first")->required();
+  return [path](CommandContext& context) {
+    const std::string text = tree_text(read_image(image_of(*path, context), context.settings.jobs).listing);
+    const std::string digest = sha256(text).hex();
+    if (context.options.json)
+      print(nlohmann::ordered_json{{"image", *path}, {"tree", digest}, {"listing", text}}.dump() + "\n");
+    else
+      print(text + "# tree digest " + digest + "\n");
+    return 0;
+  };
+}
+
+CommandAction add_inspect(CLI::App& app) {
+  struct Arguments {
+    std::string path{};
+    bool sizes = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("IMAGE", arguments->path, "An image, a folder, or a project that is built first")->required();
+  app.add_flag("--sizes", arguments->sizes, "What takes the space, by folder and by package");
+  return [arguments](CommandContext& context) {
+    const std::filesystem::path file = image_of(arguments->path, context);
+    const Inspection found = inspect(file, context.settings.jobs);
+    if (context.options.json) {
+      nlohmann::ordered_json json{{"image", file.string()}, {"format", found.format},     {"tree", found.tree.hex()},
+                                  {"entries", found.entries}, {"content", found.content}, {"system", found.system},
+                                  {"packages", found.packages}, {"recipe", found.has_recipe}};
+      if (arguments->sizes) {
+        json["folders"] = sizes_json(found.folders);
+        json["by_package"] = sizes_json(found.by_package);
+      }
+      print(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+      return 0;
+    }
+    std::string out = "format    " + found.format + "\nsystem    " + (found.system.empty() ? "unknown" : found.system) + "\npackages  " +
+                      std::to_string(found.packages) + "\npaths     " + std::to_string(found.entries) + "\ncontent   " +
+                      human_size(found.content) + "\nrecipe    " + (found.has_recipe ? "embedded in /usr/share/alephc" : "not embedded") +
+                      "\ntree      " + found.tree.hex() + "\n";
+    if (arguments->sizes) {
+      put_sizes(out, "\nby folder", found.folders);
+      put_sizes(out, "\nby package", found.by_package);
+    }
+    print(out);
+    return 0;
+  };
+}
+
+}  // namespace alephc
