@@ -75,7 +75,6 @@ void Database::create(const std::vector<std::string>& archs) const {
   write(kDpkg + "info/format", "1\n");
   write(kDpkg + "status", "");
   write(kDpkg + "diversions", "");
-  write(kDpkg + "triggers/File", "");
   write(kDpkg + "triggers/Unincorp", "");
   write(kDpkg + "arch", join(archs, "\n") + "\n");
 }
@@ -113,7 +112,7 @@ void Database::add_interests(const std::vector<UnpackedPackage>& packages) const
       }
     }
   }
-  write(kDpkg + "triggers/File", files);
+  if (!files.empty()) write(kDpkg + "triggers/File", files);
 }
 
 void Database::activate_triggers(const std::vector<UnpackedPackage>& packages) const {

@@ -35,7 +35,7 @@ class Debian : public Distro {
     return files;
   }
 
-  [[nodiscard]] int install_version() const override { return 1; }
+  [[nodiscard]] int install_version() const override { return 2; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
 

@@ -83,6 +83,7 @@ class Installer {
       for (const LockedPackage& package : layer.packages)
         if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end()) archs.push_back(package.arch);
     database_.create(archs);
+    database_.write("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n");
   }
 
   void make_devices() const {
@@ -125,9 +126,12 @@ class Installer {
   }
 
   void install_first(Unpacker& unpacker, const std::vector<std::size_t>& members) {
-    std::vector<SandboxCommand> commands = preinst_commands(unpack(unpacker, members, false));
-    commands.push_back(configure_command({"-a"}));
-    run_scripts("configuring the essential packages", commands);
+    const std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, false);
+    std::vector<const UnpackedPackage*> with_preinst;
+    for (const UnpackedPackage& package : unpacked)
+      if (package.has_script("preinst")) with_preinst.push_back(&package);
+    run_preinsts(with_preinst);
+    run_scripts("configuring the essential packages", {configure_command({"-a"})});
     unpacker.rescan();
   }
 
@@ -174,37 +178,34 @@ class Installer {
     unpacker.rescan();
   }
 
-  /// preinst scripts from a folder of their own, as dpkg does (tmp.ci), then the files.
   void unpack_postponed(Unpacker& unpacker, const std::vector<std::size_t>& members) {
     if (members.empty()) return;
-    const fs::path staging = job_.upper / "var/lib/dpkg/tmp.ci";
-    std::vector<SandboxCommand> commands;
-    for (const std::size_t i : members) {
-      const UnpackedPackage& package = pending_.at(layer_.packages[i].name);
-      const std::string folder = std::to_string(i);
-      make_folders(staging / folder);
-      for (const auto& [name, file] : package.control_files) atomic_write(staging / folder / name, file.content, file.mode);
-      commands.push_back(script_command(package, "/var/lib/dpkg/tmp.ci/" + folder + "/preinst"));
-    }
-    run_scripts("running preinst scripts", commands);
-    remove_tree(staging);
+    std::vector<const UnpackedPackage*> packages;
+    for (const std::size_t i : members) packages.push_back(&pending_.at(layer_.packages[i].name));
+    run_preinsts(packages);
     unpacker.rescan();
     (void)unpack(unpacker, members, false);
   }
 
-  std::vector<SandboxCommand> preinst_commands(const std::vector<UnpackedPackage>& packages) const {
+  /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for its templates
+  /// there and takes the owner of a question from the control file.
+  void run_preinsts(const std::vector<const UnpackedPackage*>& packages) const {
+    if (packages.empty()) return;
+    const fs::path staging = job_.upper / "var/lib/dpkg";
     std::vector<SandboxCommand> commands;
-    for (const UnpackedPackage& package : packages) {
-      if (!package.has_script("preinst")) continue;
-      const std::string info = "/var/lib/dpkg/info/" + package.name;
-      const bool with_arch = fs::exists(job_.upper / ("var/lib/dpkg/info/" + package.name + ":" + package.arch + ".preinst"));
-      commands.push_back(script_command(package, (with_arch ? info + ":" + package.arch : info) + ".preinst"));
+    for (std::size_t i = 0; i < packages.size(); ++i) {
+      const std::string folder = "tmp.ci." + std::to_string(i);
+      make_folders(staging / folder);
+      atomic_write(staging / folder / "control", packages[i]->control);
+      for (const auto& [name, file] : packages[i]->control_files) atomic_write(staging / folder / name, file.content, file.mode);
+      commands.push_back(preinst_command(*packages[i], folder));
     }
-    return commands;
+    run_scripts("running preinst scripts", commands);
+    remove_tree(staging / "tmp.ci");
   }
 
-  static SandboxCommand script_command(const UnpackedPackage& package, const std::string& path) {
-    return {.argv = {path, "install"},
+  static SandboxCommand preinst_command(const UnpackedPackage& package, const std::string& folder) {
+    return {.argv = {"/bin/sh", "-ec", "cd /var/lib/dpkg; rm -rf tmp.ci; mv " + folder + " tmp.ci; cd /; exec /var/lib/dpkg/tmp.ci/preinst install"},
             .env = {{"DPKG_MAINTSCRIPT_PACKAGE", package.name},
                     {"DPKG_MAINTSCRIPT_ARCH", package.arch},
                     {"DPKG_MAINTSCRIPT_NAME", "preinst"},

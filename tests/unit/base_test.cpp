@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include <filesystem>
+#include <fstream>
+
+#include "base/cid.hpp"
+#include "base/diagnostic.hpp"
+#include "base/digest.hpp"
+#include "base/files.hpp"
+#include "base/render.hpp"
+#include "base/text.hpp"
+#include "support/catch.hpp"
+
+using namespace alephc;
+
+namespace {
+
+FileHashes hash_text(const std::string& text, unsigned jobs = 2) {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  atomic_write(folder.path() / "file", text);
+  return hash_file(folder.path() / "file", jobs);
+}
+
+}  // namespace
+
+TEST_CASE("sha256 matches the published vectors") {
+  CHECK(sha256("").hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(sha256("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(Digest::from_hex(sha256("abc").hex()) == sha256("abc"));
+  CHECK_FALSE(Digest::from_hex(std::string(64, 'A')));
+  CHECK_FALSE(Digest::from_hex(std::string(63, 'a')));
+}
+
+TEST_CASE("CIDs are those that ipfs computes") {
+  struct Vector {
+    std::string text;
+    std::string v0;
+    std::string v1;
+  };
+  std::string all_bytes;
+  for (int i = 0; i < 4096; ++i)
+    for (int byte = 0; byte < 256; ++byte) all_bytes += static_cast<char>(byte);
+  const std::vector<Vector> vectors{
+      {"", "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"},
+      {"1234", "QmTPqcLhVnCtjoYuCZwPzfXcFrUviiPComTepHfEEaGf7g", "bafkreiadvrtuefxt4fohmhxbuxrfl4dhsu3chsftrc2elhqt7f4npscg6q"},
+      {"hello world", "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD", "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"},
+      {std::string(262144, '\0'), "QmRk1rduJvo5DfEYAaLobS2za9tDszk35hzaNSDCJ74DA7", "bafkreiekhhjkxu4ztk3tyng3er3ijhg56mb44oe3gwbgquhzu4afrg2ksa"},
+      {std::string(262145, '\0'), "QmbVuw4C4vcmVKqxoWtgDVobvcHrSn51qsmQmyxjk4sB2Q", "bafybeigllfqgfpqydppr6cmv56g7ax4wyhruzswvcefv6j5kj77nzttfki"},
+      {std::string(300000, 'a'), "QmYCTciJdFNMNUPCHSNS6dKMmUAqkGQ9tQQeGgbELhQQcn", "bafybeicnrogxohr6rp6rlbv6s4q5gkpx5cmlm3oxqr3a7sfghbnz6sdyvq"},
+      {all_bytes, "QmNVwWg6N5yixbSukgRFyXez5HdRY52RhEbg823ejW3cHn", "bafybeiclphklsx6bfzfb5aezogjldbkeicyyvma6wrfnielfg7haplwahy"},
+      {std::string(45613056, '\0'), "QmY4HSz1oVGdUzb8poVYPLsoqBZjH6LZrtgnme9wWn2Qko", "bafybeibxsa3ioclowpaq7b6gxl65gzqneopfr3fnhedak6sqr4bjz5lnyq"},
+      {std::string(45613057, '\0'), "QmehMASWcBsX7VcEQqs6rpR5AHoBfKyBVEgmkJHjpPg8jq", "bafybeihqwzd3o6q6v3pmwhzjy22vokhr767burokmqemg63hptx2nqd7ym"},
+  };
+  for (const Vector& vector : vectors) {
+    CAPTURE(vector.text.size());
+    for (const unsigned jobs : {1U, 4U}) {
+      const FileHashes hashes = hash_text(vector.text, jobs);
+      CHECK(hashes.cid_v0 == vector.v0);
+      CHECK(hashes.cid_v1 == vector.v1);
+      CHECK(hashes.sha256 == sha256(vector.text));
+      CHECK(hashes.size == vector.text.size());
+    }
+  }
+}
+
+TEST_CASE("a CIDv1 that re-encodes a CIDv0 has the same digest") {
+  CHECK(cid_digest_hex("QmbVuw4C4vcmVKqxoWtgDVobvcHrSn51qsmQmyxjk4sB2Q").size() == 64);
+  CHECK(cid_digest_hex("bafybeigllfqgfpqydppr6cmv56g7ax4wyhruzswvcefv6j5kj77nzttfki").size() == 64);
+  CHECK(cid_digest_hex("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku").empty());
+  CHECK(cid_digest_hex("nonsense").empty());
+}
+
+TEST_CASE("sizes, modes and numbers parse strictly") {
+  CHECK(parse_size("4096") == 4096U);
+  CHECK(parse_size("128K") == 131072U);
+  CHECK(parse_size("1GiB") == 1073741824U);
+  CHECK_FALSE(parse_size("12 M"));
+  CHECK_FALSE(parse_size("M"));
+  CHECK_FALSE(parse_size("99999999999T"));
+  CHECK(parse_mode("0755") == 0755U);
+  CHECK_FALSE(parse_mode("0788"));
+  CHECK_FALSE(parse_mode("77777"));
+  CHECK_FALSE(parse_unsigned("1x"));
+  CHECK_FALSE(parse_unsigned(""));
+}
+
+TEST_CASE("near words are suggested, far ones are not") {
+  CHECK(closest_match("packges", {"packages", "base"}) == "packages");
+  CHECK(closest_match("instal", {"install", "build"}) == "install");
+  CHECK(closest_match("pythno3", {"python3", "perl"}) == "python3");
+  CHECK_FALSE(closest_match("zzz", {"packages", "base"}));
+}
+
+TEST_CASE("UTF-8 is told from other bytes") {
+  CHECK(is_utf8("plain"));
+  CHECK(is_utf8("größe → 漢"));
+  CHECK_FALSE(is_utf8("\xff"));
+  CHECK_FALSE(is_utf8("\xc3"));
+  CHECK_FALSE(is_utf8("a\xe2\x82"));
+}
+
+TEST_CASE("globs match as dpkg's do: a star crosses slashes") {
+  CHECK(glob_match("/usr/share/doc/*", "/usr/share/doc/a/b"));
+  CHECK_FALSE(glob_match("/usr/share/doc/*", "/usr/share/doc"));
+  CHECK(glob_match("/etc/?asswd", "/etc/passwd"));
+}
+
+TEST_CASE("a diagnostic shows the line and a caret under the place") {
+  const auto source = std::make_shared<const SourceText>(SourceText{"runtime.toml", "[a]\nkey = 1\n"});
+  const Diagnostic diagnostic{.message = "unknown key 'key'",
+                              .at = SourceSpan{.source = source, .line = 2, .column = 1, .length = 3},
+                              .hint = "did you mean 'keys'?"};
+  CHECK(render_text(diagnostic, false) ==
+        "runtime.toml:2:1: error: unknown key 'key'\n 2 | key = 1\n   | ^~~\n  hint: did you mean 'keys'?\n");
+}
+
+TEST_CASE("several problems are shown together, in the order of the text") {
+  const auto source = std::make_shared<const SourceText>(SourceText{"x", "a\nb\n"});
+  DiagnosticList list;
+  list.error("second", SourceSpan{.source = source, .line = 2, .column = 1});
+  list.error("first", SourceSpan{.source = source, .line = 1, .column = 1});
+  try {
+    list.stop_if_errors();
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    REQUIRE(error.diagnostics().size() == 2);
+    CHECK(error.diagnostics()[0].message == "first");
+    CHECK(error.kind() == ErrorKind::failed);
+  }
+}
+
+TEST_CASE("atomic_write replaces a file and leaves nothing beside it") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  atomic_write(folder.path() / "f", "one");
+  atomic_write(folder.path() / "f", "two");
+  CHECK(read_file(folder.path() / "f") == "two");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+}
+
+TEST_CASE("remove_tree does not follow symlinks and enters closed folders") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  std::filesystem::create_directories(folder.path() / "outside");
+  std::ofstream(folder.path() / "outside/keep") << "x";
+  std::filesystem::create_directories(folder.path() / "tree/closed/deep");
+  std::filesystem::create_directory_symlink(folder.path() / "outside", folder.path() / "tree/link");
+  std::filesystem::permissions(folder.path() / "tree/closed", std::filesystem::perms::none);
+  remove_tree(folder.path() / "tree");
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "tree"));
+  CHECK(std::filesystem::exists(folder.path() / "outside/keep"));
+}

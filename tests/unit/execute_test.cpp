@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include <filesystem>
+
+#include "base/files.hpp"
+#include "execute/data_steps.hpp"
+#include "execute/normalize.hpp"
+#include "execute/python_cache.hpp"
+#include "fetch/fetcher.hpp"
+#include "graph/drawing.hpp"
+#include "resolve/resolve.hpp"
+#include "store/collect.hpp"
+#include "store/store.hpp"
+#include "support/catch.hpp"
+
+using namespace alephc;
+
+namespace {
+
+/// A tree of text files on disk, as one layer.
+struct TestTree {
+  TempDir temp{std::filesystem::temp_directory_path()};
+  Tree tree{};
+
+  explicit TestTree(const std::map<std::string, std::string>& files) {
+    auto layer = std::make_shared<Layer>();
+    layer->folder = temp.path() / "below";
+    make_folders(layer->folder);
+    const Listing nothing{{.path = "", .type = EntryType::directory, .mode = 0755}};
+    LayerWriter writer(layer->folder, &nothing, 0);
+    for (const auto& [path, text] : files) writer.put_file({.path = path, .mode = 0644}, text);
+    layer->listing = writer.finish();
+    tree.add(layer);
+  }
+
+  template <typename Step>
+  Tree after(Step&& step) {
+    auto layer = std::make_shared<Layer>();
+    layer->folder = temp.path() / "above";
+    make_folders(layer->folder);
+    LayerWriter writer(layer->folder, &tree.entries(), 0);
+    step(tree, writer);
+    layer->listing = writer.finish();
+    Tree out = tree;
+    out.add(layer);
+    return out;
+  }
+};
+
+std::string text_of(const Tree& tree, const std::string& path) {
+  const Entry* entry = tree.find(path);
+  return entry == nullptr ? "(absent)" : tree.read_content(*entry);
+}
+
+}  // namespace
+
+TEST_CASE("normalize takes out what differs and what must not be shared") {
+  TestTree test({{"var/log/dpkg.log", "now"}, {"var/log/wtmp", "x"}, {"var/log/apt/history.log", "x"}, {"etc/passwd-", "x"},
+                 {"etc/passwd", "root"}, {"etc/ssh/ssh_host_rsa_key", "secret"}, {"etc/machine-id", "abc"},
+                 {"var/cache/ldconfig/aux-cache", "inodes"}, {"tmp/left", "x"}, {"etc/shadow", "root:*:20000:0:99999:7:::\n"},
+                 {"var/lib/dpkg/triggers/File", "/b p\n/a q\n"}, {"var/lib/dpkg/status-old", "x"}});
+  const Tree out = test.after([](const Tree& below, LayerWriter& writer) { normalize(below, {.manifest = "m", .lock = "l"}, writer); });
+  for (const char* path : {"var/log/dpkg.log", "var/log/apt/history.log", "etc/passwd-", "etc/ssh/ssh_host_rsa_key",
+                           "var/cache/ldconfig/aux-cache", "tmp/left", "var/lib/dpkg/status-old"})
+    CHECK(text_of(out, path) == "(absent)");
+  CHECK(text_of(out, "var/log/wtmp").empty());
+  CHECK(text_of(out, "etc/machine-id").empty());
+  CHECK(text_of(out, "etc/passwd") == "root");
+  CHECK(text_of(out, "etc/shadow") == "root:*:19723:0:99999:7:::\n");
+  CHECK(text_of(out, "var/lib/dpkg/triggers/File") == "/a q\n/b p\n");
+  CHECK(text_of(out, "usr/share/alephc/runtime.lock") == "l");
+}
+
+TEST_CASE("excluded paths go, copyright files stay, folders stay while anything in them does") {
+  TestTree test({{"usr/share/doc/a/copyright", "c"}, {"usr/share/doc/a/README", "r"}, {"usr/share/doc/b/README", "r"},
+                 {"usr/share/man/man1/x.1", "m"}, {"usr/share/locale/de/x", "l"}, {"usr/share/locale/locale.alias", "a"}});
+  Manifest manifest;
+  manifest.packages.exclude_paths = {"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "!/usr/share/locale/locale.alias"};
+  const Tree out = test.after([&](const Tree& below, LayerWriter& writer) { exclude_paths(manifest, below, writer); });
+  CHECK(text_of(out, "usr/share/doc/a/copyright") == "c");
+  CHECK(out.find("usr/share/doc/a/README") == nullptr);
+  CHECK(out.find("usr/share/doc/b") == nullptr);
+  CHECK(out.find("usr/share/man/man1") == nullptr);
+  CHECK(out.find("usr/share/man") != nullptr);
+  CHECK(text_of(out, "usr/share/locale/locale.alias") == "a");
+}
+
+TEST_CASE("files are put, appended and linked") {
+  TestTree test({{"etc/conf", "old"}, {"etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\n"}, {"etc/group", "root:x:0:\nweb:x:33:\n"}});
+  Manifest manifest;
+  manifest.files = {{.target = "/etc/conf", .content = "new\n", .append = true},
+                    {.target = "/srv/a", .content = "data", .mode = 0600, .owner = "web:web"},
+                    {.target = "/srv/l", .kind = FileSpec::Kind::link, .content = "a"},
+                    {.target = "/srv/d", .kind = FileSpec::Kind::folder}};
+  const Tree out = test.after([&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
+  CHECK(text_of(out, "etc/conf") == "old\nnew\n");
+  CHECK(out.find("srv/a")->mode == 0600);
+  CHECK(out.find("srv/a")->uid == 33);
+  CHECK(out.find("srv/l")->link_target == "a");
+  CHECK(out.find("srv/d")->type == EntryType::directory);
+  manifest.files = {{.target = "/x", .content = "", .owner = "wbe:web"}};
+  TestTree again({{"etc/passwd", "web:x:33:33::/:/bin/sh\n"}, {"etc/group", "web:x:33:\n"}});
+  try {
+    (void)again.after([&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.diagnostics().front().message == "there is no user 'wbe' in the image");
+    CHECK(error.diagnostics().front().hint == "did you mean 'web'?");
+  }
+}
+
+TEST_CASE("the source hash of Python 3.11 caches is the interpreter's own") {
+  // importlib.util.source_hash() of Python 3.11, read as a little-endian number.
+  constexpr std::uint32_t kMagic = 168627623;
+  CHECK(python_source_hash("print(1)\n", kMagic) == 0x59307a407f2d81daULL);
+  CHECK(python_source_hash(std::string(100, 'x'), kMagic) == 0x144f459ab560764bULL);
+  CHECK(python_source_hash("", kMagic) == 0x73ef87d5d5c98d73ULL);
+  CHECK(python_source_of("a/__pycache__/m.cpython-311.opt-2.pyc") == "a/m.py");
+  CHECK(python_source_of("a/m.pyc") == "a/m.py");
+  std::string timed("\xa7\x0d\x0d\x0a", 4);
+  timed += std::string(4, '\0') + "TIMESIZE" + "code";
+  const auto fixed = unchecked_python_cache(timed, "print(1)\n");
+  REQUIRE(fixed);
+  CHECK(fixed->substr(0, 8) == std::string("\xa7\x0d\x0d\x0a\x01\0\0\0", 8));
+  CHECK(fixed->substr(16) == "code");
+  CHECK_FALSE(unchecked_python_cache(*fixed, "print(1)\n"));
+  std::string checked = *fixed;
+  checked[4] = 3;
+  CHECK(unchecked_python_cache(checked, "") == fixed);
+  CHECK_FALSE(unchecked_python_cache("short", ""));
+}
+
+TEST_CASE("a store heals: damaged blobs and layers count as absent") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  const Store store(folder.path() / "s");
+  const Digest blob = store.put_blob("data");
+  CHECK(store.read_blob(blob) == "data");
+  std::filesystem::permissions(store.blob_path(blob), std::filesystem::perms::owner_all);
+  atomic_write(store.blob_path(blob), "evil");
+  CHECK_FALSE(store.read_blob(blob));
+  CHECK_FALSE(store.has_blob(blob));
+
+  const WorkFolder work = store.make_work_folder();
+  make_folders(work.path() / "l");
+  const Listing below{{.path = "", .type = EntryType::directory, .mode = 0755}};
+  LayerWriter writer(work.path() / "l", &below, 0);
+  writer.put_file({.path = "f", .mode = 0644}, "content");
+  const auto layer = store.adopt_layer(work.path() / "l", writer.finish());
+  std::string warning;
+  const auto warn = [&](const std::string& text) { warning = text; };
+  CHECK(store.open_layer(layer->digest, warn) != nullptr);
+  atomic_write(layer->folder / "f", "CONTENT");
+  CHECK(store.open_layer(layer->digest, warn) == nullptr);
+  CHECK(warning.find("/f was changed") != std::string::npos);
+  CHECK_FALSE(store.has_layer(layer->digest));
+}
+
+TEST_CASE("an action record of another key or with another result counts as none") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  const Store store(folder.path() / "s");
+  const Digest key = sha256("key text");
+  store.put_action(key, {.name = "n", .key_text = "key text", .result = "r"});
+  CHECK(store.find_action(key)->result == "r");
+  const auto file = folder.path() / "s/actions" / key.hex();
+  std::string text = read_file(file);
+  text.replace(text.find("\"r\""), 3, "\"s\"");
+  atomic_write(file, text);
+  CHECK_FALSE(store.find_action(key));
+}
+
+TEST_CASE("gc keeps what a manifest uses and removes the rest") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  Digest used;
+  Digest unused;
+  atomic_write(folder.path() / "runtime.toml", "");
+  {
+    const Store store(folder.path() / "s");
+    used = store.put_blob("used");
+    unused = store.put_blob("unused");
+    put_build_record(store, {.manifest = folder.path() / "runtime.toml", .blobs = {used}});
+    CHECK_THROWS_AS(collect_garbage(folder.path() / "s", {}), Error);  // the store is open
+  }
+  const CollectResult result = collect_garbage(folder.path() / "s", {});
+  CHECK(result.removed_entries == 1);
+  const Store store(folder.path() / "s");
+  CHECK(store.has_blob(used));
+  CHECK_FALSE(store.has_blob(unused));
+}
+
+TEST_CASE("plan says in words what changed") {
+  CHECK(explain_change("kind install\npackage bash%205.2%20amd64%20aa\npackage nano%207%20amd64%20bb\n",
+                       "kind install\npackage bash%205.3%20amd64%20cc\npackage vim%209%20amd64%20dd\n") == "bash 5.2 → 5.3, +vim 9, -nano 7");
+  CHECK(explain_change("script aaa\nuser root\n", "script aaa\nuser web\n") == "user root → web");
+  CHECK(explain_change("input a\n", "input b\n") == "the tree below changed");
+}
+
+TEST_CASE("a lock's change is told package by package") {
+  Lock before;
+  before.layers = {{"p", {{.name = "a", .version = "1", .arch = "amd64"}, {.name = "b", .version = "1", .arch = "amd64"}}}};
+  Lock after;
+  after.layers = {{"p", {{.name = "a", .version = "2", .arch = "amd64"}, {.name = "c", .version = "1", .arch = "amd64", .size = 1500}}}};
+  CHECK(change_text(compare_locks(&before, after)) == "  + c 1 (1.5 kB)\n  - b 1\n  ~ a 1 → 2\n");
+}
+
+TEST_CASE("credentials never show") {
+  CHECK(public_url("https://user:secret@host/path@x") == "https://host/path@x");
+  CHECK(public_url("https://host/a@b") == "https://host/a@b");
+}
