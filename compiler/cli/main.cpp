@@ -13,6 +13,7 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/settings.hpp"
+#include "decode/decode_server.hpp"
 
 namespace alephc {
 namespace {
@@ -76,6 +77,7 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, const std::ve
 int alephc_main(int argc, char** argv) {
   install_interrupt_handlers();
   ::umask(022);
+  start_decode_server();
   CommonOptions options;
   CLI::App app{"Builds reproducible, content-addressed VM images for aleph.im from runtime.toml", "alephc"};
   app.fallthrough();

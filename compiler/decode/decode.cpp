@@ -1,66 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "decode/decode.hpp"
 
-#include <cerrno>
-#include <csignal>
-
-#include <fcntl.h>
-#include <linux/close_range.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "decode/reader_child.hpp"
+#include "decode/decode_server.hpp"
 #include "decode/wire.hpp"
 
 namespace alephc {
 namespace {
 
-constexpr int kPipeSize = 1024 * 1024;
 constexpr std::size_t kMaxPath = 4096;
-
-class DecoderProcess {
- public:
-  DecoderProcess(int fd, ArchiveKind kind) {
-    Pipe pipe = make_pipe();
-    ::fcntl(pipe.write.get(), F_SETPIPE_SZ, kPipeSize);
-    child_ = ::fork();
-    if (child_ < 0) throw system_error("start the decoder", errno);
-    if (child_ == 0) run(fd, kind, pipe.write.get());
-    out_ = std::move(pipe.read);
-  }
-  ~DecoderProcess() {
-    out_.reset();
-    ::kill(child_, SIGKILL);
-    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  DecoderProcess(const DecoderProcess&) = delete;
-  DecoderProcess& operator=(const DecoderProcess&) = delete;
-  [[nodiscard]] int out() const { return out_.get(); }
-
- private:
-  [[noreturn]] static void run(int fd, ArchiveKind kind, int out_fd) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::signal(SIGPIPE, SIG_IGN);
-    // Two known numbers, and nothing else that is open here.
-    const int in = ::fcntl(fd, F_DUPFD, 10);
-    const int out = ::fcntl(out_fd, F_DUPFD, 10);
-    ::dup2(in, 3);
-    ::dup2(out, 4);
-    ::syscall(SYS_close_range, 5U, ~0U, 0U);
-    confine_decoder();
-    read_archive(3, kind, 4);
-    ::_exit(0);
-  }
-
-  pid_t child_ = -1;
-  UniqueFd out_;
-};
 
 /// "./a/b/" → "a/b". Anything that leaves the root, or could, is refused.
 std::string clean_path(const std::string& path) {
@@ -79,7 +29,7 @@ std::string clean_path(const std::string& path) {
   return out;
 }
 
-void check_entry(Entry& entry) {
+void check_entry(Entry& entry, ArchiveKind kind) {
   const std::string shown = entry.path.substr(0, 200);
   entry.path = clean_path(entry.path);
   if (!entry.hard_link.empty()) entry.hard_link = clean_path(entry.hard_link);
@@ -97,6 +47,7 @@ void check_entry(Entry& entry) {
       return;
     case char_device:
     case block_device:
+      if (kind == ArchiveKind::image) return;
       throw Error(ErrorKind::integrity, "the archive has the device '" + shown + "', which no package may bring");
     case whiteout:
       break;
@@ -124,8 +75,8 @@ class TextSink : public ArchiveSink {
 }  // namespace
 
 void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
-  const DecoderProcess decoder(fd, kind);
-  WireReader reader(decoder.out());
+  const UniqueFd decoder = start_decoder(fd, kind);
+  WireReader reader(decoder.get());
   WireTag tag{};
   std::string_view payload;
   bool in_entry = false;
@@ -137,7 +88,7 @@ void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
         Entry entry;
         unpack_entry(payload, member, entry);
         if (kind == ArchiveKind::stream) entry = Entry{};
-        check_entry(entry);
+        check_entry(entry, kind);
         in_entry = true;
         sink.begin_entry(member, std::move(entry));
         break;

@@ -12,6 +12,7 @@ namespace alephc {
 enum class ArchiveKind {
   deb,      ///< ar with control.tar.* and data.tar.*
   archive,  ///< tar in any of its forms and compressions, or zip
+  image,    ///< the same, of a whole root: devices are allowed
   stream,   ///< one compressed file; a single entry "" with the decompressed bytes
 };
 

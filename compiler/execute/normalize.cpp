@@ -36,6 +36,15 @@ class Normalizer {
     out_.put_file(std::move(copy), text);
   }
 
+  void drop_xattrs(const Entry& entry, const std::string& prefix) {
+    Entry copy = entry;
+    if (std::erase_if(copy.xattrs, [&](const Xattr& xattr) { return xattr.name.starts_with(prefix); }) == 0) return;
+    if (entry.type == EntryType::regular)
+      rewrite(copy, text(entry));
+    else
+      out_.put(std::move(copy));
+  }
+
   [[nodiscard]] std::string text(const Entry& entry) const { return below_.read_content(entry); }
 
   /// Regular files that match one of the patterns.
@@ -150,13 +159,18 @@ void python_caches(Normalizer& tree) {
   }
 }
 
+// squashfs has no place for POSIX ACLs, and a tree must be the same in every format.
+void access_lists(Normalizer& tree) {
+  for (const Entry& entry : tree.tree().entries()) tree.drop_xattrs(entry, "system.posix_acl_");
+}
+
 struct Rule {
   const char* name;
   void (*apply)(Normalizer&);
 };
 
 constexpr std::array kRules{
-    Rule{"logs", logs},           Rule{"caches", caches},       Rule{"backups", backups},
+    Rule{"access lists", access_lists}, Rule{"logs", logs},           Rule{"caches", caches},       Rule{"backups", backups},
     Rule{"lock files", lock_files}, Rule{"secrets", secrets},   Rule{"leftovers", leftovers},
     Rule{"password dates", password_dates}, Rule{"databases", databases}, Rule{"python caches", python_caches},
 };

@@ -92,7 +92,7 @@ ImageContent read_image_texts(const std::filesystem::path& path, unsigned jobs,
   if (::pread(fd.get(), magic.data(), magic.size(), 0) == 4 && std::string_view(magic.data(), 4) == "hsqs")
     return {"squashfs", read_squashfs(path, wanted, texts)};
   ListingSink sink(wanted, texts);
-  with_context("reading " + path.string(), [&] { decode_archive(fd.get(), ArchiveKind::archive, sink); });
+  with_context("reading " + path.string(), [&] { decode_archive(fd.get(), ArchiveKind::image, sink); });
   return {"tar", canonical(std::move(sink.entries))};
 }
 

@@ -168,6 +168,7 @@ Value merge_parts(const std::vector<Part>& parts, DiagnosticList& problems) {
   Merger merger(problems);
   for (const Part& part : parts) merger.add(merged, part.value, &part == &parts.back());
   drop_disabled(merged);
+  merged.at = parts.back().value.at;
   return merged;
 }
 

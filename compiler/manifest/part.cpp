@@ -173,7 +173,7 @@ std::string rebase_path(const std::string& path, const fs::path& part_folder, co
   // weakly_canonical follows symlinks of what exists: a link out of the project is as bad as '..'.
   const fs::path place = fs::weakly_canonical(lexical);
   if (!is_inside(place, project.limit)) {
-    problems.error("'" + path + "' leads out of the project", at, "the project is " + project.limit.filename().string() + "/");
+    problems.error("'" + path + "' leads out of the project", at, "paths stay inside the git work tree, or the manifest's folder where there is none");
     return {};
   }
   std::string relative = lexical.lexically_relative(project.folder).string();

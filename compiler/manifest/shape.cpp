@@ -19,6 +19,11 @@ std::string not_yet(const std::string& what) {
   return what + " is not supported by this version yet";
 }
 
+std::string range_of(const KeySpec& spec) {
+  if (spec.minimum == spec.maximum) return std::to_string(spec.minimum);
+  return "between " + std::to_string(spec.minimum) + " and " + std::to_string(spec.maximum);
+}
+
 class ShapeCheck {
  public:
   explicit ShapeCheck(DiagnosticList& problems) : problems_(problems) {}
@@ -100,9 +105,7 @@ class ShapeCheck {
       case integer:
         if (!value.is(Value::Kind::integer)) return wrong_type(value, name, "an integer");
         if (value.number < spec.minimum || value.number > spec.maximum)
-          problems_.error("'" + name + "' must be between " + std::to_string(spec.minimum) + " and " +
-                              std::to_string(spec.maximum),
-                          value.at);
+          problems_.error("'" + name + "' must be " + range_of(spec), value.at);
         return;
       case boolean:
         if (!value.is(Value::Kind::boolean)) wrong_type(value, name, "true or false");

@@ -41,7 +41,8 @@ std::optional<BuildRecord> parse_record(const std::string& text) {
   if (!json.is_object()) return std::nullopt;
   BuildRecord record;
   record.manifest = json.value("manifest", "");
-  for (const auto& [step, key] : json.value("steps", nlohmann::json::object()).items())
+  const auto steps = json.value("steps", nlohmann::json::object());
+  for (const auto& [step, key] : steps.items())
     if (const auto digest = Digest::from_hex(key.get<std::string>())) record.step_keys[step] = *digest;
   for (const auto& hex : json.value("layers", nlohmann::json::array()))
     if (const auto digest = Digest::from_hex(hex.get<std::string>())) record.layers.insert(*digest);

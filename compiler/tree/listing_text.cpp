@@ -35,12 +35,26 @@ std::string detail_of(const Entry& entry) {
   return "-";
 }
 
+/// Also ',' and '=', which separate attributes.
+std::string escape_name(const std::string& name) {
+  std::string out;
+  for (const char c : escape_path(name)) {
+    if (c == ',')
+      out += "%2C";
+    else if (c == '=')
+      out += "%3D";
+    else
+      out += c;
+  }
+  return out;
+}
+
 std::string xattrs_of(const Entry& entry) {
   std::string out;
   for (const Xattr& xattr : entry.xattrs) {
     if (!out.empty()) out += ',';
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(xattr.value.data());
-    out += escape_path(xattr.name) + "=" + to_hex({bytes, xattr.value.size()});
+    out += escape_name(xattr.name) + "=" + to_hex({bytes, xattr.value.size()});
   }
   return out.empty() ? "-" : out;
 }

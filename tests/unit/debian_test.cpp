@@ -11,8 +11,8 @@ using namespace alephc;
 using namespace alephc::debian;
 
 TEST_CASE("versions are ordered as dpkg orders them") {
-  const std::vector<std::string> order{"0~~", "0~", "0", "0.1~rc1", "0.1", "1.0~beta-1", "1.0-1", "1.0-1+b1", "1.0-1.1", "1.0+dfsg-1",
-                                       "1.0a-1", "1.2", "1.10", "1.10-0+deb12u1", "1:0.1"};
+  const std::vector<std::string> order{"0~~", "0~", "0", "0.1~rc1", "0.1", "1.0~beta-1", "1.0-1", "1.0-1+b1", "1.0-1.1", "1.0a-1",
+                                       "1.0+dfsg-1", "1.2", "1.10", "1.10-0+deb12u1", "1:0.1"};
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (std::size_t k = 0; k < order.size(); ++k) {
       CAPTURE(order[i], order[k]);

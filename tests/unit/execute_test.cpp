@@ -113,7 +113,7 @@ TEST_CASE("the source hash of Python 3.11 caches is the interpreter's own") {
   constexpr std::uint32_t kMagic = 168627623;
   CHECK(python_source_hash("print(1)\n", kMagic) == 0x59307a407f2d81daULL);
   CHECK(python_source_hash(std::string(100, 'x'), kMagic) == 0x144f459ab560764bULL);
-  CHECK(python_source_hash("", kMagic) == 0x73ef87d5d5c98d73ULL);
+  CHECK(python_source_hash("", kMagic) == 0x737fe8d5d59c8d73ULL);
   CHECK(python_source_of("a/__pycache__/m.cpython-311.opt-2.pyc") == "a/m.py");
   CHECK(python_source_of("a/m.pyc") == "a/m.py");
   std::string timed("\xa7\x0d\x0d\x0a", 4);

@@ -119,7 +119,7 @@ TEST_CASE("paths resolve inside the tree, whatever symlinks say") {
 }
 
 TEST_CASE("an overlay upper becomes the difference only") {
-  const Listing below{folder(""), folder("d"), file("d/kept"), file("d/changed"), file("d/gone"), folder("o"), file("o/x"), file("o/y")};
+  const Listing below{folder(""), folder("d"), file("d/changed"), file("d/gone"), file("d/kept"), folder("o"), file("o/x"), file("o/y")};
   ScanResult upper;
   upper.listing = {folder(""), folder("d"), file("d/changed", "new"), gone("d/gone"), file("d/kept"), gone("d/never"), folder("o"), file("o/x")};
   upper.opaque = {"o"};

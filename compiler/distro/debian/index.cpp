@@ -6,9 +6,9 @@
 
 namespace alephc::debian {
 
-void PackageIndex::add(std::string_view text, std::uint32_t source) {
+void PackageIndex::add(std::string_view text, std::uint32_t source, std::int64_t priority_pin) {
   while (const auto stanza = next_stanza(text)) {
-    IndexedPackage package{.source = source};
+    IndexedPackage package{.source = source, .priority_pin = priority_pin};
     for (const auto& [name, value] : stanza->fields()) {
       if (name == "Package")
         package.name = value;
@@ -51,7 +51,9 @@ const IndexedPackage* PackageIndex::find(std::string_view name, std::string_view
   const IndexedPackage* best = nullptr;
   for (const IndexedPackage* package : named(name)) {
     if (package->version != version || package->arch != arch) continue;
-    if (best == nullptr || package->source < best->source) best = package;
+    const bool better = best == nullptr || package->priority_pin > best->priority_pin ||
+                        (package->priority_pin == best->priority_pin && package->source < best->source);
+    if (better) best = package;
   }
   return best;
 }

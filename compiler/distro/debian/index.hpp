@@ -24,17 +24,18 @@ struct IndexedPackage {
   std::uint64_t size = 0;
   Digest sha256{};
   bool essential = false;
-  std::uint32_t source = 0;  ///< index of the Packages file
+  std::uint32_t source = 0;       ///< number of the repository it comes from
+  std::int64_t priority_pin = 0;  ///< apt pin priority of that repository
 };
 
 /// Packages files of all repositories of one resolution.
 class PackageIndex {
  public:
   /// text must outlive the index.
-  void add(std::string_view text, std::uint32_t source);
+  void add(std::string_view text, std::uint32_t source, std::int64_t priority_pin = 500);
   [[nodiscard]] const std::vector<IndexedPackage>& packages() const { return packages_; }
   [[nodiscard]] std::vector<const IndexedPackage*> named(std::string_view name) const;
-  /// name, version and arch decide; of several the first source wins. Null if there is none.
+  /// name, version and arch decide; of several the higher pin priority, then the first source wins. Null if there is none.
   [[nodiscard]] const IndexedPackage* find(std::string_view name, std::string_view version, std::string_view arch) const;
   [[nodiscard]] bool is_provided(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> names() const;

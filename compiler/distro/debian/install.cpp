@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <map>
 #include <set>
 
@@ -42,6 +43,24 @@ std::vector<std::string> names_of(const UnpackedPackage& package, std::string_vi
     for (const Relation& relation : group) names.push_back(relation.name);
   return names;
 }
+
+/// Says with --verbose how long a part of the step took.
+class Timer {
+ public:
+  Timer(Reporter& reporter, std::string what) : reporter_(reporter), what_(std::move(what)) {}
+  ~Timer() {
+    const auto spent = std::chrono::steady_clock::now() - start_;
+    const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(spent).count() / 100;
+    reporter_.detail("  " + what_ + "  " + std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s");
+  }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  Reporter& reporter_;
+  std::string what_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
 
 class Installer {
  public:
@@ -114,6 +133,7 @@ class Installer {
       packages.push_back({label_of(package), [this, &package] { return job_.open_package(package); }});
     }
     reporter_.progress("install  unpacking " + std::to_string(members.size()) + " packages");
+    const Timer timer(reporter_, "unpacking " + std::to_string(members.size()) + " packages");
     std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, job_.jobs, postpone);
     for (std::size_t k = 0; k < members.size(); ++k)
       if (unpacked[k].name != layer_.packages[members[k]].name || unpacked[k].version != layer_.packages[members[k]].version)
@@ -232,6 +252,7 @@ class Installer {
   }
 
   void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands) const {
+    const Timer timer(reporter_, doing);
     SandboxOptions options{.log = job_.log};
     const auto& layers = job_.below.layers();
     for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);

@@ -141,6 +141,8 @@ Release parse_release(std::string text) {
 
 Release verify_release(const std::string& in_release, const fs::path& keyring, const std::string& fingerprint,
                        const std::string& label) {
+  if (!in_release.starts_with("-----BEGIN PGP SIGNED MESSAGE-----"))
+    refuse(label, "cannot be verified", {"the file does not begin with a signed message"});
   const TempDir work(fs::temp_directory_path(), "alephc-gpgv");
   const auto key = read_file_if_exists(keyring);
   if (!key)

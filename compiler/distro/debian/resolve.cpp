@@ -23,6 +23,8 @@
 namespace alephc::debian {
 namespace {
 
+constexpr std::int64_t kDefaultPin = 500;  // apt's own
+
 class Resolver {
  public:
   Resolver(const ResolveRequest& request, const ToolBox& tools)
@@ -82,7 +84,8 @@ class Resolver {
         auto text = tools_.store.read_blob(file.digest);
         if (!text) throw Error(ErrorKind::failed, "a package index vanished from the store", "run the command again");
         texts_.push_back(std::move(*text));
-        index_.add(texts_.back(), i);
+        const std::int64_t pin = verified_[i].source.priority;
+        index_.add(texts_.back(), i, pin == 0 ? kDefaultPin : pin);
       }
     }
   }

@@ -1,0 +1,386 @@
+"""build: what the image holds, what stays the same, what happens when things go wrong."""
+import json, os, pathlib, random, shutil, signal, subprocess, tempfile, time
+
+from fixture import run
+
+
+def prepare(archive):
+    archive.add_package("conf", "1", files=[("etc/conf.d/main", "setting\n", 0o644)], scripts=[("postinst", "#!/bin/sh\nset -e\necho configured > /var/lib/conf-state\n")])
+    (archive.folder / "x").mkdir(exist_ok=True)
+    archive.add_package("tool", "1", files=[("usr/bin/tool", "#!/bin/sh\necho tool\n", 0o755)], fields="Depends: toollib\n")
+    archive.add_package("toollib", "1", files=[("usr/share/toollib/data", "x\n", 0o644)])
+    archive.add_package("diverter", "1", files=[("usr/bin/which-one", "new\n", 0o755)],
+                        scripts=[("preinst", "#!/bin/sh\nset -e\ndpkg-divert --package diverter --add --rename --divert /usr/bin/which-one.old /usr/bin/which-one\n")])
+    archive.add_package("diverted", "1", files=[("usr/bin/which-one", "old\n", 0o755)])
+    archive.add_package("replacer", "1", files=[("usr/share/both", "replacer\n", 0o644)], fields="Replaces: replaced\n")
+    archive.add_package("replaced", "1", files=[("usr/share/both", "replaced\n", 0o644)])
+    archive.add_package("clash-a", "1", files=[("usr/share/clash", "a\n", 0o644)])
+    archive.add_package("clash-b", "1", files=[("usr/share/clash", "b\n", 0o644)])
+    archive.add_package("watcher", "1", scripts=[("postinst", "#!/bin/sh\nset -e\nif [ \"$1\" = triggered ]; then echo \"$2\" >> /var/lib/watched; fi\n"), ("triggers", "interest-noawait /usr/share/toollib\n")])
+    archive.add_package("asks", "1", scripts=[("postinst", "#!/bin/sh\nset -e\n. /usr/share/debconf/confmodule\ndb_get asks/colour\necho \"$RET\" > /var/lib/asks\n"),
+                                             ("templates", "Template: asks/colour\nType: string\nDefault: red\nDescription: colour\n more\n")], fields="Depends: debconf\n")
+
+
+EVERYTHING = '''
+[[file]]
+target = "/srv/app/data"
+source = "data"
+[[file]]
+target = "/etc/motd"
+content = "hello\\n"
+mode = "0600"
+owner = "app:app"
+[[file]]
+target = "/etc/conf.d/main"
+append = true
+content = "more\\n"
+[[user]]
+name = "app"
+uid = 1234
+authorized_keys = ["ssh-ed25519 AAAA x"]
+[[run]]
+name = "make"
+inputs = ["data"]
+script = """
+test "$(id -un)" = root; test "$(hostname)" = alephc; test "$TZ" = UTC
+cp /run/alephc/inputs/data/one /srv/made; tool > /srv/tool-said
+ln /srv/made /srv/made-too; date > /srv/dated; touch -d 2020-01-01 /srv/dated; echo "$SOURCE_DATE_EPOCH" > /srv/dated
+"""
+[[run]]
+name = "as-user"
+user = "app"
+script = """
+#!/bin/sh -e
+test "$(id -u)" = 1234
+echo mine > "/tmp/x"
+"""
+[system]
+hostname = "box"
+'''
+
+
+def everything(world):
+    (world.project / "data").mkdir()
+    (world.project / "data/one").write_text("1\n")
+    (world.project / "data/run").write_text("#!/bin/sh\n")
+    (world.project / "data/run").chmod(0o755)
+    world.manifest(EVERYTHING, packages=["conf", "tool"], base='image_sources = ["deb http://example.org/debian test main"]')
+
+
+def sha(world, *arguments, **options):
+    result = json.loads(world.ok("--json", "build", "project", "-o", "image.squashfs", *arguments, **options).stdout)
+    (world.folder / "image.squashfs").unlink()
+    return result["sha256"]
+
+
+def test_an_image_holds_what_the_manifest_says(world):
+    everything(world)
+    tree = world.build()
+    assert (tree / "etc/conf.d/main").read_text() == "setting\nmore\n"
+    assert (tree / "var/lib/conf-state").read_text() == "configured\n"
+    assert (tree / "srv/app/data/run").stat().st_mode & 0o777 == 0o755 and (tree / "srv/app/data/one").stat().st_mode & 0o777 == 0o644
+    motd = (tree / "etc/motd").stat()
+    assert (motd.st_mode & 0o777, motd.st_uid, motd.st_gid) == (0o600, 1234, 1234)
+    assert "app:!:" in (tree / "etc/shadow").read_text()
+    assert (tree / "home/app/.ssh/authorized_keys").stat().st_mode & 0o777 == 0o600
+    assert (tree / "srv/tool-said").read_text() == "tool\n" and (tree / "srv/made").stat().st_nlink == 2
+    assert (tree / "etc/hostname").read_text() == "box\n"
+    assert "example.org" in (tree / "etc/apt/sources.list").read_text()
+    assert not list((tree / "tmp").iterdir()) and not list((tree / "run").iterdir()) and not (tree / "usr/sbin/policy-rc.d").exists()
+    assert (tree / "usr/share/alephc/runtime.lock").read_text() == (world.project / "runtime.lock").read_text()
+    status = run("dpkg", "--root", str(tree), "--audit").stdout
+    assert status == "", status
+    times = {path.lstat().st_mtime for path in tree.rglob("*")}
+    assert len(times) == 1, f"{len(times)} different times"
+
+
+def test_dpkg_verify_is_clean_and_apt_works_inside(world):
+    world.manifest(packages=["conf", "tool"])
+    tree = world.build("--set", "image.embed_recipe=false")
+    verified = run("chroot", str(tree), "dpkg", "--verify", check=False).stdout
+    assert verified == "", verified
+    shutil.copytree(world.archive.root, tree / "mnt/debian")
+    (tree / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/mnt/debian test main\n")
+    (tree / "var/lib/apt/lists/partial").mkdir(parents=True, exist_ok=True)
+    (tree / "var/cache/apt/archives/partial").mkdir(parents=True, exist_ok=True)
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
+    run("chroot", str(tree), "apt-get", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Check-Date=false", "update", env=environment)
+    run("chroot", str(tree), "apt-get", "-y", "install", "diverted", env=environment)
+    assert (tree / "usr/bin/which-one").read_text() == "old\n"
+
+
+def test_two_builds_from_nothing_are_the_same(world):
+    everything(world)
+    first = sha(world, "--jobs", "1", store=world.folder / "one")
+    shutil.move(world.project, world.folder / "elsewhere")
+    shutil.copytree(world.folder / "elsewhere", world.project)
+    assert sha(world, "--jobs", "8", store=world.folder / "two/deeper/still", env={"TZ": "Asia/Tokyo", "LANG": "de_DE.UTF-8", "EXTRA": "x"}) == first
+
+
+def test_nothing_to_do_runs_nothing(world):
+    everything(world)
+    world.ok("build", "project", "-o", "image.squashfs")
+    result = json.loads(world.ok("--json", "build", "project", "-o", "image.squashfs").stdout)
+    assert all(step["cached"] for step in result["steps"])
+    (world.folder / "image.squashfs").unlink()
+
+
+def test_a_changed_file_reruns_only_what_depends_on_it(world):
+    everything(world)
+    world.ok("build", "project", "-o", "image.squashfs")
+    (world.project / "data/one").write_text("2\n")
+    plan = world.ok("plan", "project").stdout
+    assert "files" in plan and "will run" in plan and "content changed" in plan, plan
+    steps = json.loads(world.ok("--json", "build", "project", "-o", "image.squashfs").stdout)["steps"]
+    cached = {step["id"]: step["cached"] for step in steps}
+    assert cached["install:packages"] and cached["system"] and not cached["files"] and not cached["run:make"]
+    (world.folder / "image.squashfs").unlink()
+
+
+def test_layers_follow_the_parts(world):
+    (world.project / "part.toml").write_text('schema = 1\n[packages]\ninstall = ["watcher"]\n')
+    world.manifest(packages=["tool", "diverted"])
+    text = (world.project / "runtime.toml").read_text().replace('name = "t"\n', 'name = "t"\nextends = ["part.toml"]\n')
+    (world.project / "runtime.toml").write_text(text)
+    tree = world.build()
+    plan = world.ok("plan", "project").stdout
+    assert "install:part.toml" in plan and "install:own" in plan
+    assert (tree / "var/lib/watched").read_text() == "/usr/share/toollib\n"
+    assert run("dpkg", "--root", str(tree), "--audit").stdout == ""
+
+
+def test_diversions_and_replaced_files_are_dpkgs(world):
+    world.manifest(packages=["diverter", "diverted", "replacer", "replaced"])
+    tree = world.build()
+    assert (tree / "usr/bin/which-one").read_text() == "new\n" and (tree / "usr/bin/which-one.old").read_text() == "old\n"
+    assert (tree / "usr/share/both").read_text() == "replacer\n"
+    owner = run("dpkg", "--admindir", str(tree / "var/lib/dpkg"), "-S", "/usr/share/both").stdout
+    assert owner.startswith("replacer:"), owner
+
+
+def test_packages_that_clash_are_refused(world):
+    world.manifest(packages=["clash-a", "clash-b"])
+    world.fails(1, "/usr/share/clash is in clash-b 1 and also in clash-a 1", "build", "project", "-o", "image.squashfs")
+
+
+def test_debconf_answers_are_given(world):
+    world.manifest(packages=["asks"])
+    text = (world.project / "runtime.toml").read_text().replace("install =", 'debconf = ["asks asks/colour string blue"]\ninstall =')
+    (world.project / "runtime.toml").write_text(text)
+    assert (world.build() / "var/lib/asks").read_text() == "blue\n"
+
+
+def test_build_packages_are_there_for_steps_only(world):
+    world.manifest('[[run]]\nname = "use"\nscript = "tool > /srv/said"\n')
+    text = (world.project / "runtime.toml").read_text().replace("install =", 'build = ["tool"]\ninstall =')
+    (world.project / "runtime.toml").write_text(text)
+    tree = world.build()
+    assert (tree / "srv/said").read_text() == "tool\n"
+    assert not (tree / "usr/bin/tool").exists() and not (tree / "usr/share/toollib").exists()
+    assert "tool" not in run("dpkg-query", "--admindir", str(tree / "var/lib/dpkg"), "-W").stdout
+
+
+def test_archives_are_unpacked(world):
+    (world.project / "src/top/sub").mkdir(parents=True)
+    (world.project / "src/top/sub/file").write_text("in archive\n")
+    run("tar", "-C", str(world.project / "src"), "-cJf", str(world.project / "a.tar.xz"), "top")
+    world.manifest('[[archive]]\nname = "a"\nsource = "a.tar.xz"\nstrip = 1\ntarget = "/opt/a"\n')
+    assert (world.build() / "opt/a/sub/file").read_text() == "in archive\n"
+
+
+def test_formats_agree_on_the_tree(world):
+    everything(world)
+    trees = set()
+    for form in ("squashfs", "tar", "dir"):
+        out = world.folder / f"out.{form}"
+        result = json.loads(world.ok("--json", "build", "project", "-o", out, "--set", f"image.format={form}").stdout)
+        trees.add(result["tree"])
+        trees.add(json.loads(world.ok("--json", "tree", out).stdout)["tree"])
+        shutil.rmtree(out) if out.is_dir() else out.unlink()
+    assert len(trees) == 1, trees
+
+
+def test_the_kernel_mounts_what_was_written(world):
+    world.manifest(packages=["tool"])
+    image = world.folder / "i.img"
+    digest = json.loads(world.ok("--json", "build", "project", "-o", image).stdout)["tree"]
+    where = world.folder / "mnt"
+    where.mkdir()
+    mounted = subprocess.run(["mount", "-t", "squashfs", "-o", "loop,ro", str(image), str(where)], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        from fixture import Skip
+        raise Skip("this kernel mounts no squashfs: " + mounted.stderr.strip())
+    try:
+        assert json.loads(world.ok("--json", "tree", where).stdout)["tree"] == digest
+    finally:
+        run("umount", str(where))
+
+
+def test_an_expectation_that_does_not_hold_keeps_the_image_in_the_store(world):
+    world.manifest()
+    result = world.fails(3, "the sha256 differs", "build", "project", "-o", "image.squashfs", "--expect", "0" * 64)
+    assert "expected " + "0" * 64 in result.stderr and "alephc diff" in result.stderr and "built" in result.stderr
+    kept = next(word for word in result.stderr.split() if "/blobs/" in word)
+    assert pathlib.Path(kept).exists()
+    world.fails(2, "aleph.im rejects", "build", "project", "--expect", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku")
+    world.manifest('[expect]\nmax_size = "1K"\n')
+    world.fails(1, "more than expect.max_size allows", "build", "project", "-o", "image.squashfs")
+    world.manifest()
+    good = json.loads(world.ok("--json", "build", "project", "-o", "image.img").stdout)
+    for name in ("sha256", "cid_v0", "cid_v1"):
+        world.ok("build", "project", "-o", "image.img", "--expect", good[name])
+
+
+def test_locked_builds_never_write_the_lock(world):
+    world.manifest()
+    world.fails(1, "does not exist", "build", "project", "--locked")
+    world.fails(1, "does not exist", "build", "project", env={"CI": "true"})
+    world.ok("lock", "project")
+    world.manifest(packages=["tool"])
+    world.fails(1, "is stale: the manifest changed", "build", "project", "--locked")
+
+
+def test_a_failing_script_shows_its_log_and_a_way_in(world):
+    world.manifest('[[run]]\nname = "boom"\nscript = "echo before; echo reason >&2; exit 7"\n')
+    result = world.fails(1, "the script 'boom' failed", "build", "project", "-o", "image.squashfs")
+    assert "exit code 7" in result.stderr and "log: reason" in result.stderr and "alephc shell --at run:boom" in result.stderr
+    inside = world.ok("shell", "--path", "project", "--at", "run:boom", "--", "sh", "-c", "cat /etc/debian_version; hostname")
+    assert "alephc" in inside.stdout
+
+
+def test_downloads_that_fail_are_resumed_retried_or_refused(world):
+    world.manifest(packages=["tool"])
+    world.ok("lock", "project")
+    server = world.archive.server
+    server.faults = {"/dpkg_": "truncate-once"}
+    sha(world, store=world.folder / "a")
+    server.faults = {"/tool_": "flip"}
+    world.fails(3, "the bytes of tool 1 are not what the signed index promises", "build", "project", "-o", "image.squashfs", store=world.folder / "b")
+    server.faults = {"/tool_": "gone"}
+    world.fails(1, "nobody has tool 1", "build", "project", "-o", "image.squashfs", store=world.folder / "b")
+    server.faults = {"/toollib_": "truncate"}
+    world.fails(1, "nobody has toollib 1", "build", "project", "-o", "image.squashfs", store=world.folder / "c")
+    assert not list((world.folder / "c/work").glob("*")), "work was left behind"
+    server.faults = {}
+    world.ok("--offline", "build", "project", "-o", "image.img", store=world.folder / "a")
+
+
+def test_a_full_disk_is_a_clear_error(world):
+    world.manifest()
+    world.ok("lock", "project")
+    small = world.folder / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(small))
+    try:
+        world.fails(4, "No space left on device", "build", "project", "-o", "image.squashfs", store=small / "store")
+    finally:
+        run("umount", str(small))
+
+
+def test_without_root_it_says_so(world):
+    world.manifest()
+    world.ok("lock", "project")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as public:
+        os.chmod(public, 0o777)
+        program = shutil.copy(world.alephc, public)
+        result = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "--store", public + "/s", "build", "x"],
+                                capture_output=True, text=True, cwd=public)
+    assert result.returncode == 4 and "needs root" in result.stderr, result.stderr
+
+
+def mounts():
+    return pathlib.Path("/proc/mounts").read_text()
+
+
+def test_killed_builds_leave_nothing_and_the_next_succeeds(world):
+    everything(world)
+    world.ok("lock", "project")
+    store = world.folder / "s"
+    expected = sha(world, store=store)
+    before = mounts()
+    start = time.monotonic()
+    sha(world, store=world.folder / "timed")
+    length = time.monotonic() - start
+    generator = random.Random(20)
+    for attempt in range(20):
+        victim = world.folder / f"kill{attempt % 3}"
+        process = subprocess.Popen([world.alephc, "--store", str(victim), "--mirror", world.archive.url, "-q", "build", "project", "-o", "image.squashfs"],
+                                   cwd=world.folder, env=world.alephc_env(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(generator.uniform(0.02, length))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        (world.folder / "image.squashfs").unlink(missing_ok=True)
+        time.sleep(0.2)
+        assert mounts() == before, "a mount was left"
+        left = subprocess.run(["pgrep", "-f", str(victim)], capture_output=True, text=True).stdout
+        assert left == "", f"processes were left: {left}"
+        if attempt % 5 == 4:
+            assert sha(world, store=victim) == expected
+            assert not list((victim / "work").iterdir())
+            shutil.rmtree(victim)
+
+
+def test_interrupted_builds_exit_130(world):
+    world.manifest('[[run]]\nname = "slow"\nscript = "sleep 60"\n')
+    world.ok("lock", "project")
+    process = subprocess.Popen([world.alephc, "--store", str(world.store), "build", "project", "-o", "image.squashfs"], cwd=world.folder,
+                               env=world.alephc_env(), start_new_session=True, stderr=subprocess.PIPE, text=True)
+    time.sleep(8 if not (world.store / "actions").exists() else 4)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130 and "interrupted" in errors, (process.returncode, errors)
+
+
+def test_two_builds_at_once_share_a_store(world):
+    everything(world)
+    world.ok("lock", "project")
+    store = world.folder / "shared"
+    processes = [subprocess.Popen([world.alephc, "--store", str(store), "--mirror", world.archive.url, "--json", "build", "project", "-o", f"image{i}.img"],
+                                  cwd=world.folder, env=world.alephc_env(), stdout=subprocess.PIPE, text=True) for i in range(2)]
+    results = [json.loads(process.communicate()[0]) for process in processes]
+    assert results[0]["sha256"] == results[1]["sha256"]
+
+
+def test_a_damaged_store_heals(world):
+    everything(world)
+    good = sha(world)
+    for file in world.store.glob("layers/*/root/etc/motd"):
+        file.write_text("evil\n")
+    os.utime(world.project / "runtime.toml")
+    (world.project / "data/one").write_text("changed\n")
+    result = world.ok("--json", "build", "project", "-o", "image.squashfs")
+    (world.project / "data/one").write_text("1\n")
+    assert sha(world) == good
+    (world.folder / "image.squashfs").unlink(missing_ok=True)
+
+
+def test_why_explains_packages_and_paths(world):
+    everything(world)
+    world.build()
+    chain = world.ok("why", "project", "toollib").stdout
+    assert "tool is asked for in packages.install" in chain and "toollib is in Depends of tool" in chain, chain
+    path = world.ok("why", "project", "/usr/bin/tool").stdout
+    assert "written by step install:packages" in path and "belongs to the package tool" in path, path
+
+
+def test_graph_inspect_hash_and_gc_answer(world):
+    everything(world)
+    world.ok("build", "project", "-o", "image.img")
+    assert world.ok("graph", "project", "--format", "dot").stdout.startswith("digraph")
+    assert world.ok("graph", "project", "--format", "svg").stdout.startswith("<svg")
+    assert json.loads(world.ok("graph", "project", "--format", "json").stdout)["steps"]
+    sizes = json.loads(world.ok("--json", "inspect", "image.img", "--sizes").stdout)
+    assert sizes["packages"] > 80 and sizes["recipe"] and sizes["by_package"]["tool"] > 0
+    assert world.ok("hash", "image.img").stdout.startswith("sha256  ")
+    receipt = json.loads((world.folder / "image.img.receipt.json").read_text())
+    assert "app:1234:1234" in receipt["accounts"]
+    assert "kept" in world.ok("gc").stdout
+    result = json.loads(world.ok("--json", "build", "project", "-o", "image.img").stdout)
+    assert all(step["cached"] for step in result["steps"]), "gc took what a manifest uses"
+
+
+def test_init_makes_a_project_that_is_well_formed(world):
+    world.ok("init", "fresh")
+    result = world.run("lock", "fresh", "--check")
+    assert result.returncode == 1 and "does not exist" in result.stderr
+    world.fails(2, "exists already", "init", "fresh")

@@ -1,0 +1,169 @@
+"""lock: what is chosen, what is verified, what is refused."""
+import re, socket, subprocess, tomllib
+
+
+def prepare(archive):
+    archive.add_package("alpha", "1", files=[("usr/share/alpha", "one\n", 0o644)], fields="Depends: beta\n")
+    archive.add_package("beta", "1")
+    archive.add_package("broken", "1", fields="Depends: missing-one (>= 2)\n")
+    archive.add_package("needs-broken", "1", fields="Depends: broken\n")
+
+
+def packages(world):
+    lock = tomllib.loads((world.project / "runtime.lock").read_text())
+    return {package["name"]: package for layer in lock["layer"] for package in layer["packages"]}
+
+
+def test_a_lock_names_everything_and_no_machine(world):
+    world.manifest(packages=["alpha"])
+    world.ok("lock", "project")
+    found = packages(world)
+    assert {"alpha", "beta", "dpkg", "apt"} <= found.keys()
+    assert found["beta"]["auto"] and "auto" not in found["alpha"]
+    text = (world.project / "runtime.lock").read_text()
+    assert "127.0.0.1" not in text and str(world.folder) not in text
+    world.ok("lock", "project", "--check")
+
+
+def test_the_same_manifest_gives_the_same_lock(world):
+    world.manifest(packages=["alpha"])
+    world.ok("lock", "project")
+    first = (world.project / "runtime.lock").read_text()
+    (world.project / "runtime.lock").unlink()
+    world.ok("lock", "project", store=world.folder / "other-store")
+    assert (world.project / "runtime.lock").read_text() == first
+
+
+def test_a_locked_version_stays_until_told(world):
+    world.manifest(packages=["beta"])
+    world.ok("lock", "project")
+    world.archive.add_package("beta", "2")
+    world.archive.publish(date="Tue, 03 Nov 2026 00:00:00 UTC")
+    world.manifest(packages=["alpha"])
+    assert "alpha 1" in world.ok("lock", "project").stdout
+    assert packages(world)["beta"]["version"] == "1"
+    assert "beta 1 → 2" in world.ok("lock", "project", "--outdated").stdout
+    assert packages(world)["beta"]["version"] == "1"
+    assert "beta 1 → 2" in world.ok("lock", "project", "--update-package", "beta").stdout
+    assert packages(world)["beta"]["version"] == "2"
+    world.fails(2, "the lock has no package 'bta'", "lock", "project", "--update-package", "bta")
+
+
+def test_unknown_packages_are_named_with_near_names(world):
+    world.manifest(packages=["alhpa", "beta=9", "dpkg/sid"])
+    result = world.fails(1, "there is no package 'alhpa'", "lock", "project")
+    assert "did you mean 'alpha'?" in result.stderr
+    assert "'beta' has no version 9" in result.stderr and "'sid' is none of the manifest's suites" in result.stderr
+
+
+def test_an_unsatisfiable_dependency_is_explained_by_its_chain(world):
+    world.manifest(packages=["needs-broken"])
+    result = world.fails(1, "these packages cannot be installed together", "lock", "project")
+    assert "missing-one" in result.stderr and "needs-broken → broken" in result.stderr, result.stderr
+
+
+def test_an_unknown_release_is_refused(world):
+    world.manifest()
+    text = (world.project / "runtime.toml").read_text().replace('"test"', '"bookwrm"')
+    (world.project / "runtime.toml").write_text(text)
+    result = world.fails(1, "no mirror has the suite 'bookwrm'", "lock", "project")
+    assert "did you mean 'bookworm'?" in result.stderr
+
+
+def test_a_tampered_release_is_refused(world):
+    file = world.archive.root / "dists/test/InRelease"
+    good = file.read_text()
+    file.write_text(good.replace("Origin: Fixture", "Origin: fixture"))
+    world.manifest()
+    try:
+        world.fails(3, "the signature of debian/test is bad", "lock", "project", store=world.folder / "s")
+        file.write_text("Origin: Evil\nDate: Mon, 02 Nov 2026 00:00:00 UTC\nSHA256:\n\n" + good)
+        world.fails(3, "the signature of debian/test", "lock", "project", store=world.folder / "s")
+    finally:
+        file.write_text(good)
+
+
+def test_a_release_of_another_key_is_refused(world):
+    world.manifest()
+    (world.project / "key.gpg").write_bytes(b"")
+    world.fails(3, "cannot be verified", "lock", "project")
+
+
+def test_an_expired_release_is_refused_unless_told(world):
+    world.archive.publish(valid_until="Wed, 01 Jan 2025 00:00:00 UTC")
+    try:
+        world.manifest()
+        world.fails(3, "expired on 2025-01-01", "lock", "project")
+        world.manifest(base="check_valid_until = false")
+        world.ok("lock", "project")
+    finally:
+        world.archive.publish(date="Tue, 03 Nov 2026 00:00:00 UTC")
+
+
+def test_an_older_release_than_locked_is_refused(world):
+    world.manifest()
+    world.ok("lock", "project")
+    world.archive.publish(date="Mon, 01 Jun 2026 00:00:00 UTC")
+    try:
+        world.fails(3, "is older than the locked one", "lock", "project", "--update")
+    finally:
+        world.archive.publish(date="Tue, 03 Nov 2026 00:00:00 UTC")
+
+
+def test_an_index_with_another_hash_is_refused(world):
+    world.archive.server.faults = {"Packages.xz": "flip"}
+    world.manifest()
+    world.fails(3, "are not what the signed index promises", "lock", "project", store=world.folder / "s")
+
+
+def test_a_dead_first_mirror_is_passed_over(world):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{closed.getsockname()[1]}/debian"
+    world.manifest()
+    result = subprocess.run([world.alephc, "--store", str(world.folder / "s"), "--mirror", dead, "--mirror", world.archive.url, "lock", "project"],
+                            capture_output=True, text=True, cwd=world.folder, env=world.alephc_env())
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_repository_of_its_own_needs_its_pinned_key(world):
+    repository = ('[[repository]]\nname = "extra"\nurl = "%s"\nsuite = "test"\nkey = "key.gpg"\nfingerprint = "%s"\npriority = 600\n')
+    world.manifest(text=repository % (world.archive.url, world.archive.fingerprint), packages=["alpha"])
+    world.ok("lock", "project")
+    assert packages(world)["alpha"]["from"] == "extra/test"
+    world.manifest(text=repository % (world.archive.url, "0" * 40), packages=["alpha"])
+    world.fails(3, "is not of the pinned key", "lock", "project")
+
+
+def test_offline_says_what_it_lacks(world):
+    world.manifest()
+    world.fails(1, "--offline forbids it", "--offline", "lock", "project", store=world.folder / "s")
+
+
+def test_an_edited_lock_is_refused(world):
+    world.manifest()
+    world.ok("lock", "project")
+    lock = world.project / "runtime.lock"
+    lock.write_text(re.sub("size = ([0-9]+)", "size = 1", lock.read_text(), count=1))
+    world.fails(3, "the lock was edited or damaged", "lock", "project", "--check")
+
+
+def test_local_packages_are_chosen(world):
+    deb = world.archive.add_package("localone", "7", fields="Depends: alpha\n")
+    (world.project / "localone.deb").write_bytes(deb.read_bytes())
+    deb.unlink()
+    world.manifest(text="")
+    text = (world.project / "runtime.toml").read_text().replace("install = []", 'install = []\nfiles = ["localone.deb"]')
+    (world.project / "runtime.toml").write_text(text)
+    world.ok("lock", "project")
+    found = packages(world)
+    assert found["localone"]["from"] == "file" and found["localone"]["path"] == "localone.deb" and "alpha" in found
+    (world.project / "localone.deb").write_bytes(b"no package")
+    world.fails(3, "reading the package localone.deb", "lock", "project")
+
+
+def test_removing_an_essential_package_is_an_error(world):
+    world.manifest()
+    text = (world.project / "runtime.toml").read_text().replace("install = []", 'install = []\nremove = ["dpkg"]')
+    (world.project / "runtime.toml").write_text(text)
+    world.fails(1, "'dpkg' is essential and cannot be removed", "lock", "project")
