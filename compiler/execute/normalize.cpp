@@ -29,6 +29,13 @@ class Normalizer {
       if (parent_path(it->path) == folder) remove(it->path);
   }
 
+  /// Folders stay: packages ship them.
+  void empty_below(const std::string& folder) {
+    const Listing& entries = below_.entries();
+    for (auto it = lower_bound_path(entries, folder + "/"); it != entries.end() && it->path.starts_with(folder + "/"); ++it)
+      if (it->type != EntryType::directory) remove(it->path);
+  }
+
   void rewrite(const Entry& entry, const std::string& text) {
     Entry copy = entry;
     copy.mtime = kStepTime;
@@ -78,8 +85,9 @@ void logs(Normalizer& tree) {
 // Caches hold inode numbers, times and the names of mirrors; all can be made again.
 void caches(Normalizer& tree) {
   for (const char* folder : {"var/cache/apt", "var/lib/apt/lists", "var/cache/ldconfig", "var/cache/man", "var/cache/fontconfig",
-                             "root/.cache", "var/lib/systemd/catalog"})
-    tree.remove_below(folder);
+                             "var/lib/systemd/catalog"})
+    tree.empty_below(folder);
+  tree.remove_below("root/.cache");
 }
 
 // What the last run of a program found before it wrote: says nothing about the image.

@@ -29,8 +29,8 @@ struct BindMount {
 
 struct SandboxLimits {
   std::uint64_t processes = 8192;
-  std::uint64_t file_bytes = 16ULL << 30U;  ///< of one file
-  std::uint64_t disk_bytes = 32ULL << 30U;  ///< that a step may take from the store's filesystem
+  std::uint64_t file_bytes = 8ULL << 30U;  ///< of one file
+  std::uint64_t disk_bytes = 24ULL << 30U;  ///< that a step may take from the store's filesystem
   std::uint64_t disk_reserve = 256ULL << 20U;  ///< that is left to the host
 };
 
