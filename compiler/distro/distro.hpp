@@ -56,6 +56,8 @@ struct InstallJob {
   unsigned jobs = 1;
   /// Blocks until the package's bytes are in the store, and opens them.
   std::function<UniqueFd(const LockedPackage&)> open_package{};
+  /// Called when most files are in place and the long configuration begins.
+  std::function<void()> unpacked{};
 };
 
 struct ToolBox {

@@ -207,7 +207,8 @@ class Runner {
     const WriteOptions options{.image = env_.manifest.image,
                                .time = env_.lock.source_date_epoch,
                                .keep_times = !normalized,
-                               .jobs = env_.jobs};
+                               .jobs = env_.jobs,
+                               .blocks = env_.blocks};
     const ImageFormat& format = image_format(env_.manifest.image.format);
     ImageResult result{.tree = tree_digest(tree.entries())};
     if (format.is_folder) {

@@ -11,6 +11,7 @@
 #include "execute/package_supply.hpp"
 #include "graph/build_graph.hpp"
 #include "graph/drawing.hpp"
+#include "image/compressed_blocks.hpp"
 #include "lock/lock.hpp"
 #include "manifest/manifest.hpp"
 #include "store/store.hpp"
@@ -30,6 +31,7 @@ struct StepEnvironment {
   const std::vector<RemoteFile>& remote_files;  ///< addresses of everything the lock names
   unsigned jobs = 1;
   std::filesystem::path output{};  ///< of formats that are folders
+  CompressedBlocks* blocks = nullptr;  ///< filled while packages are configured, used by the write step
 };
 
 struct StepReport {

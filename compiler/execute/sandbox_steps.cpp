@@ -111,8 +111,12 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                        .open_package = [&env](const LockedPackage& package) {
                          if (package.repository == "file") return open_file(env.manifest.folder / package.path, O_RDONLY);
                          return env.supply.open(package.sha256, package.name + " " + package.version);
+                       },
+                       .unpacked = [&] {
+                         if (env.blocks != nullptr) env.blocks->start(place.upper);
                        }};
   env.distro.install(job, env.reporter);
+  if (env.blocks != nullptr) env.blocks->stop();
 }
 
 void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands, const Workplace& place) {

@@ -13,11 +13,14 @@
 
 namespace alephc {
 
+class CompressedBlocks;
+
 struct WriteOptions {
   ImageSpec image{};
   std::int64_t time = 0;  ///< of every path and of the filesystem itself
   bool keep_times = false;  ///< without normalization every path keeps its own
   unsigned jobs = 1;
+  const CompressedBlocks* blocks = nullptr;  ///< compressed ahead, or none
 };
 
 /// A kind of output. To add one: a file with a writer, a row in the table, a choice in manifest/keys.cpp.

@@ -27,49 +27,13 @@
 #include "image/content_reader.hpp"
 #include "image/image_format.hpp"
 #include "image/squashfs_common.hpp"
+#include "image/squashfs_compressor.hpp"
 
 namespace alephc {
 namespace {
 
 constexpr std::size_t kPage = 4096;
 constexpr std::uint32_t kNoXattr = 0xffffffffU;
-constexpr std::uint32_t kZstdLevel = 9;
-
-/// image.compression = "none": a compressor that finds nothing to gain, so that every block is stored as it is.
-struct StoreOnly {
-  sqfs_compressor_t base{};
-
-  static sqfs_compressor_t* make() {
-    auto* self = new StoreOnly;  // NOLINT: given to libsquashfs, which calls destroy
-    self->base.base.destroy = [](sqfs_object_t* object) { delete reinterpret_cast<StoreOnly*>(object); };
-    self->base.base.copy = [](const sqfs_object_t*) { return reinterpret_cast<sqfs_object_t*>(make()); };
-    self->base.get_configuration = [](const sqfs_compressor_t*, sqfs_compressor_config_t* config) { *config = {}; };
-    self->base.write_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
-    self->base.read_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
-    self->base.do_block = [](sqfs_compressor_t*, const sqfs_u8*, sqfs_u32, sqfs_u8*, sqfs_u32) -> sqfs_s32 { return 0; };
-    return &self->base;
-  }
-};
-
-SQFS_COMPRESSOR compressor_id(const std::string& name) {
-  if (name == "none") return SQFS_COMP_GZIP;  // the super block has to name one
-  if (name == "gzip") return SQFS_COMP_GZIP;
-  if (name == "xz") return SQFS_COMP_XZ;
-  if (name == "lz4") return SQFS_COMP_LZ4;
-  return SQFS_COMP_ZSTD;
-}
-
-Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
-  if (image.compression == "none") return Sqfs<sqfs_compressor_t>(StoreOnly::make());
-  sqfs_compressor_config_t config{};
-  const auto flags = static_cast<sqfs_u16>(image.compression == "lz4" ? SQFS_COMP_FLAG_LZ4_HC : 0);
-  sqfs_must(sqfs_compressor_config_init(&config, compressor_id(image.compression), image.block_size, flags), "set up the compressor");
-  if (image.compression == "zstd") config.level = kZstdLevel;
-  if (image.level != 0) config.level = image.level;
-  sqfs_compressor_t* compressor = nullptr;
-  sqfs_must(sqfs_compressor_create(&config, &compressor), "set up the compressor");
-  return Sqfs<sqfs_compressor_t>(compressor);
-}
 
 class SquashfsWriter {
  public:
@@ -78,7 +42,7 @@ class SquashfsWriter {
         entries_(tree.entries()),
         options_(options),
         file_(sqfs_open_file(path.c_str(), SQFS_FILE_OPEN_OVERWRITE)),
-        compressor_(make_compressor(options.image)),
+        compressor_(make_compressor(options.image, options.blocks)),
         ids_(sqfs_id_table_create(0)),
         xattrs_(sqfs_xattr_writer_create(0)),
         fragments_(sqfs_frag_table_create(0)) {

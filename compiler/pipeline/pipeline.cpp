@@ -228,6 +228,8 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   const Fetcher fetcher(store, reporter, {.offline = settings.offline});
   const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
   PackageSupply supply(store, fetcher);
+  CompressedBlocks blocks(locked.manifest.image);
+  const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1;
   const StepEnvironment env{.manifest = locked.manifest,
                             .lock = locked.lock,
                             .lock_text = text,
@@ -237,7 +239,8 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
                             .supply = supply,
                             .remote_files = files,
                             .jobs = settings.jobs,
-                            .output = outcome.image};
+                            .output = outcome.image,
+                            .blocks = worth_it ? &blocks : nullptr};
   outcome.steps = run_steps(graph, env, "");
   // From here on the tree and the image are what they are; it remains to compare and to hand out.
 

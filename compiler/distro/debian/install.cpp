@@ -152,11 +152,12 @@ class Installer {
       if (package.has_script("preinst")) with_preinst.push_back(&package);
     run_preinsts(with_preinst);
     run_scripts("configuring the essential packages", {configure_command({"-a"})});
-    unpacker.rescan();
+    unpacker.invalidate();
   }
 
   void install_rest(Unpacker& unpacker, const std::vector<std::size_t>& members) {
     std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, true);
+    if (job_.unpacked) job_.unpacked();
     for (std::size_t k = 0; k < members.size(); ++k) pending_[unpacked[k].name] = unpacked[k];
     set_debconf(unpacker);
     // apt's order has what a package pre-depends on before it.
@@ -174,7 +175,7 @@ class Installer {
     unpack_postponed(unpacker, group);
     reporter_.progress("install  configuring " + std::to_string(members.size()) + " packages");
     run_scripts("configuring packages", {configure_command({"-a"})});
-    unpacker.rescan();
+    unpacker.invalidate();
   }
 
   /// Pre-Depends of a package, and what they need in turn, that this layer brings and nothing has configured yet.
@@ -195,7 +196,7 @@ class Installer {
   void configure(Unpacker& unpacker, const std::vector<std::string>& names) {
     run_scripts("configuring what other packages pre-depend on", {configure_command(names)});
     for (const std::string& name : names) pending_.erase(name);
-    unpacker.rescan();
+    unpacker.invalidate();
   }
 
   void unpack_postponed(Unpacker& unpacker, const std::vector<std::size_t>& members) {
@@ -203,7 +204,7 @@ class Installer {
     std::vector<const UnpackedPackage*> packages;
     for (const std::size_t i : members) packages.push_back(&pending_.at(layer_.packages[i].name));
     run_preinsts(packages);
-    unpacker.rescan();
+    unpacker.invalidate();
     (void)unpack(unpacker, members, false);
   }
 
@@ -248,7 +249,7 @@ class Installer {
     SandboxCommand command{.argv = {"debconf-set-selections"}, .input = join(job_.manifest.packages.debconf, "\n") + "\n"};
     if (fresh) command.env["DEBCONF_SYSTEMRC"] = "/etc/debconf.conf.dpkg-new";
     run_scripts("setting debconf answers", {command});
-    unpacker.rescan();
+    unpacker.invalidate();
   }
 
   void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands) const {

@@ -28,11 +28,10 @@ constexpr int kMaxLinks = 40;
 }  // namespace
 
 Unpacker::Unpacker(const Tree& below, std::filesystem::path upper)
-    : below_(below), upper_(std::move(upper)), root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {
-  rescan();
-}
+    : below_(below), upper_(std::move(upper)), root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
 
 void Unpacker::rescan() {
+  stale_ = false;
   nodes_.clear();
   folders_.clear();
   diversions_.clear();
@@ -278,6 +277,7 @@ void Unpacker::run(const std::vector<PackageToUnpack>& packages, unsigned jobs) 
 
 std::vector<UnpackedPackage> Unpacker::unpack(const std::vector<PackageToUnpack>& packages, unsigned jobs,
                                               bool postpone_preinst) {
+  if (stale_) rescan();
   made_.clear();
   postpone_preinst_ = postpone_preinst;
   sequential_ = jobs <= 1;

@@ -47,8 +47,8 @@ class Unpacker {
  public:
   Unpacker(const Tree& below, std::filesystem::path upper);
 
-  /// Reads the upper folder and dpkg's diversions anew; needed after anything else wrote there.
-  void rescan();
+  /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions anew.
+  void invalidate() { stale_ = true; }
 
   /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with the same path, a
   /// symlink here that is a folder there) undoes the batch, which then runs again one package after the other.
@@ -77,6 +77,7 @@ class Unpacker {
   };
   struct OrderMatters {};  ///< thrown to undo a parallel batch
 
+  void rescan();
   Node* find_node(const std::string& path);
   std::string resolve_folder(const std::string& path, std::uint32_t owner, int depth = 0);
   std::string resolve_link(const std::string& folder, const Node& link, std::uint32_t owner, int depth);
@@ -95,6 +96,7 @@ class Unpacker {
   std::filesystem::path upper_;
   UniqueFd root_;
   std::mutex mutex_;
+  bool stale_ = true;
   bool sequential_ = false;
   bool postpone_preinst_ = false;
   std::unordered_map<std::string, Node> nodes_;

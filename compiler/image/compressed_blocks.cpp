@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "image/compressed_blocks.hpp"
+
+#include <cstring>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/fd.hpp"
+#include "image/squashfs_compressor.hpp"
+#include "tree/scan.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr int kNice = 10;  // configuring packages comes first
+
+std::size_t read_block(int fd, std::vector<char>& block) {
+  std::size_t have = 0;
+  while (have < block.size()) {
+    const std::size_t got = read_some(fd, std::span(block).subspan(have));
+    if (got == 0) break;
+    have += got;
+  }
+  return have;
+}
+
+}  // namespace
+
+std::size_t CompressedBlocks::HashDigest::operator()(const Digest& digest) const {
+  std::size_t value = 0;
+  std::memcpy(&value, digest.bytes.data(), sizeof value);
+  return value;
+}
+
+void CompressedBlocks::start(const std::filesystem::path& folder) {
+  stop();
+  stopping_ = false;
+  thread_ = std::thread([this, folder] {
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+    try {
+      work(folder);
+    } catch (const Error&) {
+      // A file that a script removed meanwhile: the writer compresses what is missing.
+    }
+  });
+}
+
+void CompressedBlocks::stop() {
+  stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+void CompressedBlocks::work(const std::filesystem::path& folder) {
+  const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
+  std::vector<char> block(image_.block_size);
+  std::string packed(image_.block_size, '\0');
+  const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);
+  for (const Entry& entry : scan_folder(folder, {.hash = false}).listing) {
+    if (entry.type != EntryType::regular || entry.size < block.size()) continue;
+    const UniqueFd fd(::openat(root.get(), entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    while (fd && !stopping_ && read_block(fd.get(), block) == block.size()) {
+      const Digest content = sha256({block.data(), block.size()});
+      if (blocks_.contains(content)) continue;
+      const sqfs_s32 size = compressor->do_block(compressor.get(), reinterpret_cast<const sqfs_u8*>(block.data()),
+                                                 static_cast<sqfs_u32>(block.size()), reinterpret_cast<sqfs_u8*>(packed.data()),
+                                                 static_cast<sqfs_u32>(packed.size()));
+      if (size >= 0) blocks_.emplace(content, packed.substr(0, static_cast<std::size_t>(size)));
+    }
+    if (stopping_) return;
+  }
+}
+
+const std::string* CompressedBlocks::find(const Digest& content) const {
+  const auto it = blocks_.find(content);
+  return it == blocks_.end() ? nullptr : &it->second;
+}
+
+}  // namespace alephc
