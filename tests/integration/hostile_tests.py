@@ -83,14 +83,14 @@ def fails_unharmed(world, package, text):
 def test_scripts_that_reach_for_the_host_fail(world):
     marker = time.time()
     for name in SCRIPTS:
-        fails_unharmed(world, "attack-" + name, "failed")
+        fails_unharmed(world, "attack-" + name, "configuring packages failed")
     assert time.time() - marker < 900 and time.time() > 1700000000
 
 
 def test_a_chroot_does_not_help_to_get_out(world):
     pathlib.Path("/var/tmp/alephc-marker").touch()
     try:
-        fails_unharmed(world, "escape-chroot", "failed")
+        fails_unharmed(world, "escape-chroot", "configuring packages failed")
     finally:
         pathlib.Path("/var/tmp/alephc-marker").unlink()
 
@@ -103,13 +103,13 @@ def test_packages_that_leave_the_root_are_refused(world):
 
 def test_a_fork_bomb_is_stopped(world):
     start = time.monotonic()
-    fails_unharmed(world, "fork-bomb", "failed")
+    fails_unharmed(world, "fork-bomb", "stopped after")
     assert time.monotonic() - start < 300
 
 
 def test_a_script_cannot_fill_the_disk(world):
     free = os.statvfs(world.store).f_bavail
-    fails_unharmed(world, "disk-filler", "failed")
+    fails_unharmed(world, "disk-filler", "configuring packages failed")
     time.sleep(1)
     assert os.statvfs(world.store).f_bavail > free * 0.9
 
