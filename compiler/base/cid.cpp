@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// UnixFS over dag-pb, as specified by the IPFS project: a file is cut into 256 KiB chunks, the chunks become leaves of a
-// tree with at most 174 links a node, and every level is grouped until one node remains. Only (digest, file size,
-// encoded size) of a node is needed to make its parent, so nothing but the current chunks is held in memory.
+// UnixFS over dag-pb, as specified by the IPFS project: a file is cut into 256 KiB chunks, the chunks become
+// leaves of a tree with at most 174 links a node, and every level is grouped until one node remains. Only
+// (digest, file size, encoded size) of a node is needed to make its parent, so nothing but the current chunks
+// is held in memory.
 #include "base/cid.hpp"
 
 #include <algorithm>
@@ -191,7 +192,7 @@ void read_chunk(int fd, std::uint64_t offset, std::span<char> into) {
 
 FileHashes hash_file(const std::filesystem::path& path, unsigned jobs) {
   const UniqueFd fd = open_file(path, O_RDONLY);
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + path.string(), errno);
   if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::usage, path.string() + " is not a regular file");
   FileHashes hashes;

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include <fcntl.h>
-
 #include <openssl/evp.h>
 
 #include "base/diagnostic.hpp"

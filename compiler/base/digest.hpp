@@ -18,8 +18,8 @@ struct Digest {
   std::array<std::uint8_t, 32> bytes{};
 
   auto operator<=>(const Digest&) const = default;
-  [[nodiscard]] std::string hex() const;                             ///< 64 lower-case digits
-  [[nodiscard]] bool is_zero() const { return *this == Digest{}; }   ///< "no digest" in data types
+  [[nodiscard]] std::string hex() const;                                       ///< 64 lower-case digits
+  [[nodiscard]] bool is_zero() const { return *this == Digest{}; }             ///< "no digest" in data types
   [[nodiscard]] static std::optional<Digest> from_hex(std::string_view text);  ///< strict: lower case only
 };
 

@@ -32,8 +32,8 @@ UniqueFd lock_file(const std::filesystem::path& path, int operation) {
       throw_if_interrupted();
     }
     // The holder before us may have removed the file: then our lock is on nobody's file.
-    struct stat ours{};
-    struct stat named{};
+    struct stat ours {};
+    struct stat named {};
     if (::fstat(fd.get(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 && ours.st_ino == named.st_ino)
       return fd;
   }
@@ -115,7 +115,7 @@ void make_folders(const std::filesystem::path& path, mode_t mode) {
 }
 
 std::uint64_t free_space(const std::filesystem::path& path) {
-  struct statvfs info{};
+  struct statvfs info {};
   if (::statvfs(path.c_str(), &info) != 0) throw system_error("look at the disk of " + path.string(), errno);
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }

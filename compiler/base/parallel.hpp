@@ -10,7 +10,8 @@
 
 namespace alephc {
 
-/// Calls work(i) for every i below count on up to jobs threads; the first exception is rethrown after all stopped.
+/// Calls work(i) for every i below count on up to jobs threads; the first exception is rethrown after all
+/// stopped.
 template <typename Work>
 void parallel_for(std::size_t count, unsigned jobs, Work&& work) {
   std::atomic<std::size_t> next{0};

@@ -13,8 +13,8 @@ namespace alephc {
 enum class ColorMode { automatic, always, never };
 enum class Verbosity { quiet, normal, verbose };
 
-/// Everything a person reads while alephc works goes through here, to stderr: a live line on a terminal, one plain
-/// line a step elsewhere. Safe to use from several threads.
+/// Everything a person reads while alephc works goes through here, to stderr: a live line on a terminal, one
+/// plain line a step elsewhere. Safe to use from several threads.
 class Reporter {
  public:
   Reporter(Verbosity verbosity, ColorMode color, bool json);
@@ -22,10 +22,10 @@ class Reporter {
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
 
-  void step(const std::string& text);             ///< a finished step: one line that stays
-  void progress(const std::string& text);         ///< a line that the next one replaces; dropped without a terminal
-  void note(const std::string& text);             ///< shown unless --quiet
-  void detail(const std::string& text);           ///< shown with --verbose only
+  void step(const std::string& text);      ///< a finished step: one line that stays
+  void progress(const std::string& text);  ///< a line that the next one replaces; dropped without a terminal
+  void note(const std::string& text);      ///< shown unless --quiet
+  void detail(const std::string& text);    ///< shown with --verbose only
   void diagnostic(const Diagnostic& diagnostic);  ///< a warning or error, always shown (in --json mode too)
   [[nodiscard]] bool color() const { return color_; }
   [[nodiscard]] bool verbose() const { return verbosity_ == Verbosity::verbose; }

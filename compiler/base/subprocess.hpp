@@ -12,7 +12,7 @@ namespace alephc {
 struct Command {
   std::vector<std::string> argv{};
   std::map<std::string, std::string> environment{};  ///< the whole of it, nothing is inherited
-  std::string input{};                                ///< given on stdin
+  std::string input{};                               ///< given on stdin
 };
 
 struct CommandResult {

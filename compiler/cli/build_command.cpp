@@ -16,7 +16,8 @@ nlohmann::ordered_json outcome_json(const BuildOutcome& outcome) {
   json["image"] = outcome.image.string();
   json["format"] = outcome.format;
   json["size"] = outcome.result.size;
-  json["sha256"] = has_hash ? nlohmann::ordered_json(outcome.result.sha256.hex()) : nlohmann::ordered_json(nullptr);
+  json["sha256"] =
+      has_hash ? nlohmann::ordered_json(outcome.result.sha256.hex()) : nlohmann::ordered_json(nullptr);
   json["cid_v0"] = has_hash ? nlohmann::ordered_json(outcome.result.cid_v0) : nlohmann::ordered_json(nullptr);
   json["cid_v1"] = has_hash ? nlohmann::ordered_json(outcome.result.cid_v1) : nlohmann::ordered_json(nullptr);
   json["tree"] = outcome.result.tree.hex();
@@ -25,15 +26,21 @@ nlohmann::ordered_json outcome_json(const BuildOutcome& outcome) {
   json["seconds"] = outcome.seconds;
   json["steps"] = nlohmann::ordered_json::array();
   for (const StepReport& step : outcome.steps)
-    json["steps"].push_back({{"id", step.id}, {"name", step.name}, {"key", step.key.hex()}, {"cached", step.cached}, {"seconds", step.seconds}});
+    json["steps"].push_back({{"id", step.id},
+                             {"name", step.name},
+                             {"key", step.key.hex()},
+                             {"cached", step.cached},
+                             {"seconds", step.seconds}});
   return json;
 }
 
 std::string outcome_text(const BuildOutcome& outcome) {
   std::string out = outcome.image.string() + "\n";
   if (!outcome.result.sha256.is_zero()) {
-    out += "  size    " + human_size(outcome.result.size) + " (" + std::to_string(outcome.result.size) + " bytes)\n";
-    out += "  sha256  " + outcome.result.sha256.hex() + "\n  cid v0  " + outcome.result.cid_v0 + "\n  cid v1  " + outcome.result.cid_v1 + "\n";
+    out += "  size    " + human_size(outcome.result.size) + " (" + std::to_string(outcome.result.size) +
+           " bytes)\n";
+    out += "  sha256  " + outcome.result.sha256.hex() + "\n  cid v0  " + outcome.result.cid_v0 +
+           "\n  cid v1  " + outcome.result.cid_v1 + "\n";
   }
   return out + "  tree    " + outcome.result.tree.hex() + "\n";
 }
@@ -71,7 +78,8 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
     else
       print(outcome_text(outcome));
   }
-  if (context.options.json) print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"builds", all}}).dump() + "\n");
+  if (context.options.json)
+    print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"builds", all}}).dump() + "\n");
   return 0;
 }
 
@@ -80,12 +88,16 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
 CommandAction add_build(CLI::App& app) {
   auto arguments = std::make_shared<BuildArguments>();
   app.add_option("PATH", arguments->paths, "Folders with a runtime.toml, or manifest files");
-  app.add_option("-o,--output", arguments->output, "Where the image goes (default: NAME-VERSION.FORMAT here)")->type_name("FILE");
-  app.add_flag("--locked", arguments->locked, "Never write the lock; a stale one is an error (implied by CI=true)");
+  app.add_option("-o,--output", arguments->output, "Where the image goes (default: NAME-VERSION.FORMAT here)")
+      ->type_name("FILE");
+  app.add_flag("--locked", arguments->locked,
+               "Never write the lock; a stale one is an error (implied by CI=true)");
   app.add_option("--expect", arguments->expect, "Hash that the image must have")->type_name("HASH");
   app.add_flag("--record", arguments->record, "Write runtime.receipt.json beside the lock");
-  app.add_option("--set", arguments->overrides, "Override a key of [image], e.g. image.format=tar")->type_name("KEY=VALUE");
-  app.add_flag("--no-normalize", arguments->no_normalize, "Leave the tree as the steps left it (for comparisons)");
+  app.add_option("--set", arguments->overrides, "Override a key of [image], e.g. image.format=tar")
+      ->type_name("KEY=VALUE");
+  app.add_flag("--no-normalize", arguments->no_normalize,
+               "Leave the tree as the steps left it (for comparisons)");
   return [arguments](CommandContext& context) { return run_build(*arguments, context); };
 }
 

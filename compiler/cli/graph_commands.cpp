@@ -12,7 +12,8 @@ CommandAction add_plan(CLI::App& app) {
   app.add_option("PATH", *path, "Folder with a runtime.toml, or a manifest file");
   return [path](CommandContext& context) {
     const PlannedRuntime planned = plan_runtime(*path, context.settings, context.reporter);
-    print(context.options.json ? draw_json(planned.graph, planned.states) : draw_text(planned.graph, planned.states));
+    print(context.options.json ? draw_json(planned.graph, planned.states)
+                               : draw_text(planned.graph, planned.states));
     return 0;
   };
 }
@@ -24,7 +25,8 @@ CommandAction add_graph(CLI::App& app) {
   };
   auto arguments = std::make_shared<Arguments>();
   app.add_option("PATH", arguments->path, "Folder with a runtime.toml, or a manifest file");
-  app.add_option("--format", arguments->format, "Form of the output")->check(CLI::IsMember({"text", "dot", "json", "svg"}));
+  app.add_option("--format", arguments->format, "Form of the output")
+      ->check(CLI::IsMember({"text", "dot", "json", "svg"}));
   return [arguments](CommandContext& context) {
     const PlannedRuntime planned = plan_runtime(arguments->path, context.settings, context.reporter);
     const std::string format = context.options.json ? "json" : arguments->format;
@@ -42,7 +44,9 @@ CommandAction add_graph(CLI::App& app) {
 
 CommandAction add_why(CLI::App& app) {
   auto words = std::make_shared<std::vector<std::string>>();
-  app.add_option("[PATH] PACKAGE|/FILE", *words, "A package or an absolute path, after an optional project")->required()->expected(1, 2);
+  app.add_option("[PATH] PACKAGE|/FILE", *words, "A package or an absolute path, after an optional project")
+      ->required()
+      ->expected(1, 2);
   return [words](CommandContext& context) {
     const std::string path = words->size() == 2 ? words->front() : ".";
     const std::vector<std::string> lines = explain(path, words->back(), context.settings, context.reporter);
@@ -62,16 +66,19 @@ CommandAction add_shell(CLI::App& app) {
   };
   auto arguments = std::make_shared<Arguments>();
   app.add_option("--path", arguments->path, "Folder with a runtime.toml, or a manifest file");
-  app.add_option("--at", arguments->step, "The tree as it was before this step (default: the finished tree)")->type_name("STEP");
+  app.add_option("--at", arguments->step, "The tree as it was before this step (default: the finished tree)")
+      ->type_name("STEP");
   app.add_option("COMMAND", arguments->command, "Command instead of a shell, after --");
   app.prefix_command(false);
   return [arguments](CommandContext& context) {
     // "alephc shell DIR": a folder that holds a manifest is a PATH, everything else a command.
-    if (!arguments->command.empty() && std::filesystem::exists(std::filesystem::path(arguments->command.front()) / "runtime.toml")) {
+    if (!arguments->command.empty() &&
+        std::filesystem::exists(std::filesystem::path(arguments->command.front()) / "runtime.toml")) {
       arguments->path = arguments->command.front();
       arguments->command.erase(arguments->command.begin());
     }
-    return open_shell(arguments->path, arguments->step, arguments->command, context.settings, context.reporter);
+    return open_shell(arguments->path, arguments->step, arguments->command, context.settings,
+                      context.reporter);
   };
 }
 

@@ -23,8 +23,11 @@ std::uint64_t parse_duration(const std::string& text) {
   const std::string units = "smhd";
   const std::uint64_t factors[] = {1, 60, 3600, 86400};
   const std::size_t unit = text.empty() ? std::string::npos : units.find(text.back());
-  const auto number = unit == std::string::npos ? std::nullopt : parse_unsigned(std::string_view(text).substr(0, text.size() - 1));
-  if (!number || *number > 100000000) throw Error(ErrorKind::usage, "'" + text + "' is no duration such as 30d or 12h");
+  const auto number = unit == std::string::npos
+                          ? std::nullopt
+                          : parse_unsigned(std::string_view(text).substr(0, text.size() - 1));
+  if (!number || *number > 100000000)
+    throw Error(ErrorKind::usage, "'" + text + "' is no duration such as 30d or 12h");
   return *number * factors[unit];
 }
 
@@ -38,25 +41,37 @@ struct Finding {
 std::vector<Finding> examine(const Settings& settings) {
   std::vector<Finding> findings;
   const bool root = ::geteuid() == 0;
-  findings.push_back({"root", root, true, root ? "steps run in namespaces of root" : "not root: 'alephc build' and 'shell' need it"});
+  findings.push_back(
+      {"root", root, true,
+       root ? "steps run in namespaces of root" : "not root: 'alephc build' and 'shell' need it"});
   for (const char* program : {"apt-get", "gpgv"}) {
     const bool found = find_program(program).has_value();
-    findings.push_back({program, found, true, found ? *find_program(program) : "missing: install " + std::string(program == std::string("gpgv") ? "gpgv" : "apt")});
+    findings.push_back(
+        {program, found, true,
+         found ? *find_program(program)
+               : "missing: install " + std::string(program == std::string("gpgv") ? "gpgv" : "apt")});
   }
   const bool keyring = ::access("/usr/share/keyrings/debian-archive-keyring.gpg", R_OK) == 0;
-  findings.push_back({"keyring", keyring, true, keyring ? "debian-archive-keyring" : "missing: install debian-archive-keyring, or set base.keyring"});
+  findings.push_back(
+      {"keyring", keyring, true,
+       keyring ? "debian-archive-keyring" : "missing: install debian-archive-keyring, or set base.keyring"});
   const std::string filesystems = read_file_if_exists("/proc/filesystems").value_or("");
   const bool overlay = filesystems.find("overlay") != std::string::npos;
-  findings.push_back({"overlay", overlay, true, overlay ? "the kernel has overlayfs" : "the kernel has no overlayfs: steps after the first cannot run"});
+  findings.push_back({"overlay", overlay, true,
+                      overlay ? "the kernel has overlayfs"
+                              : "the kernel has no overlayfs: steps after the first cannot run"});
   if (root) {
     const Cgroup probe(64);
     findings.push_back({"cgroup", probe.bounds_processes(), false,
-                        probe.bounds_processes() ? "processes and memory of steps are bounded" : "no writable cgroup: a step's processes and memory are not bounded"});
+                        probe.bounds_processes()
+                            ? "processes and memory of steps are bounded"
+                            : "no writable cgroup: a step's processes and memory are not bounded"});
   }
   make_folders(settings.store, 0700);
   const std::uint64_t space = free_space(settings.store);
   constexpr std::uint64_t kComfortable = 10ULL << 30U;
-  findings.push_back({"disk", space > kComfortable, false, human_size(space) + " free for the store in " + settings.store.string()});
+  findings.push_back({"disk", space > kComfortable, false,
+                      human_size(space) + " free for the store in " + settings.store.string()});
   return findings;
 }
 
@@ -68,20 +83,28 @@ CommandAction add_gc(CLI::App& app) {
     std::string older_than{};
   };
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("--max-size", arguments->max_size, "Forget the oldest builds until the store fits")->type_name("SIZE");
-  app.add_option("--older-than", arguments->older_than, "Keep what is younger, used or not")->type_name("DURATION");
+  app.add_option("--max-size", arguments->max_size, "Forget the oldest builds until the store fits")
+      ->type_name("SIZE");
+  app.add_option("--older-than", arguments->older_than, "Keep what is younger, used or not")
+      ->type_name("DURATION");
   return [arguments](CommandContext& context) {
     CollectOptions options;
     if (!arguments->max_size.empty()) {
       options.max_size = parse_size(arguments->max_size);
-      if (!options.max_size) throw Error(ErrorKind::usage, "'" + arguments->max_size + "' is no size such as 20G");
+      if (!options.max_size)
+        throw Error(ErrorKind::usage, "'" + arguments->max_size + "' is no size such as 20G");
     }
     if (!arguments->older_than.empty()) options.older_than_seconds = parse_duration(arguments->older_than);
     const CollectResult result = collect_garbage(context.settings.store, options);
     if (context.options.json)
-      print(nlohmann::ordered_json{{"removed_bytes", result.removed_bytes}, {"removed_entries", result.removed_entries}, {"kept_bytes", result.kept_bytes}}.dump() + "\n");
+      print(nlohmann::ordered_json{{"removed_bytes", result.removed_bytes},
+                                   {"removed_entries", result.removed_entries},
+                                   {"kept_bytes", result.kept_bytes}}
+                .dump() +
+            "\n");
     else
-      print("removed " + std::to_string(result.removed_entries) + " entries (" + human_size(result.removed_bytes) + "), kept " + human_size(result.kept_bytes) + "\n");
+      print("removed " + std::to_string(result.removed_entries) + " entries (" +
+            human_size(result.removed_bytes) + "), kept " + human_size(result.kept_bytes) + "\n");
     return 0;
   };
 }
@@ -93,11 +116,14 @@ CommandAction add_doctor(CLI::App& /*app*/) {
     std::string out;
     for (const Finding& finding : examine(context.settings)) {
       usable = usable && (finding.ok || !finding.needed);
-      json.push_back({{"check", finding.name}, {"ok", finding.ok}, {"needed", finding.needed}, {"text", finding.text}});
+      json.push_back(
+          {{"check", finding.name}, {"ok", finding.ok}, {"needed", finding.needed}, {"text", finding.text}});
       const char* mark = finding.ok ? "ok    " : finding.needed ? "FAIL  " : "warn  ";
-      out += mark + finding.name + std::string(finding.name.size() < 10 ? 10 - finding.name.size() : 1, ' ') + finding.text + "\n";
+      out += mark + finding.name + std::string(finding.name.size() < 10 ? 10 - finding.name.size() : 1, ' ') +
+             finding.text + "\n";
     }
-    print(context.options.json ? nlohmann::ordered_json{{"usable", usable}, {"checks", json}}.dump() + "\n" : out);
+    print(context.options.json ? nlohmann::ordered_json{{"usable", usable}, {"checks", json}}.dump() + "\n"
+                               : out);
     return usable ? 0 : static_cast<int>(ErrorKind::host);
   };
 }
@@ -114,10 +140,13 @@ CommandAction add_schema(CLI::App& app) {
 CommandAction add_version(CLI::App& /*app*/) {
   return [](CommandContext& context) {
     if (context.options.json) {
-      print(nlohmann::ordered_json{{"alephc", kVersion}, {"epoch", kOutputEpoch}, {"tools", image_tools()}}.dump() + "\n");
+      print(nlohmann::ordered_json{{"alephc", kVersion}, {"epoch", kOutputEpoch}, {"tools", image_tools()}}
+                .dump() +
+            "\n");
       return 0;
     }
-    print("alephc " + std::string(kVersion) + " (output epoch " + std::to_string(kOutputEpoch) + ")\n" + join(image_tools(), "\n") + "\n");
+    print("alephc " + std::string(kVersion) + " (output epoch " + std::to_string(kOutputEpoch) + ")\n" +
+          join(image_tools(), "\n") + "\n");
     return 0;
   };
 }

@@ -18,7 +18,9 @@ namespace {
 /// IMAGE: an image file or folder, or a project that is built first.
 std::filesystem::path image_of(const std::string& path, CommandContext& context) {
   const std::filesystem::path file = path;
-  const bool project = (std::filesystem::is_directory(file) && std::filesystem::exists(file / "runtime.toml")) || file.extension() == ".toml";
+  const bool project =
+      (std::filesystem::is_directory(file) && std::filesystem::exists(file / "runtime.toml")) ||
+      file.extension() == ".toml";
   if (!project) {
     if (!std::filesystem::exists(file)) throw Error(ErrorKind::usage, "no such file: " + path);
     return file;
@@ -38,7 +40,9 @@ using Sizes = std::vector<std::pair<std::uint64_t, std::string>>;
 Sizes sorted(const std::map<std::string, std::uint64_t>& sizes) {
   Sizes out;
   for (const auto& [name, size] : sizes) out.emplace_back(size, name);
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
   return out;
 }
 
@@ -58,7 +62,8 @@ bool is_package_list(const std::string& path) {
   return path.starts_with("var/lib/dpkg/info/") && path.ends_with(".list");
 }
 
-void count_packages(const Listing& listing, const std::map<std::string, std::string>& texts, Inspection& out) {
+void count_packages(const Listing& listing, const std::map<std::string, std::string>& texts,
+                    Inspection& out) {
   std::map<std::string, std::uint64_t> sizes;
   for (const auto& [file, text] : texts) {
     if (!is_package_list(file)) continue;
@@ -82,7 +87,8 @@ Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
     return is_package_list(path) || path == "usr/lib/os-release" || path == "usr/share/alephc/runtime.lock";
   };
   const ImageContent content = read_image_texts(file, jobs, wanted, texts);
-  Inspection out{.format = content.format, .tree = tree_digest(content.listing), .entries = content.listing.size()};
+  Inspection out{
+      .format = content.format, .tree = tree_digest(content.listing), .entries = content.listing.size()};
   std::map<std::string, std::uint64_t> folders;
   for (const Entry& entry : content.listing) {
     if (entry.type != EntryType::regular || !entry.hard_link.empty()) continue;
@@ -120,9 +126,16 @@ CommandAction add_hash(CLI::App& app) {
   return [path](CommandContext& context) {
     const FileHashes hashes = hash_file(*path, context.settings.jobs);
     if (context.options.json)
-      print(nlohmann::ordered_json{{"file", *path}, {"size", hashes.size}, {"sha256", hashes.sha256.hex()}, {"cid_v0", hashes.cid_v0}, {"cid_v1", hashes.cid_v1}}.dump() + "\n");
+      print(nlohmann::ordered_json{{"file", *path},
+                                   {"size", hashes.size},
+                                   {"sha256", hashes.sha256.hex()},
+                                   {"cid_v0", hashes.cid_v0},
+                                   {"cid_v1", hashes.cid_v1}}
+                .dump() +
+            "\n");
     else
-      print("sha256  " + hashes.sha256.hex() + "\ncid v0  " + hashes.cid_v0 + "\ncid v1  " + hashes.cid_v1 + "\n");
+      print("sha256  " + hashes.sha256.hex() + "\ncid v0  " + hashes.cid_v0 + "\ncid v1  " + hashes.cid_v1 +
+            "\n");
     return 0;
   };
 }
@@ -147,14 +160,16 @@ CommandAction add_inspect(CLI::App& app) {
     bool sizes = false;
   };
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("IMAGE", arguments->path, "An image, a folder, or a project that is built first")->required();
+  app.add_option("IMAGE", arguments->path, "An image, a folder, or a project that is built first")
+      ->required();
   app.add_flag("--sizes", arguments->sizes, "What takes the space, by folder and by package");
   return [arguments](CommandContext& context) {
     const std::filesystem::path file = image_of(arguments->path, context);
     const Inspection found = inspect(file, context.settings.jobs);
     if (context.options.json) {
-      nlohmann::ordered_json json{{"image", file.string()}, {"format", found.format},     {"tree", found.tree.hex()},
-                                  {"entries", found.entries}, {"content", found.content}, {"system", found.system},
+      nlohmann::ordered_json json{{"image", file.string()},     {"format", found.format},
+                                  {"tree", found.tree.hex()},   {"entries", found.entries},
+                                  {"content", found.content},   {"system", found.system},
                                   {"packages", found.packages}, {"recipe", found.has_recipe}};
       if (arguments->sizes) {
         json["folders"] = sizes_json(found.folders);
@@ -163,10 +178,12 @@ CommandAction add_inspect(CLI::App& app) {
       print(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
       return 0;
     }
-    std::string out = "format    " + found.format + "\nsystem    " + (found.system.empty() ? "unknown" : found.system) + "\npackages  " +
-                      std::to_string(found.packages) + "\npaths     " + std::to_string(found.entries) + "\ncontent   " +
-                      human_size(found.content) + "\nrecipe    " + (found.has_recipe ? "embedded in /usr/share/alephc" : "not embedded") +
-                      "\ntree      " + found.tree.hex() + "\n";
+    std::string out = "format    " + found.format + "\nsystem    " +
+                      (found.system.empty() ? "unknown" : found.system) + "\npackages  " +
+                      std::to_string(found.packages) + "\npaths     " + std::to_string(found.entries) +
+                      "\ncontent   " + human_size(found.content) + "\nrecipe    " +
+                      (found.has_recipe ? "embedded in /usr/share/alephc" : "not embedded") + "\ntree      " +
+                      found.tree.hex() + "\n";
     if (arguments->sizes) {
       put_sizes(out, "\nby folder", found.folders);
       put_sizes(out, "\nby package", found.by_package);

@@ -35,7 +35,8 @@ CommandAction add_init(CLI::App& app) {
   app.add_option("DIR", *folder, "Folder of the new project")->required();
   return [folder](CommandContext& context) {
     const fs::path path = fs::absolute(*folder).lexically_normal();
-    const std::string name = path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
+    const std::string name =
+        path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
     if (const auto problem = format_problem(Format::name, name))
       throw Error(ErrorKind::usage, "the folder's name '" + name + "' " + *problem);
     make_folders(path);

@@ -32,7 +32,8 @@ std::string summary(const LockOutcome& outcome, const LockArguments& arguments) 
   const std::string name = outcome.file.string();
   if (arguments.check) return name + " is up to date\n";
   if (arguments.outdated)
-    return outcome.change.changed.empty() ? "nothing is outdated\n" : change_text(LockChange{.changed = outcome.change.changed});
+    return outcome.change.changed.empty() ? "nothing is outdated\n"
+                                          : change_text(LockChange{.changed = outcome.change.changed});
   if (!outcome.written) return name + " is up to date\n";
   return "wrote " + name + "\n" + change_text(outcome.change);
 }
@@ -43,19 +44,21 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
       throw Error(ErrorKind::usage, "'" + arguments.date + "' " + *problem);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : arguments.paths) {
-    const LockOutcome outcome = lock_runtime({.path = path,
-                                              .update_all = arguments.update,
-                                              .update_packages = {arguments.packages.begin(), arguments.packages.end()},
-                                              .date = arguments.date,
-                                              .check = arguments.check,
-                                              .outdated = arguments.outdated},
-                                             context.settings, context.reporter);
+    const LockOutcome outcome =
+        lock_runtime({.path = path,
+                      .update_all = arguments.update,
+                      .update_packages = {arguments.packages.begin(), arguments.packages.end()},
+                      .date = arguments.date,
+                      .check = arguments.check,
+                      .outdated = arguments.outdated},
+                     context.settings, context.reporter);
     if (context.options.json)
       all.push_back(change_json(outcome));
     else
       print(summary(outcome, arguments));
   }
-  if (context.options.json) print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"locks", all}}).dump() + "\n");
+  if (context.options.json)
+    print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"locks", all}}).dump() + "\n");
   return 0;
 }
 
@@ -65,8 +68,11 @@ CommandAction add_lock(CLI::App& app) {
   auto arguments = std::make_shared<LockArguments>();
   app.add_option("PATH", arguments->paths, "Folders with a runtime.toml, or manifest files");
   app.add_flag("--update", arguments->update, "Move every package to the newest version");
-  app.add_option("--update-package", arguments->packages, "Let this package move; may be repeated")->type_name("PKG")->allow_extra_args(false);
-  app.add_option("--date", arguments->date, "As the snapshot archive was then")->type_name("YYYYMMDDTHHMMSSZ");
+  app.add_option("--update-package", arguments->packages, "Let this package move; may be repeated")
+      ->type_name("PKG")
+      ->allow_extra_args(false);
+  app.add_option("--date", arguments->date, "As the snapshot archive was then")
+      ->type_name("YYYYMMDDTHHMMSSZ");
   app.add_flag("--check", arguments->check, "Write nothing; exit 1 when the lock is stale");
   app.add_flag("--outdated", arguments->outdated, "Write nothing; list what an update would move");
   return [arguments](CommandContext& context) { return run_lock(*arguments, context); };

@@ -19,7 +19,8 @@ namespace alephc {
 namespace {
 
 int report(const Error& error, const CommonOptions& options, Reporter& reporter) {
-  if (options.json) std::fputs(render_json(error).c_str(), stdout);
+  if (options.json)
+    std::fputs(render_json(error).c_str(), stdout);
   else
     for (const Diagnostic& diagnostic : error.diagnostics()) reporter.diagnostic(diagnostic);
   return static_cast<int>(error.kind());
@@ -30,11 +31,15 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_flag("--quiet,-q", options.quiet, "No progress");
   app.add_flag("--verbose,-v", options.verbose, "More detail");
   app.add_flag("--offline", options.offline, "Never use the network");
-  app.add_option("--color", options.color, "When to use colors")->check(CLI::IsMember({"auto", "always", "never"}));
+  app.add_option("--color", options.color, "When to use colors")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
   app.add_option("--config", options.config, "Configuration file")->type_name("FILE");
   app.add_option("--store", options.store, "Folder of the store (ALEPHC_STORE)")->type_name("DIR");
-  app.add_option("--jobs,-j", options.jobs, "Threads (default: all cores)")->check(CLI::Range(1, 1024))->type_name("N");
-  app.add_option("--mirror", options.mirrors, "A mirror to ask first; may be repeated (ALEPHC_MIRROR)")->type_name("URL");
+  app.add_option("--jobs,-j", options.jobs, "Threads (default: all cores)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  app.add_option("--mirror", options.mirrors, "A mirror to ask first; may be repeated (ALEPHC_MIRROR)")
+      ->type_name("URL");
 }
 
 ColorMode color_mode(const std::string& name) {
@@ -55,11 +60,13 @@ int run_command(const CommandAction& action, const CommonOptions& options, Repor
   } catch (const Error& error) {
     return report(error, options, reporter);
   } catch (const std::filesystem::filesystem_error& error) {
-    return report(system_error(std::string("work with ") + error.path1().string(), error.code().value()), options, reporter);
+    return report(system_error(std::string("work with ") + error.path1().string(), error.code().value()),
+                  options, reporter);
   } catch (const std::bad_alloc&) {
     return report(Error(ErrorKind::host, "out of memory"), options, reporter);
   } catch (const std::exception& error) {
-    return report(Error(ErrorKind::bug, std::string("internal error: ") + error.what(), "please report this"), options, reporter);
+    return report(Error(ErrorKind::bug, std::string("internal error: ") + error.what(), "please report this"),
+                  options, reporter);
   }
 }
 
@@ -69,7 +76,8 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, const std::ve
   for (const CommandSpec& spec : commands()) names.emplace_back(spec.name);
   if (!words.empty() && app.get_subcommands().empty())
     if (const auto near = closest_match(words.front(), names)) hint = "did you mean 'alephc " + *near + "'?";
-  if (!app.get_subcommands().empty()) hint = "alephc " + app.get_subcommands().front()->get_name() + " --help explains the options";
+  if (!app.get_subcommands().empty())
+    hint = "alephc " + app.get_subcommands().front()->get_name() + " --help explains the options";
   std::fputs(render_text({.message = error.what(), .hint = hint}, false).c_str(), stderr);
   return static_cast<int>(ErrorKind::usage);
 }
@@ -82,7 +90,8 @@ int alephc_main(int argc, char** argv) {
   CLI::App app{"Builds reproducible, content-addressed VM images for aleph.im from runtime.toml", "alephc"};
   app.fallthrough();
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done, 1 failed, 2 usage, 3 integrity, 4 this machine cannot, 70 a bug, 130 interrupted");
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 usage, 3 integrity, 4 this machine cannot, 70 a bug, 130 interrupted");
   add_common_options(app, options);
   std::map<const CLI::App*, CommandAction> actions;
   for (const CommandSpec& spec : commands()) {

@@ -35,7 +35,9 @@ struct UserConfig {
 };
 
 UserConfig read_config(const CommonOptions& options) {
-  const fs::path file = options.config.empty() ? user_folder("XDG_CONFIG_HOME", ".config") / "alephc/config.toml" : fs::path(options.config);
+  const fs::path file = options.config.empty()
+                            ? user_folder("XDG_CONFIG_HOME", ".config") / "alephc/config.toml"
+                            : fs::path(options.config);
   auto text = read_file_if_exists(file);
   if (!text) {
     if (!options.config.empty()) throw Error(ErrorKind::usage, "no such file: " + options.config);
@@ -54,7 +56,8 @@ UserConfig read_config(const CommonOptions& options) {
     else if (key == "jobs" && value.is(Value::Kind::integer) && value.number > 0 && value.number < 1024)
       config.jobs = static_cast<unsigned>(value.number);
     else if (key != "key" && key != "api")
-      problems.error("'" + key + "' is no setting, or has the wrong type", value.key_at, did_you_mean(key, known));
+      problems.error("'" + key + "' is no setting, or has the wrong type", value.key_at,
+                     did_you_mean(key, known));
   }
   problems.stop_if_errors(ErrorKind::usage);
   return config;

@@ -15,7 +15,8 @@ constexpr std::size_t kMaxPath = 4096;
 /// "./a/b/" → "a/b". Anything that leaves the root, or could, is refused.
 std::string clean_path(const std::string& path) {
   const auto refuse = [&](const char* why) -> Error {
-    return Error(ErrorKind::integrity, "the archive has the path '" + path.substr(0, 200) + "', which " + why);
+    return Error(ErrorKind::integrity,
+                 "the archive has the path '" + path.substr(0, 200) + "', which " + why);
   };
   if (path.size() > kMaxPath) throw refuse("is too long");
   if (path.starts_with('/')) throw refuse("is absolute");
@@ -42,13 +43,15 @@ void check_entry(Entry& entry, ArchiveKind kind) {
     case symlink:
       if (entry.link_target.empty() || entry.link_target.size() > kMaxPath ||
           entry.link_target.find('\0') != std::string::npos)
-        throw Error(ErrorKind::integrity, "the archive has the symlink '" + shown + "' with an impossible target");
+        throw Error(ErrorKind::integrity,
+                    "the archive has the symlink '" + shown + "' with an impossible target");
       entry.mode = 0777;
       return;
     case char_device:
     case block_device:
       if (kind == ArchiveKind::image) return;
-      throw Error(ErrorKind::integrity, "the archive has the device '" + shown + "', which no package may bring");
+      throw Error(ErrorKind::integrity,
+                  "the archive has the device '" + shown + "', which no package may bring");
     case whiteout:
       break;
   }

@@ -20,16 +20,16 @@ enum class ArchiveKind {
 class ArchiveSink {
  public:
   virtual ~ArchiveSink() = default;
-  /// The path is normalized: relative, no "." and "..", no empty parts; the root itself is "". mtime is as stored; content is
-  /// not set. hard_link is the path of an earlier entry of the same member.
+  /// The path is normalized: relative, no "." and "..", no empty parts; the root itself is "". mtime is as
+  /// stored; content is not set. hard_link is the path of an earlier entry of the same member.
   virtual void begin_entry(const std::string& member, Entry entry) = 0;
   virtual void data(std::string_view bytes) = 0;
   virtual void end_entry() = 0;
 };
 
-/// Decodes an archive of unknown honesty: parsing and decompression happen in a child without rights (no files, no
-/// network, bounded memory), and everything it says is checked again. Throws an Error of kind integrity when the bytes are
-/// no such archive or when a path would leave the root.
+/// Decodes an archive of unknown honesty: parsing and decompression happen in a child without rights (no
+/// files, no network, bounded memory), and everything it says is checked again. Throws an Error of kind
+/// integrity when the bytes are no such archive or when a path would leave the root.
 void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink);
 
 /// decode_archive of kind stream into memory, at most limit bytes.

@@ -63,14 +63,15 @@ bool receive(int socket, Request& request, std::array<int, 2>& fds) {
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   } while (got < 0 && errno == EINTR);
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
-  if (got != sizeof request || header == nullptr || header->cmsg_len != CMSG_LEN(2 * sizeof(int))) return false;
+  if (got != sizeof request || header == nullptr || header->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+    return false;
   std::memcpy(fds.data(), CMSG_DATA(header), 2 * sizeof(int));
   return true;
 }
 
 [[noreturn]] void server_main(int socket) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  ::signal(SIGINT, SIG_IGN);  // alephc itself decides when decoding ends
+  ::signal(SIGINT, SIG_IGN);   // alephc itself decides when decoding ends
   ::signal(SIGCHLD, SIG_IGN);  // children are reaped by the kernel
   Request request;
   std::array<int, 2> fds{};

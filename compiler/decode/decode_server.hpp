@@ -6,8 +6,9 @@
 
 namespace alephc {
 
-/// Starts the process that decoders are forked from. Called once, before there are threads or much memory: a fork of the
-/// grown process would copy its page tables for each of hundreds of packages. Without it decoders are forked directly.
+/// Starts the process that decoders are forked from. Called once, before there are threads or much memory: a
+/// fork of the grown process would copy its page tables for each of hundreds of packages. Without it decoders
+/// are forked directly.
 void start_decode_server();
 
 /// A decoding child that reads in and writes its messages to the returned pipe. Dies when the pipe is closed.

@@ -7,14 +7,13 @@
 #include <memory>
 #include <stdexcept>
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <grp.h>
+#include <seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <archive.h>
-#include <archive_entry.h>
-#include <seccomp.h>
 
 #include "decode/wire.hpp"
 
@@ -96,7 +95,8 @@ void send_data(archive* a, WireWriter& out) {
     if (result == ARCHIVE_EOF) break;
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN) fail(a);
     while (sent < static_cast<std::uint64_t>(offset)) {
-      const std::size_t gap = std::min<std::uint64_t>(kZeros.size(), static_cast<std::uint64_t>(offset) - sent);
+      const std::size_t gap =
+          std::min<std::uint64_t>(kZeros.size(), static_cast<std::uint64_t>(offset) - sent);
       out.put(WireTag::data, {kZeros.data(), gap});
       sent += gap;
     }
@@ -161,7 +161,8 @@ void send_deb(int fd, WireWriter& out) {
     support_filters(inner.get());
     ::archive_read_support_format_tar(inner.get());
     OuterMember member{.outer = outer.get()};
-    if (::archive_read_open(inner.get(), &member, nullptr, &OuterMember::read, nullptr) != ARCHIVE_OK) fail(inner.get());
+    if (::archive_read_open(inner.get(), &member, nullptr, &OuterMember::read, nullptr) != ARCHIVE_OK)
+      fail(inner.get());
     send_entries(inner.get(), is_control ? "control" : "data", out);
   }
   if (!has_data) throw std::runtime_error("not a Debian package: it has no data.tar member");
@@ -217,11 +218,13 @@ void confine_decoder() {
   confined = confined && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ERRNO(EPERM));
   for (const int call :
-       {SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
-        SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise),
-        SCMP_SYS(futex), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-        SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time),
-        SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getrandom), SCMP_SYS(sched_yield)})
+       {SCMP_SYS(read),           SCMP_SYS(pread64),      SCMP_SYS(write),       SCMP_SYS(lseek),
+        SCMP_SYS(fstat),          SCMP_SYS(newfstatat),   SCMP_SYS(brk),         SCMP_SYS(mmap),
+        SCMP_SYS(munmap),         SCMP_SYS(mremap),       SCMP_SYS(mprotect),    SCMP_SYS(madvise),
+        SCMP_SYS(futex),          SCMP_SYS(exit),         SCMP_SYS(exit_group),  SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(clock_gettime),
+        SCMP_SYS(gettimeofday),   SCMP_SYS(time),         SCMP_SYS(getpid),      SCMP_SYS(gettid),
+        SCMP_SYS(getrandom),      SCMP_SYS(sched_yield)})
     confined = confined && ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
   confined = confined && filter != nullptr && ::seccomp_load(filter) == 0;
   if (!confined) ::_exit(1);

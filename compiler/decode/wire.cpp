@@ -38,7 +38,8 @@ class Cursor {
   std::uint64_t number() {
     if (rest_.size() < 8) bad_message();
     std::uint64_t value = 0;
-    for (unsigned i = 0; i < 8; ++i) value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(rest_[i])) << (8 * i);
+    for (unsigned i = 0; i < 8; ++i)
+      value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(rest_[i])) << (8 * i);
     rest_.remove_prefix(8);
     return value;
   }
@@ -104,9 +105,9 @@ std::string pack_entry(const std::string& member, const Entry& entry) {
   put_text(out, member);
   put_text(out, entry.path);
   out += static_cast<char>(entry.type);
-  for (const std::uint64_t value : {std::uint64_t{entry.mode}, std::uint64_t{entry.uid}, std::uint64_t{entry.gid},
-                                    static_cast<std::uint64_t>(entry.mtime), entry.size, std::uint64_t{entry.major},
-                                    std::uint64_t{entry.minor}})
+  for (const std::uint64_t value : {std::uint64_t{entry.mode}, std::uint64_t{entry.uid},
+                                    std::uint64_t{entry.gid}, static_cast<std::uint64_t>(entry.mtime),
+                                    entry.size, std::uint64_t{entry.major}, std::uint64_t{entry.minor}})
     put_number(out, value);
   put_text(out, entry.link_target);
   put_text(out, entry.hard_link);

@@ -9,8 +9,8 @@
 
 namespace alephc {
 
-/// What the decoding child says to its parent over a pipe: messages of one tag byte, a little-endian 32-bit length and that
-/// many bytes.
+/// What the decoding child says to its parent over a pipe: messages of one tag byte, a little-endian 32-bit
+/// length and that many bytes.
 enum class WireTag : std::uint8_t { entry = 'E', data = 'D', end_entry = 'X', finished = 'F', failed = '!' };
 
 inline constexpr std::uint32_t kWireDataLimit = 256 * 1024;

@@ -83,20 +83,24 @@ class Distro {
   virtual void install(const InstallJob& job, Reporter& reporter) const = 0;
 
   /// Commands that purge packages, to be run in the sandbox.
-  [[nodiscard]] virtual std::vector<SandboxCommand> remove_commands(const std::vector<std::string>& names) const = 0;
+  [[nodiscard]] virtual std::vector<SandboxCommand> remove_commands(
+      const std::vector<std::string>& names) const = 0;
   /// Commands that generate locales.
   [[nodiscard]] virtual std::vector<SandboxCommand> locale_commands(const SystemSpec& system) const = 0;
   /// Why a package is in a tree: the chain of requirements from a manifest entry, a line a link.
-  [[nodiscard]] virtual std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock, const Tree& tree,
+  [[nodiscard]] virtual std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,
+                                                                 const Tree& tree,
                                                                  const std::string& name) const = 0;
   /// Which package a path belongs to; nothing if none.
-  [[nodiscard]] virtual std::vector<std::string> explain_path(const Tree& tree, const std::string& path) const = 0;
+  [[nodiscard]] virtual std::vector<std::string> explain_path(const Tree& tree,
+                                                              const std::string& path) const = 0;
   /// The file with the image's own package sources, or nothing.
   struct SourcesFile {
     std::string path{};
     std::string content{};
   };
-  [[nodiscard]] virtual std::optional<SourcesFile> image_sources(const Manifest& manifest, const Lock& lock) const = 0;
+  [[nodiscard]] virtual std::optional<SourcesFile> image_sources(const Manifest& manifest,
+                                                                 const Lock& lock) const = 0;
 };
 
 /// The distribution of a manifest, from the table of distributions.

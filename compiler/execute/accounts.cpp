@@ -8,13 +8,15 @@ namespace alephc {
 namespace {
 
 std::uint32_t id_of(const Tree& tree, const std::string& file, const std::string& name, const char* what) {
-  if (const auto number = parse_unsigned(name); number && *number < UINT32_MAX) return static_cast<std::uint32_t>(*number);
+  if (const auto number = parse_unsigned(name); number && *number < UINT32_MAX)
+    return static_cast<std::uint32_t>(*number);
   if (name == "root") return 0;
   const auto id = account_id(tree, file, name);
   if (id) return *id;
   std::vector<std::string> names;
   for (const auto& fields : account_lines(tree, file)) names.push_back(fields[0]);
-  throw Error(ErrorKind::failed, std::string("there is no ") + what + " '" + name + "' in the image", did_you_mean(name, names));
+  throw Error(ErrorKind::failed, std::string("there is no ") + what + " '" + name + "' in the image",
+              did_you_mean(name, names));
 }
 
 }  // namespace
@@ -37,7 +39,8 @@ std::optional<std::uint32_t> account_id(const Tree& tree, const std::string& fil
 
 OwnerIds owner_ids(const Tree& tree, const std::string& owner) {
   const std::size_t colon = owner.find(':');
-  return {id_of(tree, "etc/passwd", owner.substr(0, colon), "user"), id_of(tree, "etc/group", owner.substr(colon + 1), "group")};
+  return {id_of(tree, "etc/passwd", owner.substr(0, colon), "user"),
+          id_of(tree, "etc/group", owner.substr(colon + 1), "group")};
 }
 
 }  // namespace alephc

@@ -17,7 +17,8 @@ struct OwnerIds {
 
 /// One line of /etc/passwd or /etc/group of a tree, split at ':'.
 [[nodiscard]] std::vector<std::vector<std::string>> account_lines(const Tree& tree, const std::string& file);
-[[nodiscard]] std::optional<std::uint32_t> account_id(const Tree& tree, const std::string& file, const std::string& name);
+[[nodiscard]] std::optional<std::uint32_t> account_id(const Tree& tree, const std::string& file,
+                                                      const std::string& name);
 
 /// "user:group", names as the tree's accounts have them or numbers. Throws when there is no such account.
 [[nodiscard]] OwnerIds owner_ids(const Tree& tree, const std::string& owner);

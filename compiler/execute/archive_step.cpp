@@ -15,7 +15,10 @@ namespace {
 class ArchivePutter : public ArchiveSink {
  public:
   ArchivePutter(const ArchiveSpec& archive, const Tree& below, LayerWriter& out)
-      : archive_(archive), out_(out), owner_(owner_ids(below, archive.owner)), root_(below.resolve(archive.target.substr(1))) {
+      : archive_(archive),
+        out_(out),
+        owner_(owner_ids(below, archive.owner)),
+        root_(below.resolve(archive.target.substr(1))) {
     out_.put(folder(root_));
   }
 
@@ -30,7 +33,8 @@ class ArchivePutter : public ArchiveSink {
     std::erase_if(entry.xattrs, [](const Xattr& xattr) { return !xattr.name.starts_with("user."); });
     if (!entry.hard_link.empty()) {
       const auto first = place_of(entry.hard_link);
-      if (!first || out_.find(*first) == nullptr) throw Error(ErrorKind::integrity, "the archive has a hard link to nothing: " + entry.path);
+      if (!first || out_.find(*first) == nullptr)
+        throw Error(ErrorKind::integrity, "the archive has a hard link to nothing: " + entry.path);
       return put_copy(*first, entry);
     }
     if (entry.type == EntryType::symlink) check_link(entry);
@@ -52,7 +56,12 @@ class ArchivePutter : public ArchiveSink {
 
  private:
   [[nodiscard]] Entry folder(const std::string& path) const {
-    return {.path = path, .type = EntryType::directory, .mode = 0755, .uid = owner_.uid, .gid = owner_.gid, .mtime = kStepTime};
+    return {.path = path,
+            .type = EntryType::directory,
+            .mode = 0755,
+            .uid = owner_.uid,
+            .gid = owner_.gid,
+            .mtime = kStepTime};
   }
 
   /// Where a member goes after its first folders are dropped; nothing for what is dropped whole.
@@ -91,7 +100,8 @@ class ArchivePutter : public ArchiveSink {
 
 void unpack_archive(const ArchiveSpec& archive, int fd, const Tree& below, LayerWriter& out) {
   ArchivePutter putter(archive, below, out);
-  with_context("unpacking the archive " + archive.name, [&] { decode_archive(fd, ArchiveKind::archive, putter); });
+  with_context("unpacking the archive " + archive.name,
+               [&] { decode_archive(fd, ArchiveKind::archive, putter); });
 }
 
 }  // namespace alephc

@@ -17,7 +17,8 @@ namespace alephc {
 void put_files(const Manifest& manifest, bool early, const Tree& below, LayerWriter& out);
 
 /// [system] and [[user]], and the image's own package sources.
-void put_system(const Manifest& manifest, const Lock& lock, const Distro& distro, const Tree& below, LayerWriter& out);
+void put_system(const Manifest& manifest, const Lock& lock, const Distro& distro, const Tree& below,
+                LayerWriter& out);
 
 /// packages.exclude_paths: dpkg's globs, the last that matches decides; copyright files stay unless named.
 void exclude_paths(const Manifest& manifest, const Tree& below, LayerWriter& out);

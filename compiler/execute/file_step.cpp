@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 
 class FilePutter {
  public:
-  FilePutter(const Manifest& manifest, const Tree& below, LayerWriter& out) : manifest_(manifest), below_(below), out_(out) {}
+  FilePutter(const Manifest& manifest, const Tree& below, LayerWriter& out)
+      : manifest_(manifest), below_(below), out_(out) {}
 
   void put(const FileSpec& file) {
     try {
@@ -120,7 +121,7 @@ class FilePutter {
       return out_.put(std::move(entry));
     }
     const UniqueFd fd = open_file(source, O_RDONLY | O_NOFOLLOW);
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + source.string(), errno);
     entry.mode = mode.value_or((info.st_mode & 0100U) != 0 ? 0755 : 0644);
     out_.put_file(std::move(entry), fd.get());

@@ -25,14 +25,16 @@ class Normalizer {
 
   void remove_below(const std::string& folder) {
     const Listing& entries = below_.entries();
-    for (auto it = lower_bound_path(entries, folder + "/"); it != entries.end() && it->path.starts_with(folder + "/"); ++it)
+    for (auto it = lower_bound_path(entries, folder + "/");
+         it != entries.end() && it->path.starts_with(folder + "/"); ++it)
       if (parent_path(it->path) == folder) remove(it->path);
   }
 
   /// Folders stay: packages ship them.
   void empty_below(const std::string& folder) {
     const Listing& entries = below_.entries();
-    for (auto it = lower_bound_path(entries, folder + "/"); it != entries.end() && it->path.starts_with(folder + "/"); ++it)
+    for (auto it = lower_bound_path(entries, folder + "/");
+         it != entries.end() && it->path.starts_with(folder + "/"); ++it)
       if (it->type != EntryType::directory) remove(it->path);
   }
 
@@ -45,7 +47,8 @@ class Normalizer {
 
   void drop_xattrs(const Entry& entry, const std::string& prefix) {
     Entry copy = entry;
-    if (std::erase_if(copy.xattrs, [&](const Xattr& xattr) { return xattr.name.starts_with(prefix); }) == 0) return;
+    if (std::erase_if(copy.xattrs, [&](const Xattr& xattr) { return xattr.name.starts_with(prefix); }) == 0)
+      return;
     if (entry.type == EntryType::regular)
       rewrite(copy, text(entry));
     else
@@ -59,7 +62,8 @@ class Normalizer {
   void each_match(const std::array<const char*, Count>& globs, Action&& action) {
     for (const Entry& entry : below_.entries()) {
       if (entry.type != EntryType::regular) continue;
-      const bool matches = std::any_of(globs.begin(), globs.end(), [&](const char* glob) { return glob_match(glob, entry.path); });
+      const bool matches = std::any_of(globs.begin(), globs.end(),
+                                       [&](const char* glob) { return glob_match(glob, entry.path); });
       if (matches) action(entry);
     }
   }
@@ -84,29 +88,33 @@ void logs(Normalizer& tree) {
 
 // Caches hold inode numbers, times and the names of mirrors; all can be made again.
 void caches(Normalizer& tree) {
-  for (const char* folder : {"var/cache/apt", "var/lib/apt/lists", "var/cache/ldconfig", "var/cache/man", "var/cache/fontconfig",
-                             "var/lib/systemd/catalog"})
+  for (const char* folder : {"var/cache/apt", "var/lib/apt/lists", "var/cache/ldconfig", "var/cache/man",
+                             "var/cache/fontconfig", "var/lib/systemd/catalog"})
     tree.empty_below(folder);
   tree.remove_below("root/.cache");
 }
 
 // What the last run of a program found before it wrote: says nothing about the image.
 void backups(Normalizer& tree) {
-  constexpr std::array kBackups{"etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-", "etc/subuid-", "etc/subgid-",
-                                "var/lib/dpkg/*-old", "var/cache/debconf/*-old", "var/lib/dpkg/available"};
+  constexpr std::array kBackups{
+      "etc/passwd-",           "etc/shadow-", "etc/group-",         "etc/gshadow-",
+      "etc/subuid-",           "etc/subgid-", "var/lib/dpkg/*-old", "var/cache/debconf/*-old",
+      "var/lib/dpkg/available"};
   tree.each_match(kBackups, [&](const Entry& entry) { tree.remove(entry.path); });
 }
 
 // Empty files that programs made to lock others out.
 void lock_files(Normalizer& tree) {
-  constexpr std::array kLocks{"var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock", "etc/.pwd.lock"};
+  constexpr std::array kLocks{"var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock",
+                              "etc/.pwd.lock"};
   tree.each_match(kLocks, [&](const Entry& entry) { tree.remove(entry.path); });
 }
 
 // Whoever boots the image must not share these with everybody else who does.
 void secrets(Normalizer& tree) {
-  constexpr std::array kSecrets{"etc/ssh/ssh_host_*", "var/lib/dbus/machine-id", "var/lib/systemd/random-seed",
-                                "var/lib/systemd/credential.secret", "var/lib/urandom/random-seed"};
+  constexpr std::array kSecrets{"etc/ssh/ssh_host_*", "var/lib/dbus/machine-id",
+                                "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret",
+                                "var/lib/urandom/random-seed"};
   tree.each_match(kSecrets, [&](const Entry& entry) { tree.remove(entry.path); });
   // Present and empty, so that the first boot may fill it in even where /etc is an overlay.
   const Entry* machine_id = tree.tree().find("etc/machine-id");
@@ -178,14 +186,22 @@ struct Rule {
 };
 
 constexpr std::array kRules{
-    Rule{"access lists", access_lists}, Rule{"logs", logs},           Rule{"caches", caches},       Rule{"backups", backups},
-    Rule{"lock files", lock_files}, Rule{"secrets", secrets},   Rule{"leftovers", leftovers},
-    Rule{"password dates", password_dates}, Rule{"databases", databases}, Rule{"python caches", python_caches},
+    Rule{"access lists", access_lists},
+    Rule{"logs", logs},
+    Rule{"caches", caches},
+    Rule{"backups", backups},
+    Rule{"lock files", lock_files},
+    Rule{"secrets", secrets},
+    Rule{"leftovers", leftovers},
+    Rule{"password dates", password_dates},
+    Rule{"databases", databases},
+    Rule{"python caches", python_caches},
 };
 
 void embed(const EmbeddedRecipe& recipe, LayerWriter& out) {
   const auto put = [&](const char* name, const std::string& text) {
-    if (!text.empty()) out.put_file({.path = std::string("usr/share/alephc/") + name, .mode = 0644, .mtime = kStepTime}, text);
+    if (!text.empty())
+      out.put_file({.path = std::string("usr/share/alephc/") + name, .mode = 0644, .mtime = kStepTime}, text);
   };
   put("runtime.toml", recipe.manifest);
   put("runtime.lock", recipe.lock);

@@ -14,8 +14,9 @@ struct EmbeddedRecipe {
   std::string lock{};
 };
 
-/// The rules of the output epoch (docs/output-epoch.md), each with its reason: takes out or rewrites whatever differs from
-/// build to build or must not be shared by all who boot the image. Times are no business of this: writers set them.
+/// The rules of the output epoch (docs/output-epoch.md), each with its reason: takes out or rewrites whatever
+/// differs from build to build or must not be shared by all who boot the image. Times are no business of
+/// this: writers set them.
 void normalize(const Tree& below, const EmbeddedRecipe& recipe, LayerWriter& out);
 
 }  // namespace alephc

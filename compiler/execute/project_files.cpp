@@ -22,7 +22,7 @@ class InputReader {
   explicit InputReader(const fs::path& folder) : folder_(folder) {}
 
   void add(const std::string& path, const SourceSpan& at) {
-    struct stat info{};
+    struct stat info {};
     if (::lstat((folder_ / path).c_str(), &info) != 0) {
       Diagnostic problem{.message = "no such file: '" + path + "'", .at = at};
       throw Error(ErrorKind::failed, std::vector{problem});

@@ -9,14 +9,15 @@ namespace alephc {
 namespace {
 
 constexpr std::size_t kHeader = 16;
-constexpr std::uint32_t kFirstMagic = 3390;   // Python 3.7, the first with PEP 552
-constexpr std::uint32_t kMagic311 = 3450;     // first of Python 3.11, which changed the hash
-constexpr std::uint32_t kHashBased = 1;       // flag bits
+constexpr std::uint32_t kFirstMagic = 3390;  // Python 3.7, the first with PEP 552
+constexpr std::uint32_t kMagic311 = 3450;    // first of Python 3.11, which changed the hash
+constexpr std::uint32_t kHashBased = 1;      // flag bits
 constexpr std::uint32_t kCheckSource = 2;
 
 std::uint64_t read_little(std::string_view bytes) {
   std::uint64_t value = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
   return value;
 }
 
@@ -53,7 +54,8 @@ std::uint64_t python_source_hash(std::string_view source, std::uint32_t magic) {
   const int compression = short_form ? 1 : 2;
   const int finalization = short_form ? 3 : 4;
   const std::uint64_t key = magic;  // the second half of the key is zero
-  SipState state{0x736f6d6570736575ULL ^ key, 0x646f72616e646f6dULL, 0x6c7967656e657261ULL ^ key, 0x7465646279746573ULL};
+  SipState state{0x736f6d6570736575ULL ^ key, 0x646f72616e646f6dULL, 0x6c7967656e657261ULL ^ key,
+                 0x7465646279746573ULL};
   std::string_view rest = source;
   for (; rest.size() >= 8; rest.remove_prefix(8)) {
     const std::uint64_t word = read_little(rest.substr(0, 8));

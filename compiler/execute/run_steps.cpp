@@ -32,7 +32,8 @@ double seconds_since(Clock::time_point start) {
 
 bool is_data(StepKind kind) {
   using enum StepKind;
-  return kind == early_files || kind == files || kind == system || kind == exclude || kind == normalize || kind == archive;
+  return kind == early_files || kind == files || kind == system || kind == exclude || kind == normalize ||
+         kind == archive;
 }
 
 std::vector<Digest> layer_digests(const std::vector<StepReport>& reports) {
@@ -82,7 +83,8 @@ class Runner {
     return true;
   }
 
-  /// Layers are opened only when a step has to run. A damaged one is built again: from the step that made it on.
+  /// Layers are opened only when a step has to run. A damaged one is built again: from the step that made it
+  /// on.
   Tree tree_below() { return open_tree(reports_, env_.store, env_.reporter); }
 
   void start_supply() {
@@ -149,13 +151,30 @@ class Runner {
         run_commands("purging packages", env_.distro.remove_commands(env_.lock.removed), place);
         break;
     }
-    return capture(below, upper);
+    const std::string digest = capture(below, upper);
+    if (step.kind == StepKind::run) check_pin(env_.manifest.runs[step.item], digest);
+    return digest;
+  }
+
+  /// What a script fetched is not in the lock, so its result is.
+  void check_pin(const RunSpec& run, const std::string& digest) const {
+    for (const LockedRun& pin : env_.lock.runs) {
+      if (!run.network || pin.name != run.name || pin.layer.hex() == digest) continue;
+      Diagnostic problem{.message = "the script '" + run.name +
+                                    "' has network and gave another result than the locked one"};
+      problem.context = {"locked " + pin.layer.hex(), "now    " + digest};
+      problem.hint =
+          "what it fetches has changed: pin it with [[archive]], or accept the change with 'alephc lock "
+          "--update'";
+      throw Error(ErrorKind::integrity, std::vector{problem});
+    }
   }
 
   /// Turns what a step left in its upper folder into a layer of the store.
   std::string capture(const Tree& below, const fs::path& upper) const {
     const bool overlay = !below.layers().empty();
-    ScanResult scanned = scan_folder(upper, {.jobs = env_.jobs, .clamp_mtime = kStepTime, .overlay = overlay});
+    ScanResult scanned =
+        scan_folder(upper, {.jobs = env_.jobs, .clamp_mtime = kStepTime, .overlay = overlay});
     if (!overlay) return env_.store.adopt_layer(upper, std::move(scanned.listing))->digest.hex();
     std::vector<std::string> redundant;
     Listing listing = upper_to_layer(below.entries(), std::move(scanned), redundant);
@@ -190,10 +209,14 @@ class Runner {
   }
 
   void put_archive(const ArchiveSpec& archive, const Tree& below, LayerWriter& out) {
-    if (!archive.source.empty()) return unpack_archive(archive, open_file(env_.manifest.folder / archive.source, O_RDONLY).get(), below, out);
+    if (!archive.source.empty())
+      return unpack_archive(archive, open_file(env_.manifest.folder / archive.source, O_RDONLY).get(), below,
+                            out);
     for (const LockedArchive& locked : env_.lock.archives)
-      if (locked.name == archive.name) return unpack_archive(archive, env_.supply.open(locked.sha256, archive.name).get(), below, out);
-    throw Error(ErrorKind::failed, "the lock does not name the archive '" + archive.name + "'", "run 'alephc lock'");
+      if (locked.name == archive.name)
+        return unpack_archive(archive, env_.supply.open(locked.sha256, archive.name).get(), below, out);
+    throw Error(ErrorKind::failed, "the lock does not name the archive '" + archive.name + "'",
+                "run 'alephc lock'");
   }
 
   [[nodiscard]] EmbeddedRecipe recipe() const {
@@ -203,7 +226,8 @@ class Runner {
 
   std::string write_step() {
     const Tree tree = tree_below();
-    const bool normalized = graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
+    const bool normalized =
+        graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
     const WriteOptions options{.image = env_.manifest.image,
                                .time = env_.lock.source_date_epoch,
                                .keep_times = !normalized,
@@ -231,7 +255,8 @@ class Runner {
   /// All or nothing: written beside its place, then renamed.
   void write_to_folder(const Tree& tree, const WriteOptions& options, const ImageFormat& format) const {
     if (fs::exists(env_.output) && !fs::is_empty(env_.output))
-      throw Error(ErrorKind::usage, env_.output.string() + " exists and is not empty", "remove it, or choose another place with -o");
+      throw Error(ErrorKind::usage, env_.output.string() + " exists and is not empty",
+                  "remove it, or choose another place with -o");
     const TempDir staging(fs::absolute(env_.output).parent_path(), ".alephc");
     const fs::path inside = staging.path() / "tree";
     format.write(tree, options, inside);
@@ -253,8 +278,11 @@ struct DamagedLayer {};
 }  // namespace
 
 std::string image_result_text(const ImageResult& result) {
-  return nlohmann::ordered_json{{"sha256", result.sha256.hex()}, {"size", result.size},      {"cid_v0", result.cid_v0},
-                                {"cid_v1", result.cid_v1},       {"tree", result.tree.hex()}}
+  return nlohmann::ordered_json{{"sha256", result.sha256.hex()},
+                                {"size", result.size},
+                                {"cid_v0", result.cid_v0},
+                                {"cid_v1", result.cid_v1},
+                                {"tree", result.tree.hex()}}
       .dump();
 }
 
@@ -264,7 +292,8 @@ std::optional<ImageResult> parse_image_result(const std::string& text) {
   const auto sha = Digest::from_hex(json.value("sha256", ""));
   const auto tree = Digest::from_hex(json.value("tree", ""));
   if (!sha || !tree) return std::nullopt;
-  return ImageResult{*sha, json.value("size", std::uint64_t{0}), json.value("cid_v0", ""), json.value("cid_v1", ""), *tree};
+  return ImageResult{*sha, json.value("size", std::uint64_t{0}), json.value("cid_v0", ""),
+                     json.value("cid_v1", ""), *tree};
 }
 
 Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Reporter& reporter) {
@@ -281,18 +310,21 @@ Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Repor
   return tree;
 }
 
-std::vector<StepReport> run_steps(const BuildGraph& graph, const StepEnvironment& env, const std::string& stop_before) {
+std::vector<StepReport> run_steps(const BuildGraph& graph, const StepEnvironment& env,
+                                  const std::string& stop_before) {
   constexpr int kAttempts = 3;
   for (int attempt = 1;; ++attempt) {
     try {
       return Runner(graph, env, stop_before).run();
     } catch (const DamagedLayer&) {
-      if (attempt == kAttempts) throw Error(ErrorKind::host, "the store is damaged again and again", "is the disk failing?");
+      if (attempt == kAttempts)
+        throw Error(ErrorKind::host, "the store is damaged again and again", "is the disk failing?");
     }
   }
 }
 
-std::vector<StepState> inspect_steps(const BuildGraph& graph, const Store& store, const fs::path& manifest_file) {
+std::vector<StepState> inspect_steps(const BuildGraph& graph, const Store& store,
+                                     const fs::path& manifest_file) {
   const auto memory = find_build_record(store, manifest_file);
   std::vector<StepState> states;
   std::vector<Digest> inputs;

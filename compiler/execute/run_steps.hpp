@@ -30,7 +30,7 @@ struct StepEnvironment {
   PackageSupply& supply;
   const std::vector<RemoteFile>& remote_files;  ///< addresses of everything the lock names
   unsigned jobs = 1;
-  std::filesystem::path output{};  ///< of formats that are folders
+  std::filesystem::path output{};      ///< of formats that are folders
   CompressedBlocks* blocks = nullptr;  ///< filled while packages are configured, used by the write step
 };
 
@@ -54,9 +54,10 @@ struct ImageResult {
 [[nodiscard]] std::string image_result_text(const ImageResult& result);
 [[nodiscard]] std::optional<ImageResult> parse_image_result(const std::string& text);
 
-/// Runs what is not in the store, up to but not including the step with id stop_before (empty: all). From here on there is no
-/// network but what the supply fetches by hash.
-[[nodiscard]] std::vector<StepReport> run_steps(const BuildGraph& graph, const StepEnvironment& env, const std::string& stop_before);
+/// Runs what is not in the store, up to but not including the step with id stop_before (empty: all). From
+/// here on there is no network but what the supply fetches by hash.
+[[nodiscard]] std::vector<StepReport> run_steps(const BuildGraph& graph, const StepEnvironment& env,
+                                                const std::string& stop_before);
 
 /// The tree as the reported steps left it.
 [[nodiscard]] Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Reporter& reporter);
@@ -66,9 +67,10 @@ struct ImageResult {
                                                    const std::filesystem::path& manifest_file);
 
 /// Overlay of a tree's layers and an upper folder, for the sandbox.
-[[nodiscard]] SandboxRoot sandbox_root(const Tree& tree, const std::filesystem::path& upper, const std::filesystem::path& scratch);
-/// An upper folder with the attributes of the tree's root and, as real groups, every hard-link group below: the kernel would
-/// split a group when one of its paths is changed.
+[[nodiscard]] SandboxRoot sandbox_root(const Tree& tree, const std::filesystem::path& upper,
+                                       const std::filesystem::path& scratch);
+/// An upper folder with the attributes of the tree's root and, as real groups, every hard-link group below:
+/// the kernel would split a group when one of its paths is changed.
 void prepare_upper(const Tree& tree, const std::filesystem::path& upper);
 
 }  // namespace alephc

@@ -31,12 +31,13 @@ void stage(const fs::path& from, const fs::path& to) {
     return;
   }
   make_folders(to.parent_path());
-  struct stat info{};
+  struct stat info {};
   const UniqueFd source = open_file(from, O_RDONLY);
   if (::fstat(source.get(), &info) != 0) throw system_error("look at " + from.string(), errno);
   const UniqueFd target = open_file(to, O_WRONLY | O_CREAT | O_EXCL);
   copy_bytes(source.get(), target.get());
-  if (::fchmod(target.get(), (info.st_mode & 0100U) != 0 ? 0755 : 0644) != 0) throw system_error("chmod " + to.string(), errno);
+  if (::fchmod(target.get(), (info.st_mode & 0100U) != 0 ? 0755 : 0644) != 0)
+    throw system_error("chmod " + to.string(), errno);
 }
 
 SandboxOptions options_for(const Workplace& place) {
@@ -108,18 +109,22 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                        .scratch = place.scratch,
                        .log = place.log,
                        .jobs = env.jobs,
-                       .open_package = [&env](const LockedPackage& package) {
-                         if (package.repository == "file") return open_file(env.manifest.folder / package.path, O_RDONLY);
-                         return env.supply.open(package.sha256, package.name + " " + package.version);
-                       },
-                       .unpacked = [&] {
-                         if (env.blocks != nullptr) env.blocks->start(place.upper);
-                       }};
+                       .open_package =
+                           [&env](const LockedPackage& package) {
+                             if (package.repository == "file")
+                               return open_file(env.manifest.folder / package.path, O_RDONLY);
+                             return env.supply.open(package.sha256, package.name + " " + package.version);
+                           },
+                       .unpacked =
+                           [&] {
+                             if (env.blocks != nullptr) env.blocks->start(place.upper);
+                           }};
   env.distro.install(job, env.reporter);
   if (env.blocks != nullptr) env.blocks->stop();
 }
 
-void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands, const Workplace& place) {
+void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands,
+                  const Workplace& place) {
   run_checked(options_for(place), commands, doing);
 }
 
@@ -132,7 +137,8 @@ void run_script(const RunSpec& run, const StepEnvironment& env, const Workplace&
   for (const std::string& input : run.inputs) stage(env.manifest.folder / input, staging / input);
   SandboxOptions options = options_for(place);
   options.network = run.network;
-  options.read_only = {{script, kScript}, {staging, std::string(kInputs).substr(0, std::string(kInputs).size() - 1)}};
+  options.read_only = {{script, kScript},
+                       {staging, std::string(kInputs).substr(0, std::string(kInputs).size() - 1)}};
   SandboxCommand command{.argv = {"/bin/sh", "-eu", kScript}, .env = run.env, .user = run.user};
   if (text.starts_with("#!")) command.argv = {kScript};
   std::optional<Resolver> resolver;

@@ -17,6 +17,7 @@ struct Workplace {
 
 void run_install(const Step& step, const StepEnvironment& env, const Workplace& place);
 void run_script(const RunSpec& run, const StepEnvironment& env, const Workplace& place);
-void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands, const Workplace& place);
+void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands,
+                  const Workplace& place);
 
 }  // namespace alephc

@@ -55,9 +55,14 @@ struct Job {
 
 class Batch {
  public:
-  Batch(const Store& store, Reporter& reporter, const FetchOptions& options, const std::vector<RemoteFile>& files,
-        const std::function<void(std::size_t)>& done)
-      : store_(store), reporter_(reporter), options_(options), files_(files), done_(done), multi_(make_multi(options)) {}
+  Batch(const Store& store, Reporter& reporter, const FetchOptions& options,
+        const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done)
+      : store_(store),
+        reporter_(reporter),
+        options_(options),
+        files_(files),
+        done_(done),
+        multi_(make_multi(options)) {}
 
   ~Batch() {
     for (auto& [handle, job] : active_) curl_multi_remove_handle(multi_.get(), handle);
@@ -78,13 +83,15 @@ class Batch {
       show_progress();
       if (!active_.empty() || !waiting_.empty()) curl_multi_poll(multi_.get(), nullptr, 0, 100, nullptr);
     }
-    if (!problems_.empty()) throw Error(integrity_ ? ErrorKind::integrity : ErrorKind::failed, std::move(problems_));
+    if (!problems_.empty())
+      throw Error(integrity_ ? ErrorKind::integrity : ErrorKind::failed, std::move(problems_));
   }
 
  private:
   void start_some() {
     const auto now = Clock::now();
-    for (std::size_t i = waiting_.size(); i > 0 && active_.size() < static_cast<std::size_t>(options_.connections); --i) {
+    for (std::size_t i = waiting_.size();
+         i > 0 && active_.size() < static_cast<std::size_t>(options_.connections); --i) {
       Job job = std::move(waiting_.front());
       waiting_.pop_front();
       if (job.not_before > now)
@@ -169,8 +176,9 @@ class Batch {
   void give_up(const Job& job) {
     const RemoteFile& file = files_[job.index];
     Diagnostic problem;
-    problem.message = job.wrong_bytes ? "the bytes of " + file.label + " are not what the signed index promises"
-                                      : "nobody has " + file.label;
+    problem.message = job.wrong_bytes
+                          ? "the bytes of " + file.label + " are not what the signed index promises"
+                          : "nobody has " + file.label;
     problem.context = job.failures;
     if (problem.context.empty()) problem.context.emplace_back("no address to ask");
     if (job.wrong_bytes) {
@@ -190,8 +198,8 @@ class Batch {
   void show_progress() {
     std::uint64_t bytes = finished_bytes_;
     for (const auto& [handle, job] : active_) bytes += job.transfer->received();
-    reporter_.progress("fetch  " + std::to_string(finished_files_) + "/" + std::to_string(total_files_) + " files  " +
-                       human_size(bytes) + " of " + human_size(total_bytes_));
+    reporter_.progress("fetch  " + std::to_string(finished_files_) + "/" + std::to_string(total_files_) +
+                       " files  " + human_size(bytes) + " of " + human_size(total_bytes_));
   }
 
   const Store& store_;
@@ -245,7 +253,8 @@ std::string public_url(const std::string& url) {
   return at == std::string::npos ? url : url.substr(0, host) + url.substr(host + at + 1);
 }
 
-void Fetcher::fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const {
+void Fetcher::fetch(const std::vector<RemoteFile>& files,
+                    const std::function<void(std::size_t)>& done) const {
   std::deque<Job> jobs;
   std::map<Digest, std::size_t> first_of;
   std::vector<std::pair<std::size_t, std::size_t>> same;  // a digest asked for twice is fetched once
@@ -261,7 +270,8 @@ void Fetcher::fetch(const std::vector<RemoteFile>& files, const std::function<vo
   if (!jobs.empty() && options_.offline) {
     std::vector<Diagnostic> problems;
     for (const Job& job : jobs)
-      if (problems.size() < 10) problems.push_back({.message = files[job.index].label + " is not in the store"});
+      if (problems.size() < 10)
+        problems.push_back({.message = files[job.index].label + " is not in the store"});
     problems.back().hint = std::to_string(jobs.size()) + " files are missing: build once without --offline";
     throw Error(ErrorKind::failed, std::move(problems));
   }

@@ -33,19 +33,19 @@ struct FetchedText {
   std::string url{};  ///< the address that had it
 };
 
-/// Downloads in parallel into the store: resumed, retried, the next mirror when one fails. Bytes are hashed as they
-/// stream in and enter the store only when their hash is right.
+/// Downloads in parallel into the store: resumed, retried, the next mirror when one fails. Bytes are hashed
+/// as they stream in and enter the store only when their hash is right.
 class Fetcher {
  public:
   Fetcher(const Store& store, Reporter& reporter, FetchOptions options)
       : store_(store), reporter_(reporter), options_(options) {}
 
-  /// Gets every file that the store lacks; done(i) is called (in this thread) as soon as file i is in the store. Throws
-  /// with one diagnostic for each file that nobody has.
+  /// Gets every file that the store lacks; done(i) is called (in this thread) as soon as file i is in the
+  /// store. Throws with one diagnostic for each file that nobody has.
   void fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const;
 
-  /// A small text whose hash is not known yet: the caller verifies it before it trusts it. Tries the addresses in order;
-  /// an empty result when every one answered "not found".
+  /// A small text whose hash is not known yet: the caller verifies it before it trusts it. Tries the
+  /// addresses in order; an empty result when every one answered "not found".
   [[nodiscard]] FetchedText fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const;
 
   [[nodiscard]] bool offline() const { return options_.offline; }

@@ -3,18 +3,18 @@
 
 #include <cerrno>
 
+#include <curl/curl.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <curl/curl.h>
-
 #include "base/diagnostic.hpp"
 
 namespace alephc {
 
-void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options, std::string& error_text) {
+void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options,
+                        std::string& error_text) {
   curl_easy_reset(handle);
   error_text.assign(CURL_ERROR_SIZE, '\0');
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
@@ -109,7 +109,8 @@ std::size_t Transfer::on_data(char* data, std::size_t one, std::size_t count, vo
 
 bool Transfer::take(std::string_view data) {
   if (file_.size > 0 && written_ + data.size() > file_.size) {
-    refusal_ = {Outcome::wrong_bytes, "longer than the " + std::to_string(file_.size) + " bytes it should have"};
+    refusal_ = {Outcome::wrong_bytes,
+                "longer than the " + std::to_string(file_.size) + " bytes it should have"};
     return false;
   }
   try {
@@ -144,11 +145,13 @@ AttemptResult Transfer::finish(int curl_code) {
     }
     // A server may close the connection early and still call that a success.
     if (file_.size > 0 && written_ < file_.size)
-      result = {Outcome::transient, "cut off after " + std::to_string(written_) + " of " + std::to_string(file_.size) + " bytes"};
+      result = {Outcome::transient,
+                "cut off after " + std::to_string(written_) + " of " + std::to_string(file_.size) + " bytes"};
     else
       result = {Outcome::wrong_bytes, "has sha256 " + got.hex()};
   }
-  if (result.outcome == Outcome::restart || result.outcome == Outcome::wrong_bytes || written_ == 0) drop_partial();
+  if (result.outcome == Outcome::restart || result.outcome == Outcome::wrong_bytes || written_ == 0)
+    drop_partial();
   return result;
 }
 

@@ -17,11 +17,11 @@ namespace alephc {
 /// How one attempt ended.
 enum class Outcome {
   ok,
-  not_found,   ///< the mirror answers but lacks the file
-  restart,     ///< the mirror cannot resume: the same again from the start
-  unreachable, ///< no connection: the mirror is left alone from now on
-  transient,   ///< anything that may work the next time
-  wrong_bytes, ///< another hash or length than asked for
+  not_found,    ///< the mirror answers but lacks the file
+  restart,      ///< the mirror cannot resume: the same again from the start
+  unreachable,  ///< no connection: the mirror is left alone from now on
+  transient,    ///< anything that may work the next time
+  wrong_bytes,  ///< another hash or length than asked for
 };
 
 struct AttemptResult {
@@ -60,8 +60,10 @@ class Transfer {
   std::optional<AttemptResult> refusal_;
 };
 
-/// Options that every connection of ours has: protocols, redirects, proxies from the environment, netrc, time-outs.
-void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options, std::string& error_text);
+/// Options that every connection of ours has: protocols, redirects, proxies from the environment, netrc,
+/// time-outs.
+void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options,
+                        std::string& error_text);
 [[nodiscard]] AttemptResult judge(CURL* handle, int curl_code, const std::string& error_text);
 
 }  // namespace alephc

@@ -11,7 +11,19 @@
 
 namespace alephc {
 
-enum class StepKind { early_files, install, system, locales, archive, files, run, remove, exclude, normalize, write };
+enum class StepKind {
+  early_files,
+  install,
+  system,
+  locales,
+  archive,
+  files,
+  run,
+  remove,
+  exclude,
+  normalize,
+  write
+};
 
 /// One step of a build. All but the last make a layer on top of those before.
 struct Step {
@@ -42,7 +54,8 @@ struct PlanOptions {
 
 /// The canonical text whose sha256 is a step's key:
 ///   alephc-key 1
-///   kind <kind> / step-time <seconds> / the parameters, one a line / input <layer digest> for every layer below
+///   kind <kind> / step-time <seconds> / the parameters, one a line / input <layer digest> for every layer
+///   below
 /// Nothing else may influence a step.
 [[nodiscard]] std::string key_text(const Step& step, const std::vector<Digest>& inputs);
 

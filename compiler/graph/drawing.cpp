@@ -80,7 +80,8 @@ std::string first_words(const std::string& escaped, std::size_t count) {
 }
 
 /// "bash 5.2 → 5.3, +vim 9, -nano 7"
-std::string package_changes(const std::vector<std::string>& old_lines, const std::vector<std::string>& new_lines) {
+std::string package_changes(const std::vector<std::string>& old_lines,
+                            const std::vector<std::string>& new_lines) {
   std::map<std::string, std::string> before;
   std::map<std::string, std::string> after;
   for (const std::string& line : old_lines) before[first_words(line, 1)] = first_words(line, 2);
@@ -122,15 +123,18 @@ std::string draw_text(const BuildGraph& graph, const std::vector<StepState>& sta
 }
 
 std::string draw_dot(const BuildGraph& graph, const std::vector<StepState>& states) {
-  std::string out = "digraph build {\n  rankdir=TB;\n  node [shape=box, style=\"rounded,filled\", fontname=\"sans-serif\"];\n";
+  std::string out =
+      "digraph build {\n  rankdir=TB;\n  node [shape=box, style=\"rounded,filled\", "
+      "fontname=\"sans-serif\"];\n";
   for (std::size_t i = 0; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
-    out += "  " + quoted(step.id) + " [label=" + quoted(step.title + "\n" + status_word(states[i].status)) + ", fillcolor=\"" +
-           status_color(states[i].status) + "\"];\n";
+    out += "  " + quoted(step.id) + " [label=" + quoted(step.title + "\n" + status_word(states[i].status)) +
+           ", fillcolor=\"" + status_color(states[i].status) + "\"];\n";
     if (i > 0) out += "  " + quoted(graph.steps[i - 1].id) + " -> " + quoted(step.id) + ";\n";
     if (step.fetches.empty()) continue;
-    out += "  " + quoted("fetch for " + step.id) + " [label=" + quoted(fetch_label(step)) + ", fillcolor=\"#ffffff\"];\n  " +
-           quoted("fetch for " + step.id) + " -> " + quoted(step.id) + ";\n";
+    out += "  " + quoted("fetch for " + step.id) + " [label=" + quoted(fetch_label(step)) +
+           ", fillcolor=\"#ffffff\"];\n  " + quoted("fetch for " + step.id) + " -> " + quoted(step.id) +
+           ";\n";
   }
   return out + "}\n";
 }
@@ -145,13 +149,18 @@ std::string draw_json(const BuildGraph& graph, const std::vector<StepState>& sta
     item["title"] = step.title;
     item["status"] = status_word(states[i].status);
     item["why"] = states[i].why;
-    item["key"] = states[i].key.is_zero() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(states[i].key.hex());
-    item["after"] = i > 0 ? nlohmann::ordered_json::array({graph.steps[i - 1].id}) : nlohmann::ordered_json::array();
+    item["key"] = states[i].key.is_zero() ? nlohmann::ordered_json(nullptr)
+                                          : nlohmann::ordered_json(states[i].key.hex());
+    item["after"] =
+        i > 0 ? nlohmann::ordered_json::array({graph.steps[i - 1].id}) : nlohmann::ordered_json::array();
     item["fetches"] = nlohmann::ordered_json::array();
-    for (const auto& [label, digest] : step.fetches) item["fetches"].push_back({{"label", label}, {"sha256", digest.hex()}});
+    for (const auto& [label, digest] : step.fetches)
+      item["fetches"].push_back({{"label", label}, {"sha256", digest.hex()}});
     steps.push_back(std::move(item));
   }
-  return nlohmann::ordered_json{{"steps", steps}}.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return nlohmann::ordered_json{{"steps", steps}}.dump(2, ' ', false,
+                                                       nlohmann::json::error_handler_t::replace) +
+         "\n";
 }
 
 std::string draw_svg(const BuildGraph& graph, const std::vector<StepState>& states) {
@@ -160,22 +169,27 @@ std::string draw_svg(const BuildGraph& graph, const std::vector<StepState>& stat
   constexpr int kGap = 26;
   const int height = static_cast<int>(graph.steps.size()) * (kHeight + kGap) + kGap;
   const auto number = [](int value) { return std::to_string(value); };
-  std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + number(kWidth * 2) + "\" height=\"" + number(height) +
-                    "\" font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
-  const auto box = [&](int x, int y, int width, const std::string& color, const std::string& title, const std::string& below) {
-    out += "<rect x=\"" + number(x) + "\" y=\"" + number(y) + "\" width=\"" + number(width) + "\" height=\"" + number(kHeight) +
-           "\" rx=\"6\" fill=\"" + color + "\" stroke=\"#666\"/>\n<text x=\"" + number(x + 10) + "\" y=\"" + number(y + 18) + "\">" +
-           xml(title) + "</text>\n<text x=\"" + number(x + 10) + "\" y=\"" + number(y + 35) + "\" fill=\"#555\" font-size=\"11\">" +
-           xml(below) + "</text>\n";
+  std::string out = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" + number(kWidth * 2) +
+                    "\" height=\"" + number(height) +
+                    "\" font-family=\"sans-serif\" font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" "
+                    "fill=\"white\"/>\n";
+  const auto box = [&](int x, int y, int width, const std::string& color, const std::string& title,
+                       const std::string& below) {
+    out += "<rect x=\"" + number(x) + "\" y=\"" + number(y) + "\" width=\"" + number(width) + "\" height=\"" +
+           number(kHeight) + "\" rx=\"6\" fill=\"" + color + "\" stroke=\"#666\"/>\n<text x=\"" +
+           number(x + 10) + "\" y=\"" + number(y + 18) + "\">" + xml(title) + "</text>\n<text x=\"" +
+           number(x + 10) + "\" y=\"" + number(y + 35) + "\" fill=\"#555\" font-size=\"11\">" + xml(below) +
+           "</text>\n";
   };
   const auto line = [&](int x1, int y1, int x2, int y2) {
-    out += "<line x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" + number(x2) + "\" y2=\"" + number(y2) +
-           "\" stroke=\"#666\"/>\n";
+    out += "<line x1=\"" + number(x1) + "\" y1=\"" + number(y1) + "\" x2=\"" + number(x2) + "\" y2=\"" +
+           number(y2) + "\" stroke=\"#666\"/>\n";
   };
   for (std::size_t i = 0; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
     const int y = kGap / 2 + static_cast<int>(i) * (kHeight + kGap);
-    std::string below = std::string(status_word(states[i].status)) + (states[i].why.empty() ? "" : ": " + states[i].why);
+    std::string below =
+        std::string(status_word(states[i].status)) + (states[i].why.empty() ? "" : ": " + states[i].why);
     if (below.size() > 58) below = below.substr(0, 55) + "...";
     box(20, y, kWidth, status_color(states[i].status), step.title, below);
     if (i > 0) line(20 + kWidth / 2, y - kGap, 20 + kWidth / 2, y);
@@ -199,7 +213,8 @@ std::string explain_change(const std::string& old_key_text, const std::string& n
       changes.push_back(package_changes(before[word], after[word]));
     else if (word == "input")
       changes.emplace_back("the tree below changed");
-    else if (before[word].size() == 1 && after[word].size() == 1 && after[word][0].size() < 60 && before[word][0].size() < 60)
+    else if (before[word].size() == 1 && after[word].size() == 1 && after[word][0].size() < 60 &&
+             before[word][0].size() < 60)
       changes.push_back(word + " " + unescape_path(before[word][0]) + " → " + unescape_path(after[word][0]));
     else
       changes.push_back(word + " changed");

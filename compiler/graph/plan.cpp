@@ -16,7 +16,8 @@ std::string line(const std::string& word, const std::string& value) {
 
 class Planner {
  public:
-  Planner(const Manifest& manifest, const Lock& lock, const std::string& lock_text, const PlanOptions& options)
+  Planner(const Manifest& manifest, const Lock& lock, const std::string& lock_text,
+          const PlanOptions& options)
       : manifest_(manifest), lock_(lock), lock_text_(lock_text), options_(options) {}
 
   BuildGraph run() {
@@ -51,9 +52,11 @@ class Planner {
     for (const FileSpec& file : manifest_.files) {
       if (file.before_packages != early) continue;
       step.parameters.push_back(line("file", file.target));
-      step.parameters.push_back(line("what", std::to_string(static_cast<int>(file.kind)) + " " + file.content));
+      step.parameters.push_back(
+          line("what", std::to_string(static_cast<int>(file.kind)) + " " + file.content));
       step.parameters.push_back(line("how", std::string(file.append ? "append " : "replace ") +
-                                                (file.mode ? octal(*file.mode) : "default") + " " + file.owner));
+                                                (file.mode ? octal(*file.mode) : "default") + " " +
+                                                file.owner));
       if (file.kind == FileSpec::Kind::source) add_inputs(step, file.content);
     }
     if (!step.parameters.empty()) graph_.steps.push_back(std::move(step));
@@ -68,9 +71,11 @@ class Planner {
       step.item = i;
       step.parameters.push_back("version " + std::to_string(options_.install_version));
       step.parameters.push_back(line("distro", manifest_.base.distro + " " + manifest_.base.arch));
-      for (const std::string& selection : manifest_.packages.debconf) step.parameters.push_back(line("debconf", selection));
+      for (const std::string& selection : manifest_.packages.debconf)
+        step.parameters.push_back(line("debconf", selection));
       for (const LockedPackage& package : layer.packages) {
-        const std::string marks = std::string(package.automatic ? " auto" : "") + (package.bootstrap ? " bootstrap" : "");
+        const std::string marks =
+            std::string(package.automatic ? " auto" : "") + (package.bootstrap ? " bootstrap" : "");
         const std::string label = package.name + " " + package.version + " " + package.arch;
         step.parameters.push_back(line("package", label + " " + package.sha256.hex() + marks));
         step.fetches.emplace_back(package.name + " " + package.version, package.sha256);
@@ -87,12 +92,13 @@ class Planner {
     if (manifest_.base.image_sources != std::vector<std::string>{"none"}) {
       step.parameters.push_back(line("sources", join(manifest_.base.image_sources, "\n")));
       for (const LockedRepository& repository : lock_.repositories)
-        step.parameters.push_back(line("repository", repository.suite + " " + std::to_string(repository.date)));
+        step.parameters.push_back(
+            line("repository", repository.suite + " " + std::to_string(repository.date)));
     }
     for (const UserSpec& user : manifest_.users)
-      step.parameters.push_back(line("user", user.name + "\n" + (user.uid ? std::to_string(*user.uid) : "-") + "\n" +
-                                                 join(user.groups, ",") + "\n" + user.shell + "\n" + user.home + "\n" +
-                                                 join(user.authorized_keys, "\n")));
+      step.parameters.push_back(line("user", user.name + "\n" + (user.uid ? std::to_string(*user.uid) : "-") +
+                                                 "\n" + join(user.groups, ",") + "\n" + user.shell + "\n" +
+                                                 user.home + "\n" + join(user.authorized_keys, "\n")));
     if (!step.parameters.empty()) graph_.steps.push_back(std::move(step));
     if (system.locales.empty()) return;
     Step& locales = add(StepKind::locales, "locales", "generate locales");
@@ -103,7 +109,8 @@ class Planner {
     const ArchiveSpec& archive = manifest_.archives[index];
     Step& step = add(StepKind::archive, "archive:" + archive.name, "unpack " + archive.name);
     step.item = index;
-    step.parameters = {line("target", archive.target), line("owner", archive.owner), "strip " + std::to_string(archive.strip)};
+    step.parameters = {line("target", archive.target), line("owner", archive.owner),
+                       "strip " + std::to_string(archive.strip)};
     for (const LockedArchive& locked : lock_.archives) {
       if (locked.name != archive.name) continue;
       step.parameters.push_back("sha256 " + locked.sha256.hex());
@@ -124,12 +131,14 @@ class Planner {
 
   void add_remove() {
     if (!lock_.removed.empty()) {
-      Step& step = add(StepKind::remove, "remove", "purge " + std::to_string(lock_.removed.size()) + " packages");
+      Step& step =
+          add(StepKind::remove, "remove", "purge " + std::to_string(lock_.removed.size()) + " packages");
       for (const std::string& name : lock_.removed) step.parameters.push_back(line("package", name));
     }
     if (!manifest_.packages.exclude_paths.empty()) {
       Step& step = add(StepKind::exclude, "exclude", "leave out excluded paths");
-      for (const std::string& glob : manifest_.packages.exclude_paths) step.parameters.push_back(line("path", glob));
+      for (const std::string& glob : manifest_.packages.exclude_paths)
+        step.parameters.push_back(line("path", glob));
     }
   }
 
@@ -158,12 +167,14 @@ class Planner {
 
 }  // namespace
 
-BuildGraph plan(const Manifest& manifest, const Lock& lock, const std::string& lock_text, const PlanOptions& options) {
+BuildGraph plan(const Manifest& manifest, const Lock& lock, const std::string& lock_text,
+                const PlanOptions& options) {
   return Planner(manifest, lock, lock_text, options).run();
 }
 
 std::string key_text(const Step& step, const std::vector<Digest>& inputs) {
-  std::string text = "alephc-key 1\nkind " + std::string(kind_name(step.kind)) + "\nstep-time " + std::to_string(kStepTime) + "\n";
+  std::string text = "alephc-key 1\nkind " + std::string(kind_name(step.kind)) + "\nstep-time " +
+                     std::to_string(kStepTime) + "\n";
   for (const std::string& parameter : step.parameters) text += parameter + "\n";
   for (const Digest& input : inputs) text += "input " + input.hex() + "\n";
   return text;

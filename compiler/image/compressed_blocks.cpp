@@ -65,9 +65,10 @@ void CompressedBlocks::work(const std::filesystem::path& folder) {
     while (fd && !stopping_ && read_block(fd.get(), block) == block.size()) {
       const Digest content = sha256({block.data(), block.size()});
       if (blocks_.contains(content)) continue;
-      const sqfs_s32 size = compressor->do_block(compressor.get(), reinterpret_cast<const sqfs_u8*>(block.data()),
-                                                 static_cast<sqfs_u32>(block.size()), reinterpret_cast<sqfs_u8*>(packed.data()),
-                                                 static_cast<sqfs_u32>(packed.size()));
+      const sqfs_s32 size =
+          compressor->do_block(compressor.get(), reinterpret_cast<const sqfs_u8*>(block.data()),
+                               static_cast<sqfs_u32>(block.size()), reinterpret_cast<sqfs_u8*>(packed.data()),
+                               static_cast<sqfs_u32>(packed.size()));
       if (size >= 0) blocks_.emplace(content, packed.substr(0, static_cast<std::size_t>(size)));
     }
     if (stopping_) return;

@@ -15,9 +15,10 @@
 
 namespace alephc {
 
-/// Blocks compressed ahead of the writer, found by the sha256 of their content. While packages are configured, which keeps one
-/// core busy, the others compress what is already unpacked. A block's compressed bytes are a function of its content, the
-/// compressor and the level, so an image is the same with and without this.
+/// Blocks compressed ahead of the writer, found by the sha256 of their content. While packages are
+/// configured, which keeps one core busy, the others compress what is already unpacked. A block's compressed
+/// bytes are a function of its content, the compressor and the level, so an image is the same with and
+/// without this.
 class CompressedBlocks {
  public:
   explicit CompressedBlocks(const ImageSpec& image) : image_(image) {}

@@ -17,7 +17,8 @@ void read_checked(const Tree& tree, const Entry& entry, const std::function<void
     take(bytes);
   }
   if (hash.finish() != entry.content)
-    throw Error(ErrorKind::integrity, "/" + entry.path + " in the store is damaged", "remove the store entry with 'alephc gc', then build again");
+    throw Error(ErrorKind::integrity, "/" + entry.path + " in the store is damaged",
+                "remove the store entry with 'alephc gc', then build again");
 }
 
 }  // namespace alephc

@@ -8,7 +8,8 @@
 
 namespace alephc {
 
-/// Streams a file's content in order and compares size and hash with the listing; throws an integrity Error on a difference.
+/// Streams a file's content in order and compares size and hash with the listing; throws an integrity Error
+/// on a difference.
 void read_checked(const Tree& tree, const Entry& entry, const std::function<void(std::string_view)>& take);
 
 }  // namespace alephc

@@ -19,7 +19,8 @@ void write_folder(const Tree& tree, const WriteOptions& options, const std::file
     const UniqueFd content = tree.open_content(listed);
     writer.put_file(std::move(entry), content.get());
     if (writer.find(listed.path)->content != listed.content)
-      throw Error(ErrorKind::integrity, "/" + listed.path + " in the store is damaged", "run 'alephc gc', then build again");
+      throw Error(ErrorKind::integrity, "/" + listed.path + " in the store is damaged",
+                  "run 'alephc gc', then build again");
   }
   (void)writer.finish();
 }

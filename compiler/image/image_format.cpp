@@ -15,12 +15,14 @@ namespace alephc {
 namespace {
 
 constexpr std::array kFormats{ImageFormat{"squashfs", ".squashfs", false, write_squashfs},
-                              ImageFormat{"tar", ".tar", false, write_tar}, ImageFormat{"dir", "", true, write_folder}};
+                              ImageFormat{"tar", ".tar", false, write_tar},
+                              ImageFormat{"dir", "", true, write_folder}};
 
 /// Makes a listing of an archive, hashing as it streams by.
 class ListingSink : public ArchiveSink {
  public:
-  ListingSink(const std::function<bool(const std::string&)>& wanted, std::map<std::string, std::string>& texts)
+  ListingSink(const std::function<bool(const std::string&)>& wanted,
+              std::map<std::string, std::string>& texts)
       : wanted_(wanted), texts_(texts) {}
 
   void begin_entry(const std::string& /*member*/, Entry entry) override {
@@ -80,11 +82,13 @@ const ImageFormat& image_format(const std::string& name) {
 }
 
 ImageContent read_image_texts(const std::filesystem::path& path, unsigned jobs,
-                              const std::function<bool(const std::string&)>& wanted, std::map<std::string, std::string>& texts) {
+                              const std::function<bool(const std::string&)>& wanted,
+                              std::map<std::string, std::string>& texts) {
   if (std::filesystem::is_directory(path)) {
     ImageContent content{.format = "dir", .listing = scan_folder(path, {.jobs = jobs}).listing};
     for (const Entry& entry : content.listing)
-      if (entry.type == EntryType::regular && wanted(entry.path)) texts[entry.path] = read_file(path / entry.path);
+      if (entry.type == EntryType::regular && wanted(entry.path))
+        texts[entry.path] = read_file(path / entry.path);
     return content;
   }
   const UniqueFd fd = open_file(path, O_RDONLY);
@@ -98,7 +102,8 @@ ImageContent read_image_texts(const std::filesystem::path& path, unsigned jobs,
 
 ImageContent read_image(const std::filesystem::path& path, unsigned jobs) {
   std::map<std::string, std::string> texts;
-  return read_image_texts(path, jobs, [](const std::string&) { return false; }, texts);
+  return read_image_texts(
+      path, jobs, [](const std::string&) { return false; }, texts);
 }
 
 }  // namespace alephc

@@ -17,7 +17,7 @@ class CompressedBlocks;
 
 struct WriteOptions {
   ImageSpec image{};
-  std::int64_t time = 0;  ///< of every path and of the filesystem itself
+  std::int64_t time = 0;    ///< of every path and of the filesystem itself
   bool keep_times = false;  ///< without normalization every path keeps its own
   unsigned jobs = 1;
   const CompressedBlocks* blocks = nullptr;  ///< compressed ahead, or none
@@ -28,8 +28,8 @@ struct ImageFormat {
   const char* name;
   const char* extension;
   bool is_folder;  ///< the result is a folder, not a file with a hash
-  /// Writes the tree to a path that does not exist yet; the same bytes for any number of jobs. Contents are checked against
-  /// the listing while they are read; a difference is an integrity Error.
+  /// Writes the tree to a path that does not exist yet; the same bytes for any number of jobs. Contents are
+  /// checked against the listing while they are read; a difference is an integrity Error.
   void (*write)(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 };
 
@@ -47,7 +47,8 @@ struct ImageContent {
   Listing listing{};
 };
 [[nodiscard]] ImageContent read_image(const std::filesystem::path& path, unsigned jobs);
-[[nodiscard]] Listing read_squashfs(const std::filesystem::path& path, const std::function<bool(const std::string&)>& keep_text,
+[[nodiscard]] Listing read_squashfs(const std::filesystem::path& path,
+                                    const std::function<bool(const std::string&)>& keep_text,
                                     std::map<std::string, std::string>& texts);
 
 /// As read_image, and the contents of the few files that wanted() names.

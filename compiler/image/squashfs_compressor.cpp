@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::uint32_t kZstdLevel = 9;
 
-/// Looks a block up by content and asks the real compressor when it is not known. libsquashfs copies it for every thread.
+/// Looks a block up by content and asks the real compressor when it is not known. libsquashfs copies it for
+/// every thread.
 struct Lookup {
   sqfs_compressor_t base{};
   sqfs_compressor_t* inner = nullptr;
@@ -46,16 +47,19 @@ struct Lookup {
     return &self->base;
   }
 
-  static sqfs_s32 do_block(sqfs_compressor_t* object, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out, sqfs_u32 room) {
+  static sqfs_s32 do_block(sqfs_compressor_t* object, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out,
+                           sqfs_u32 room) {
     const Lookup* self = of(object);
     const std::string* known = self->blocks->find(sha256({reinterpret_cast<const char*>(in), size}));
-    if (known == nullptr || known->size() > room) return self->inner->do_block(self->inner, in, size, out, room);
+    if (known == nullptr || known->size() > room)
+      return self->inner->do_block(self->inner, in, size, out, room);
     std::memcpy(out, known->data(), known->size());
     return static_cast<sqfs_s32>(known->size());
   }
 };
 
-/// image.compression = "none": a compressor that finds nothing to gain, so that every block is stored as it is.
+/// image.compression = "none": a compressor that finds nothing to gain, so that every block is stored as it
+/// is.
 struct StoreOnly {
   sqfs_compressor_t base{};
 
@@ -63,10 +67,14 @@ struct StoreOnly {
     auto* self = new StoreOnly;  // NOLINT: given to libsquashfs, which calls destroy
     self->base.base.destroy = [](sqfs_object_t* object) { delete reinterpret_cast<StoreOnly*>(object); };
     self->base.base.copy = [](const sqfs_object_t*) { return reinterpret_cast<sqfs_object_t*>(make()); };
-    self->base.get_configuration = [](const sqfs_compressor_t*, sqfs_compressor_config_t* config) { *config = {}; };
+    self->base.get_configuration = [](const sqfs_compressor_t*, sqfs_compressor_config_t* config) {
+      *config = {};
+    };
     self->base.write_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
     self->base.read_options = [](sqfs_compressor_t*, sqfs_file_t*) { return 0; };
-    self->base.do_block = [](sqfs_compressor_t*, const sqfs_u8*, sqfs_u32, sqfs_u8*, sqfs_u32) -> sqfs_s32 { return 0; };
+    self->base.do_block = [](sqfs_compressor_t*, const sqfs_u8*, sqfs_u32, sqfs_u8*, sqfs_u32) -> sqfs_s32 {
+      return 0;
+    };
     return &self->base;
   }
 };
@@ -85,7 +93,8 @@ Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
   if (image.compression == "none") return Sqfs<sqfs_compressor_t>(StoreOnly::make());
   sqfs_compressor_config_t config{};
   const auto flags = static_cast<sqfs_u16>(image.compression == "lz4" ? SQFS_COMP_FLAG_LZ4_HC : 0);
-  sqfs_must(sqfs_compressor_config_init(&config, compressor_id(image.compression), image.block_size, flags), "set up the compressor");
+  sqfs_must(sqfs_compressor_config_init(&config, compressor_id(image.compression), image.block_size, flags),
+            "set up the compressor");
   if (image.compression == "zstd") config.level = kZstdLevel;
   if (image.level != 0) config.level = image.level;
   sqfs_compressor_t* compressor = nullptr;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// squashfs 4.0 by libsquashfs, whose block processor gives every block a sequence number: any number of threads writes the
-// same bytes. Inodes are numbered in listing order, data is laid down in listing order, directories after what they hold.
+// squashfs 4.0 by libsquashfs, whose block processor gives every block a sequence number: any number of
+// threads writes the same bytes. Inodes are numbered in listing order, data is laid down in listing order,
+// directories after what they hold.
 #include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
-
-#include <unistd.h>
 
 #include <lz4.h>
 #include <lzma.h>
@@ -20,6 +19,7 @@
 #include <sqfs/meta_writer.h>
 #include <sqfs/super.h>
 #include <sqfs/xattr_writer.h>
+#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -106,9 +106,11 @@ class SquashfsWriter {
       const Entry& entry = entries_[i];
       if (entry.type != EntryType::regular || !entry.hard_link.empty()) continue;
       throw_if_interrupted();
-      sqfs_must(sqfs_block_processor_begin_file(processor.get(), &raw_inodes_[i], nullptr, 0), "pack /" + entry.path);
+      sqfs_must(sqfs_block_processor_begin_file(processor.get(), &raw_inodes_[i], nullptr, 0),
+                "pack /" + entry.path);
       read_checked(tree_, entry, [&](std::string_view bytes) {
-        sqfs_must(sqfs_block_processor_append(processor.get(), bytes.data(), bytes.size()), "pack /" + entry.path);
+        sqfs_must(sqfs_block_processor_append(processor.get(), bytes.data(), bytes.size()),
+                  "pack /" + entry.path);
       });
       sqfs_must(sqfs_block_processor_end_file(processor.get()), "pack /" + entry.path);
     }
@@ -120,8 +122,9 @@ class SquashfsWriter {
     if (entry.xattrs.empty()) return kNoXattr;
     sqfs_must(sqfs_xattr_writer_begin(xattrs_.get(), 0), "record attributes");
     for (const Xattr& xattr : entry.xattrs)
-      sqfs_must(sqfs_xattr_writer_add(xattrs_.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size()),
-                "record " + xattr.name + " of /" + entry.path);
+      sqfs_must(
+          sqfs_xattr_writer_add(xattrs_.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size()),
+          "record " + xattr.name + " of /" + entry.path);
     sqfs_u32 index = kNoXattr;
     sqfs_must(sqfs_xattr_writer_end(xattrs_.get(), &index), "record attributes");
     return index;
@@ -188,7 +191,8 @@ class SquashfsWriter {
 
   void write_inodes() {
     inode_writer_.reset(sqfs_meta_writer_create(file_.get(), compressor_.get(), 0));
-    dir_table_.reset(sqfs_meta_writer_create(file_.get(), compressor_.get(), SQFS_META_WRITER_KEEP_IN_MEMORY));
+    dir_table_.reset(
+        sqfs_meta_writer_create(file_.get(), compressor_.get(), SQFS_META_WRITER_KEEP_IN_MEMORY));
     check(inode_writer_ && dir_table_, "libsquashfs makes its writers");
     dir_writer_.reset(sqfs_dir_writer_create(dir_table_.get(), SQFS_DIR_WRITER_CREATE_EXPORT_TABLE));
     check(dir_writer_ != nullptr, "libsquashfs makes its writers");
@@ -212,9 +216,10 @@ class SquashfsWriter {
         const std::size_t first = first_of_.contains(child) ? first_of_.at(child) : child;
         // A link may stand in a folder that is written before the one of its first path.
         if (!done_[first]) write_subtree(first, 0);
-        sqfs_must(sqfs_dir_writer_add_entry(dir_writer_.get(), base_name(entries_[child].path).c_str(), numbers_[child],
-                                            references_[first], type_bits(entries_[child].type)),
-                  "write a folder");
+        sqfs_must(
+            sqfs_dir_writer_add_entry(dir_writer_.get(), base_name(entries_[child].path).c_str(),
+                                      numbers_[child], references_[first], type_bits(entries_[child].type)),
+            "write a folder");
       }
       sqfs_must(sqfs_dir_writer_end(dir_writer_.get()), "write a folder");
       inode.reset(sqfs_dir_writer_create_inode(dir_writer_.get(), 0, xattr, parent_number));
@@ -233,7 +238,8 @@ class SquashfsWriter {
   void write_inode(std::size_t index, sqfs_inode_generic_t* inode) {
     const Entry& entry = entries_[index];
     inode->base.mode = static_cast<sqfs_u16>(entry.mode | type_bits(entry.type));
-    inode->base.mod_time = static_cast<sqfs_u32>(std::max<std::int64_t>(0, options_.keep_times ? entry.mtime : options_.time));
+    inode->base.mod_time =
+        static_cast<sqfs_u32>(std::max<std::int64_t>(0, options_.keep_times ? entry.mtime : options_.time));
     inode->base.inode_number = numbers_[index];
     sqfs_must(sqfs_id_table_id_to_index(ids_.get(), entry.uid, &inode->base.uid_idx), "record an owner");
     sqfs_must(sqfs_id_table_id_to_index(ids_.get(), entry.gid, &inode->base.gid_idx), "record an owner");
@@ -248,11 +254,14 @@ class SquashfsWriter {
   void finish() {
     super_.directory_table_start = file_->get_size(file_.get());
     sqfs_must(sqfs_meta_write_write_to_file(dir_table_.get()), "write the folders");
-    sqfs_must(sqfs_frag_table_write(fragments_.get(), file_.get(), &super_, compressor_.get()), "write the fragment table");
-    sqfs_must(sqfs_dir_writer_write_export_table(dir_writer_.get(), file_.get(), compressor_.get(), numbers_[0], references_[0], &super_),
+    sqfs_must(sqfs_frag_table_write(fragments_.get(), file_.get(), &super_, compressor_.get()),
+              "write the fragment table");
+    sqfs_must(sqfs_dir_writer_write_export_table(dir_writer_.get(), file_.get(), compressor_.get(),
+                                                 numbers_[0], references_[0], &super_),
               "write the export table");
     sqfs_must(sqfs_id_table_write(ids_.get(), file_.get(), &super_, compressor_.get()), "write the owners");
-    sqfs_must(sqfs_xattr_writer_flush(xattrs_.get(), file_.get(), &super_, compressor_.get()), "write the attributes");
+    sqfs_must(sqfs_xattr_writer_flush(xattrs_.get(), file_.get(), &super_, compressor_.get()),
+              "write the attributes");
     super_.bytes_used = file_->get_size(file_.get());
     sqfs_must(sqfs_super_write(&super_, file_.get()), "finish the image");
     const std::uint64_t rest = super_.bytes_used % kPage;
@@ -275,9 +284,9 @@ class SquashfsWriter {
   Sqfs<sqfs_dir_writer_t> dir_writer_;
   std::vector<std::uint32_t> numbers_;
   std::vector<std::vector<std::size_t>> children_;
-  std::map<std::size_t, std::uint32_t> links_;       ///< further paths of a group, by its first
-  std::map<std::size_t, std::size_t> first_of_;      ///< hard link → first path
-  std::vector<sqfs_inode_generic_t*> raw_inodes_;    ///< filled in by the block processor
+  std::map<std::size_t, std::uint32_t> links_;     ///< further paths of a group, by its first
+  std::map<std::size_t, std::size_t> first_of_;    ///< hard link → first path
+  std::vector<sqfs_inode_generic_t*> raw_inodes_;  ///< filled in by the block processor
   std::vector<SqfsInode> inodes_;
   std::vector<std::uint64_t> references_;
   std::vector<bool> done_;
@@ -286,8 +295,9 @@ class SquashfsWriter {
 }  // namespace
 
 std::vector<std::string> image_tools() {
-  return {"libsquashfs 1", std::string("libzstd ") + ZSTD_versionString(), std::string("liblzma ") + lzma_version_string(),
-          std::string("zlib ") + zlibVersion(), std::string("liblz4 ") + LZ4_versionString()};
+  return {"libsquashfs 1", std::string("libzstd ") + ZSTD_versionString(),
+          std::string("liblzma ") + lzma_version_string(), std::string("zlib ") + zlibVersion(),
+          std::string("liblz4 ") + LZ4_versionString()};
 }
 
 void write_squashfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {

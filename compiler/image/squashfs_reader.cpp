@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstring>
+#include <map>
+#include <set>
 
 #include <sqfs/compressor.h>
 #include <sqfs/data_reader.h>
@@ -10,10 +13,6 @@
 #include <sqfs/super.h>
 #include <sqfs/xattr.h>
 #include <sqfs/xattr_reader.h>
-
-#include <algorithm>
-#include <map>
-#include <set>
 
 #include "image/image_format.hpp"
 #include "image/squashfs_common.hpp"
@@ -31,12 +30,13 @@ class SquashfsReader {
     if (!file_) throw system_error("open " + path.string(), errno);
     must(sqfs_super_read(&super_, file_.get()));
     sqfs_compressor_config_t config{};
-    must(sqfs_compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(super_.compression_id), super_.block_size,
-                                     SQFS_COMP_FLAG_UNCOMPRESS));
+    must(sqfs_compressor_config_init(&config, static_cast<SQFS_COMPRESSOR>(super_.compression_id),
+                                     super_.block_size, SQFS_COMP_FLAG_UNCOMPRESS));
     sqfs_compressor_t* compressor = nullptr;
     must(sqfs_compressor_create(&config, &compressor));
     compressor_.reset(compressor);
-    if ((super_.flags & SQFS_FLAG_COMPRESSOR_OPTIONS) != 0) must(compressor_->read_options(compressor_.get(), file_.get()));
+    if ((super_.flags & SQFS_FLAG_COMPRESSOR_OPTIONS) != 0)
+      must(compressor_->read_options(compressor_.get(), file_.get()));
     ids_.reset(sqfs_id_table_create(0));
     must(sqfs_id_table_read(ids_.get(), file_.get(), &super_, compressor_.get()));
     dirs_.reset(sqfs_dir_reader_create(&super_, compressor_.get(), file_.get(), 0));
@@ -53,7 +53,8 @@ class SquashfsReader {
     sqfs_inode_generic_t* root = nullptr;
     must(sqfs_dir_reader_get_root_inode(dirs_.get(), &root));
     visit(SqfsInode(root), "", 0);
-    std::sort(listing_.begin(), listing_.end(), [](const Entry& a, const Entry& b) { return a.path < b.path; });
+    std::sort(listing_.begin(), listing_.end(),
+              [](const Entry& a, const Entry& b) { return a.path < b.path; });
     std::map<std::uint32_t, const Entry*> first_of;
     for (Entry& entry : listing_) {
       if (entry.type == EntryType::directory) continue;
@@ -84,7 +85,9 @@ class SquashfsReader {
         break;
       case SQFS_INODE_MODE_CHR:
       case SQFS_INODE_MODE_BLK: {
-        entry.type = (inode->base.mode & SQFS_INODE_MODE_MASK) == SQFS_INODE_MODE_CHR ? EntryType::char_device : EntryType::block_device;
+        entry.type = (inode->base.mode & SQFS_INODE_MODE_MASK) == SQFS_INODE_MODE_CHR
+                         ? EntryType::char_device
+                         : EntryType::block_device;
         const std::uint32_t number = inode->data.dev.devno;
         entry.major = (number >> 8U) & 0xfffU;
         entry.minor = (number & 0xffU) | ((number >> 12U) & 0xfff00U);
@@ -124,7 +127,8 @@ class SquashfsReader {
       must(sqfs_dir_reader_get_inode(dirs_.get(), &child_inode));
       children.emplace_back(std::move(name), child_inode);
     }
-    for (auto& [name, child] : children) visit(std::move(child), path.empty() ? name : path + "/" + name, depth + 1);
+    for (auto& [name, child] : children)
+      visit(std::move(child), path.empty() ? name : path + "/" + name, depth + 1);
   }
 
   void read_content(const sqfs_inode_generic_t& inode, Entry& entry) {
@@ -165,7 +169,8 @@ class SquashfsReader {
       sqfs_xattr_value_t* value = nullptr;
       must(sqfs_xattr_reader_read_value(xattrs_.get(), key, &value));
       const std::unique_ptr<sqfs_xattr_value_t, SqfsFree> value_owner(value);
-      entry.xattrs.push_back({reinterpret_cast<const char*>(key->key), {reinterpret_cast<const char*>(value->value), value->size}});
+      entry.xattrs.push_back({reinterpret_cast<const char*>(key->key),
+                              {reinterpret_cast<const char*>(value->value), value->size}});
     }
     std::sort(entry.xattrs.begin(), entry.xattrs.end());
   }
@@ -186,9 +191,11 @@ class SquashfsReader {
 
 }  // namespace
 
-Listing read_squashfs(const std::filesystem::path& path, const std::function<bool(const std::string&)>& keep_text,
+Listing read_squashfs(const std::filesystem::path& path,
+                      const std::function<bool(const std::string&)>& keep_text,
                       std::map<std::string, std::string>& texts) {
-  return with_context("reading " + path.string(), [&] { return SquashfsReader(path, keep_text, texts).run(); });
+  return with_context("reading " + path.string(),
+                      [&] { return SquashfsReader(path, keep_text, texts).run(); });
 }
 
 }  // namespace alephc

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// POSIX pax interchange format (IEEE 1003.1-2001, "pax Interchange Format"): ustar headers, and before an entry that ustar
-// cannot hold an 'x' header with a fixed name. Entries in listing order, numeric owners only.
+// POSIX pax interchange format (IEEE 1003.1-2001, "pax Interchange Format"): ustar headers, and before an
+// entry that ustar cannot hold an 'x' header with a fixed name. Entries in listing order, numeric owners
+// only.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -21,7 +22,8 @@ constexpr std::uint32_t kIdLimit = 1U << 21U;       // seven
 
 class TarWriter {
  public:
-  explicit TarWriter(const std::filesystem::path& path) : fd_(open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644)) {}
+  explicit TarWriter(const std::filesystem::path& path)
+      : fd_(open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644)) {}
 
   void put(std::string_view bytes) {
     buffer_ += bytes;
@@ -77,8 +79,8 @@ char type_flag(const Entry& entry) {
   }
 }
 
-std::string header_block(const std::string& name, const std::string& link, char type, const Entry& entry, std::uint64_t size,
-                         std::int64_t time) {
+std::string header_block(const std::string& name, const std::string& link, char type, const Entry& entry,
+                         std::uint64_t size, std::int64_t time) {
   std::array<char, kBlock> block{};
   std::memcpy(block.data(), name.data(), std::min<std::size_t>(name.size(), 100));
   put_octal(&block[100], 8, entry.mode);
@@ -102,11 +104,13 @@ std::string header_block(const std::string& name, const std::string& link, char 
 std::string pax_record(const std::string& key, const std::string& value) {
   const std::size_t rest = key.size() + value.size() + 3;
   std::size_t length = rest + std::to_string(rest).size();
-  if (std::to_string(length).size() != std::to_string(rest).size()) length = rest + std::to_string(length).size();
+  if (std::to_string(length).size() != std::to_string(rest).size())
+    length = rest + std::to_string(length).size();
   return std::to_string(length) + " " + key + "=" + value + "\n";
 }
 
-std::string pax_records(const Entry& entry, const std::string& name, const std::string& link, std::uint64_t size) {
+std::string pax_records(const Entry& entry, const std::string& name, const std::string& link,
+                        std::uint64_t size) {
   std::string records;
   if (name.size() > 100) records += pax_record("path", name);
   if (link.size() > 100) records += pax_record("linkpath", link);

@@ -10,7 +10,8 @@
 
 namespace alephc {
 
-/// The numbered set of normalization rules and writer settings that fix an image's bytes (docs/output-epoch.md).
+/// The numbered set of normalization rules and writer settings that fix an image's bytes
+/// (docs/output-epoch.md).
 inline constexpr std::int64_t kOutputEpoch = 1;
 
 /// A file of the project that enters the image.

@@ -11,7 +11,8 @@ namespace alephc {
 namespace {
 
 constexpr std::int64_t kLockVersion = 1;
-constexpr std::string_view kHead = "# Written by alephc from the runtime.toml beside it; not to be edited by hand.\n";
+constexpr std::string_view kHead =
+    "# Written by alephc from the runtime.toml beside it; not to be edited by hand.\n";
 
 void put(std::string& out, std::string_view key, const std::string& value) {
   out += std::string(key) + " = " + quote_toml(value) + "\n";
@@ -37,7 +38,9 @@ class Reader {
   explicit Reader(const Value& table) : table_(table) {}
 
   [[nodiscard]] std::string text(std::string_view key) const { return get(key, Value::Kind::string).text; }
-  [[nodiscard]] std::int64_t number(std::string_view key) const { return get(key, Value::Kind::integer).number; }
+  [[nodiscard]] std::int64_t number(std::string_view key) const {
+    return get(key, Value::Kind::integer).number;
+  }
   [[nodiscard]] bool flag(std::string_view key) const {
     const Value* value = table_.find(key);
     return value != nullptr && value->is(Value::Kind::boolean) && value->flag;
@@ -74,7 +77,8 @@ class Reader {
     return *value;
   }
   [[noreturn]] void fail(std::string_view key) const {
-    Diagnostic problem{.message = "the lock's '" + std::string(key) + "' is missing or damaged", .at = table_.at};
+    Diagnostic problem{.message = "the lock's '" + std::string(key) + "' is missing or damaged",
+                       .at = table_.at};
     problem.hint = "make it anew with 'alephc lock'";
     throw Error(ErrorKind::integrity, std::vector{problem});
   }
@@ -117,7 +121,8 @@ std::string body_of(const Lock& lock) {
   put(out, "resolver", lock.resolver);
   if (!lock.removed.empty()) {
     out += "removed = [";
-    for (std::size_t i = 0; i < lock.removed.size(); ++i) out += (i > 0 ? ", " : "") + quote_toml(lock.removed[i]);
+    for (std::size_t i = 0; i < lock.removed.size(); ++i)
+      out += (i > 0 ? ", " : "") + quote_toml(lock.removed[i]);
     out += "]\n";
   }
   for (const LockedRepository& repository : lock.repositories) {
@@ -127,7 +132,8 @@ std::string body_of(const Lock& lock) {
     out += "date = " + std::to_string(repository.date) + "\n";
     put(out, "index", repository.index.hex());
     put(out, "signer", repository.signer);
-    out += std::string("distribution_keyring = ") + (repository.distribution_keyring ? "true" : "false") + "\n";
+    out +=
+        std::string("distribution_keyring = ") + (repository.distribution_keyring ? "true" : "false") + "\n";
   }
   for (const LockedLayer& layer : lock.layers) {
     out += "\n[[layer]]\n";
@@ -165,7 +171,8 @@ std::filesystem::path lock_path_of(const std::filesystem::path& manifest_file) {
 
 std::string lock_text(const Lock& lock) {
   const std::string body = body_of(lock);
-  return std::string(kHead) + "lock = " + std::to_string(kLockVersion) + "\ndigest = \"" + sha256(body).hex() + "\"\n" + body;
+  return std::string(kHead) + "lock = " + std::to_string(kLockVersion) + "\ndigest = \"" +
+         sha256(body).hex() + "\"\n" + body;
 }
 
 Lock parse_lock(const std::string& name, std::string text) {
@@ -186,8 +193,9 @@ Lock parse_lock(const std::string& name, std::string text) {
   lock.resolver = reader.text("resolver");
   lock.removed = reader.strings("removed");
   for (const Reader& entry : reader.entries("repository"))
-    lock.repositories.push_back({entry.text("name"), entry.text("suite"), entry.number("date"), entry.digest("index"),
-                                 entry.text("signer"), entry.flag("distribution_keyring")});
+    lock.repositories.push_back({entry.text("name"), entry.text("suite"), entry.number("date"),
+                                 entry.digest("index"), entry.text("signer"),
+                                 entry.flag("distribution_keyring")});
   for (const Reader& entry : reader.entries("layer")) {
     LockedLayer& layer = lock.layers.emplace_back();
     layer.name = entry.text("name");
@@ -195,7 +203,8 @@ Lock parse_lock(const std::string& name, std::string text) {
   }
   for (const Reader& entry : reader.entries("archive"))
     lock.archives.push_back({entry.text("name"), entry.size("size"), entry.digest("sha256")});
-  for (const Reader& entry : reader.entries("run")) lock.runs.push_back({entry.text("name"), entry.digest("layer")});
+  for (const Reader& entry : reader.entries("run"))
+    lock.runs.push_back({entry.text("name"), entry.digest("layer")});
   for (const Reader& entry : reader.entries("input"))
     lock.inputs.push_back({entry.text("path"), entry.text("kind"), entry.digest("sha256")});
   if (const Value* manifest = root.find("manifest")) lock.manifest = *manifest;

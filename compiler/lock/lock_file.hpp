@@ -15,8 +15,8 @@ namespace alephc {
 /// Canonical text: fixed order, one package a line, a digest of all that follows it at the top.
 [[nodiscard]] std::string lock_text(const Lock& lock);
 
-/// Throws an integrity Error when the digest line does not fit (edited or damaged), an Error of kind failed when the lock is
-/// of a later version.
+/// Throws an integrity Error when the digest line does not fit (edited or damaged), an Error of kind failed
+/// when the lock is of a later version.
 [[nodiscard]] Lock parse_lock(const std::string& name, std::string text);
 [[nodiscard]] std::optional<Lock> read_lock(const std::filesystem::path& path);
 

@@ -14,13 +14,21 @@ using enum KeyType;
 using F = Format;
 
 constexpr std::array kTop{
-    KeySpec{.name = "schema", .type = integer, .about = "Version of this format: 1", .required = true, .minimum = 1, .maximum = 1},
+    KeySpec{.name = "schema",
+            .type = integer,
+            .about = "Version of this format: 1",
+            .required = true,
+            .minimum = 1,
+            .maximum = 1},
 };
 
 constexpr std::array kRuntime{
     KeySpec{.name = "name", .about = "Name of the runtime and of its image file", .format = F::name},
     KeySpec{.name = "version", .fallback = "0.0.0", .about = "Version of the recipe, for people"},
-    KeySpec{.name = "kind", .fallback = "function", .about = "What boots from the image", .choices = "function|instance@6|volume@7"},
+    KeySpec{.name = "kind",
+            .fallback = "function",
+            .about = "What boots from the image",
+            .choices = "function|instance@6|volume@7"},
     KeySpec{.name = "extends", .type = strings, .about = "Parts to build on: project files or stdlib:NAME"},
     KeySpec{.name = "description", .about = "One sentence for people"},
     KeySpec{.name = "license", .about = "SPDX expression of the recipe"},
@@ -29,26 +37,62 @@ constexpr std::array kRuntime{
 };
 
 constexpr std::array kBase{
-    KeySpec{.name = "distro", .about = "Distribution", .choices = "debian|ubuntu@6|alpine@5|none@2", .required = true},
+    KeySpec{.name = "distro",
+            .about = "Distribution",
+            .choices = "debian|ubuntu@6|alpine@5|none@2",
+            .required = true},
     KeySpec{.name = "release", .about = "Release by its code name, e.g. bookworm", .format = F::name},
-    KeySpec{.name = "arch", .fallback = "amd64", .about = "Architecture of the image", .choices = "amd64|arm64"},
-    KeySpec{.name = "components", .type = strings, .fallback = "[\"main\"]", .about = "Archive components", .format = F::name},
-    KeySpec{.name = "suites", .type = strings, .fallback = "release, -updates, -security", .about = "Suites to take packages from", .format = F::name},
+    KeySpec{
+        .name = "arch", .fallback = "amd64", .about = "Architecture of the image", .choices = "amd64|arm64"},
+    KeySpec{.name = "components",
+            .type = strings,
+            .fallback = "[\"main\"]",
+            .about = "Archive components",
+            .format = F::name},
+    KeySpec{.name = "suites",
+            .type = strings,
+            .fallback = "release, -updates, -security",
+            .about = "Suites to take packages from",
+            .format = F::name},
     KeySpec{.name = "mirrors", .type = strings, .about = "Mirrors to ask first", .format = F::url},
-    KeySpec{.name = "keyring", .about = "Keyring file instead of the distribution's", .format = F::project_path},
-    KeySpec{.name = "snapshot", .about = "Date of the snapshot archive that fixes the index", .format = F::snapshot_date},
-    KeySpec{.name = "check_valid_until", .type = boolean, .fallback = "true", .about = "Refuse an expired Release when locking"},
-    KeySpec{.name = "image_sources", .type = string_or_strings, .fallback = "none", .about = "Package sources of the image: none, snapshot, or sources.list lines"},
+    KeySpec{
+        .name = "keyring", .about = "Keyring file instead of the distribution's", .format = F::project_path},
+    KeySpec{.name = "snapshot",
+            .about = "Date of the snapshot archive that fixes the index",
+            .format = F::snapshot_date},
+    KeySpec{.name = "check_valid_until",
+            .type = boolean,
+            .fallback = "true",
+            .about = "Refuse an expired Release when locking"},
+    KeySpec{.name = "image_sources",
+            .type = string_or_strings,
+            .fallback = "none",
+            .about = "Package sources of the image: none, snapshot, or sources.list lines"},
 };
 
 constexpr std::array kPackages{
-    KeySpec{.name = "install", .type = strings, .about = "NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH", .format = F::package_request},
+    KeySpec{.name = "install",
+            .type = strings,
+            .about = "NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH",
+            .format = F::package_request},
     KeySpec{.name = "files", .type = package_files, .about = "Local packages, or {url, sha256}"},
-    KeySpec{.name = "build", .type = strings, .about = "There for steps, absent from the image", .format = F::package_request},
-    KeySpec{.name = "remove", .type = strings, .about = "Purged after the runs, with what only they needed", .format = F::package_name},
-    KeySpec{.name = "recommends", .type = boolean, .fallback = "false", .about = "Install recommended packages too"},
+    KeySpec{.name = "build",
+            .type = strings,
+            .about = "There for steps, absent from the image",
+            .format = F::package_request},
+    KeySpec{.name = "remove",
+            .type = strings,
+            .about = "Purged after the runs, with what only they needed",
+            .format = F::package_name},
+    KeySpec{.name = "recommends",
+            .type = boolean,
+            .fallback = "false",
+            .about = "Install recommended packages too"},
     KeySpec{.name = "debconf", .type = strings, .about = "debconf-set-selections lines"},
-    KeySpec{.name = "exclude_paths", .type = strings, .about = "Paths left out, dpkg globs; !GLOB brings back", .format = F::glob},
+    KeySpec{.name = "exclude_paths",
+            .type = strings,
+            .about = "Paths left out, dpkg globs; !GLOB brings back",
+            .format = F::glob},
 };
 
 constexpr std::array kRepository{
@@ -57,22 +101,41 @@ constexpr std::array kRepository{
     KeySpec{.name = "suite", .about = "Suite, or ./ for a flat archive", .required = true},
     KeySpec{.name = "components", .type = strings, .fallback = "[\"main\"]", .about = "Archive components"},
     KeySpec{.name = "key", .about = "Key file that signs it", .format = F::project_path, .required = true},
-    KeySpec{.name = "fingerprint", .about = "Fingerprint of that key", .format = F::fingerprint, .required = true},
-    KeySpec{.name = "priority", .type = integer, .fallback = "500", .about = "apt pin priority", .minimum = 1, .maximum = 1000},
+    KeySpec{.name = "fingerprint",
+            .about = "Fingerprint of that key",
+            .format = F::fingerprint,
+            .required = true},
+    KeySpec{.name = "priority",
+            .type = integer,
+            .fallback = "500",
+            .about = "apt pin priority",
+            .minimum = 1,
+            .maximum = 1000},
     KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
 };
 
 constexpr std::array kArchive{
     KeySpec{.name = "name", .about = "Its name in the lock", .format = F::name, .required = true},
-    KeySpec{.name = "url", .type = string_or_strings, .about = "Where to fetch it; several are tried in turn", .format = F::url},
+    KeySpec{.name = "url",
+            .type = string_or_strings,
+            .about = "Where to fetch it; several are tried in turn",
+            .format = F::url},
     KeySpec{.name = "source", .about = "A file of the project", .format = F::project_path},
     KeySpec{.name = "npm", .about = "NAME@VERSION of an npm package", .since = 7},
     KeySpec{.name = "sha256", .about = "Hash of the file", .format = F::sha256},
     KeySpec{.name = "integrity", .about = "Subresource integrity of the file", .since = 7},
     KeySpec{.name = "version", .about = "Stands for {version} in url and target"},
-    KeySpec{.name = "strip", .type = integer, .fallback = "0", .about = "Leading folders to drop", .maximum = 100},
-    KeySpec{.name = "target", .about = "Folder it is unpacked into", .format = F::absolute_path, .required = true},
-    KeySpec{.name = "owner", .fallback = "root:root", .about = "Owner of everything in it", .format = F::owner},
+    KeySpec{.name = "strip",
+            .type = integer,
+            .fallback = "0",
+            .about = "Leading folders to drop",
+            .maximum = 100},
+    KeySpec{.name = "target",
+            .about = "Folder it is unpacked into",
+            .format = F::absolute_path,
+            .required = true},
+    KeySpec{
+        .name = "owner", .fallback = "root:root", .about = "Owner of everything in it", .format = F::owner},
     KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
 };
 
@@ -83,8 +146,14 @@ constexpr std::array kFile{
     KeySpec{.name = "link", .about = "Target of a symlink"},
     KeySpec{.name = "dir", .type = boolean, .fallback = "false", .about = "An empty folder"},
     KeySpec{.name = "append", .type = boolean, .fallback = "false", .about = "Add to what is there"},
-    KeySpec{.name = "mode", .fallback = "0644, folders and executables 0755", .about = "Octal mode", .format = F::mode},
-    KeySpec{.name = "owner", .fallback = "root:root", .about = "user:group, names or numbers", .format = F::owner},
+    KeySpec{.name = "mode",
+            .fallback = "0644, folders and executables 0755",
+            .about = "Octal mode",
+            .format = F::mode},
+    KeySpec{.name = "owner",
+            .fallback = "root:root",
+            .about = "user:group, names or numbers",
+            .format = F::owner},
     KeySpec{.name = "before", .about = "Lay it down before the packages", .choices = "packages"},
     KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
 };
@@ -95,8 +164,14 @@ constexpr std::array kRun{
     KeySpec{.name = "source", .about = "A script of the project", .format = F::project_path},
     KeySpec{.name = "env", .type = text_table, .about = "Variables", .format = F::variable_name},
     KeySpec{.name = "user", .fallback = "root", .about = "Who runs it", .format = F::user_name},
-    KeySpec{.name = "inputs", .type = strings, .about = "Project files, read-only at /run/alephc/inputs", .format = F::project_path},
-    KeySpec{.name = "network", .type = boolean, .fallback = "false", .about = "Impure: the result is pinned by the lock"},
+    KeySpec{.name = "inputs",
+            .type = strings,
+            .about = "Project files, read-only at /run/alephc/inputs",
+            .format = F::project_path},
+    KeySpec{.name = "network",
+            .type = boolean,
+            .fallback = "false",
+            .about = "Impure: the result is pinned by the lock"},
     KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
 };
 
@@ -109,7 +184,11 @@ constexpr std::array kSystem{
 
 constexpr std::array kUser{
     KeySpec{.name = "name", .about = "Login name", .format = F::user_name, .required = true},
-    KeySpec{.name = "uid", .type = integer, .about = "User id; first free from 1000 if absent", .minimum = 1, .maximum = 65533},
+    KeySpec{.name = "uid",
+            .type = integer,
+            .about = "User id; first free from 1000 if absent",
+            .minimum = 1,
+            .maximum = 65533},
     KeySpec{.name = "groups", .type = strings, .about = "Further groups", .format = F::user_name},
     KeySpec{.name = "shell", .fallback = "/bin/sh", .about = "Login shell", .format = F::absolute_path},
     KeySpec{.name = "home", .fallback = "/home/NAME", .about = "Home folder", .format = F::absolute_path},
@@ -118,7 +197,10 @@ constexpr std::array kUser{
 };
 
 constexpr std::array kInit{
-    KeySpec{.name = "program", .fallback = "none", .about = "PID 1 of the image", .choices = "aleph@2|distro@2|none"},
+    KeySpec{.name = "program",
+            .fallback = "none",
+            .about = "PID 1 of the image",
+            .choices = "aleph@2|distro@2|none"},
     KeySpec{.name = "sshd", .type = boolean, .fallback = "false", .about = "Start sshd", .since = 2},
     KeySpec{.name = "user", .about = "User of the program", .since = 2},
     KeySpec{.name = "workdir", .about = "Folder of the program", .since = 2},
@@ -127,11 +209,26 @@ constexpr std::array kInit{
 };
 
 constexpr std::array kImage{
-    KeySpec{.name = "format", .fallback = "squashfs", .about = "Filesystem or container of the image", .choices = "squashfs|tar|dir|ext4@6|btrfs@6|disk@6|qcow2@6"},
-    KeySpec{.name = "compression", .fallback = "zstd", .about = "Compressor of squashfs", .choices = "zstd|xz|gzip|lz4|none"},
-    KeySpec{.name = "level", .type = integer, .fallback = "the compressor's", .about = "Compression level", .minimum = 1, .maximum = 22},
-    KeySpec{.name = "block_size", .fallback = "128K", .about = "Block of squashfs, 4K to 1M", .format = F::size},
-    KeySpec{.name = "embed_recipe", .type = boolean, .fallback = "true", .about = "Put manifest and lock into /usr/share/alephc"},
+    KeySpec{.name = "format",
+            .fallback = "squashfs",
+            .about = "Filesystem or container of the image",
+            .choices = "squashfs|tar|dir|ext4@6|btrfs@6|disk@6|qcow2@6"},
+    KeySpec{.name = "compression",
+            .fallback = "zstd",
+            .about = "Compressor of squashfs",
+            .choices = "zstd|xz|gzip|lz4|none"},
+    KeySpec{.name = "level",
+            .type = integer,
+            .fallback = "the compressor's",
+            .about = "Compression level",
+            .minimum = 1,
+            .maximum = 22},
+    KeySpec{
+        .name = "block_size", .fallback = "128K", .about = "Block of squashfs, 4K to 1M", .format = F::size},
+    KeySpec{.name = "embed_recipe",
+            .type = boolean,
+            .fallback = "true",
+            .about = "Put manifest and lock into /usr/share/alephc"},
     KeySpec{.name = "size", .about = "Size of the filesystem", .since = 6},
     KeySpec{.name = "label", .about = "Label of the filesystem", .since = 6},
     KeySpec{.name = "filesystem", .about = "Root filesystem of a disk", .since = 6},
@@ -153,21 +250,42 @@ constexpr std::array kTables{
     TableSpec{.path = "runtime", .about = "What it is", .keys = kRuntime},
     TableSpec{.path = "base", .about = "Where packages come from", .keys = kBase},
     TableSpec{.path = "packages", .about = "Packages of the distribution", .keys = kPackages},
-    TableSpec{.path = "repository", .is_array = true, .identity = "name", .about = "Further package archives", .keys = kRepository},
+    TableSpec{.path = "repository",
+              .is_array = true,
+              .identity = "name",
+              .about = "Further package archives",
+              .keys = kRepository},
     TableSpec{.path = "python", .about = "Python packages", .since = 7},
     TableSpec{.path = "node", .about = "npm packages", .since = 7},
-    TableSpec{.path = "archive", .is_array = true, .identity = "name", .about = "Archives unpacked into the image", .keys = kArchive},
-    TableSpec{.path = "file", .is_array = true, .identity = "target", .about = "Files of the project", .keys = kFile},
-    TableSpec{.path = "run", .is_array = true, .identity = "name", .about = "Scripts run in the sandbox", .keys = kRun},
+    TableSpec{.path = "archive",
+              .is_array = true,
+              .identity = "name",
+              .about = "Archives unpacked into the image",
+              .keys = kArchive},
+    TableSpec{.path = "file",
+              .is_array = true,
+              .identity = "target",
+              .about = "Files of the project",
+              .keys = kFile},
+    TableSpec{.path = "run",
+              .is_array = true,
+              .identity = "name",
+              .about = "Scripts run in the sandbox",
+              .keys = kRun},
     TableSpec{.path = "system", .about = "Settings of the system", .keys = kSystem},
-    TableSpec{.path = "user", .is_array = true, .identity = "name", .about = "Accounts; their password is locked", .keys = kUser},
+    TableSpec{.path = "user",
+              .is_array = true,
+              .identity = "name",
+              .about = "Accounts; their password is locked",
+              .keys = kUser},
     TableSpec{.path = "init", .about = "PID 1", .keys = kInit},
     TableSpec{.path = "init.env", .about = "Environment of programs", .since = 2},
     TableSpec{.path = "init.plugin", .is_array = true, .about = "Init plugins", .since = 2},
     TableSpec{.path = "init.service", .is_array = true, .about = "Supervised services", .since = 2},
     TableSpec{.path = "image", .about = "The output", .keys = kImage},
     TableSpec{.path = "boot", .about = "Boot loader of disk images", .since = 6},
-    TableSpec{.path = "expect", .about = "What the result must be; in no key and never inherited", .keys = kExpect},
+    TableSpec{
+        .path = "expect", .about = "What the result must be; in no key and never inherited", .keys = kExpect},
 };
 
 struct FormatRule {
@@ -178,10 +296,12 @@ struct FormatRule {
 
 constexpr std::array kFormats{
     FormatRule{F::name, "^[a-z0-9][a-z0-9._-]*$", "may hold only a-z, 0-9, '.', '_' and '-'"},
-    FormatRule{F::package_request, "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+|/[a-z0-9._-]+)?$",
+    FormatRule{F::package_request,
+               "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+|/[a-z0-9._-]+)?$",
                "is no package: write NAME, NAME=VERSION, NAME/SUITE or NAME:ARCH"},
     FormatRule{F::package_name, "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$", "is no package name"},
-    FormatRule{F::absolute_path, "^/(?!.*(^|/)\\.\\.?(/|$)).*[^/]$", "is no absolute path without '.', '..' and a trailing '/'"},
+    FormatRule{F::absolute_path, "^/(?!.*(^|/)\\.\\.?(/|$)).*[^/]$",
+               "is no absolute path without '.', '..' and a trailing '/'"},
     FormatRule{F::project_path, "^!?[^/].*$", "must be a relative path inside the project"},
     FormatRule{F::mode, "^[0-7]{3,5}$", "is no octal mode such as \"0644\""},
     FormatRule{F::size, "^[0-9]+([kKmMgGtT]([iI]?[bB])?)?$", "is no size such as \"120M\""},
@@ -191,7 +311,8 @@ constexpr std::array kFormats{
     FormatRule{F::url, "^!?(https?://[^/ ]+|file:///)[^ ]*$", "is no http, https or file URL"},
     FormatRule{F::fingerprint, "^([0-9A-Fa-f] *){40}$", "is no OpenPGP fingerprint of 40 hex digits"},
     FormatRule{F::user_name, "^!?[a-z_][a-z0-9_-]{0,31}$", "is no user or group name"},
-    FormatRule{F::host_name, "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$", "is no host name"},
+    FormatRule{F::host_name, "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
+               "is no host name"},
     FormatRule{F::variable_name, "^[A-Za-z_][A-Za-z0-9_]*$", "is no variable name"},
     FormatRule{F::glob, "^!?/.+$", "is no path pattern: it starts with '/' or '!/'"},
 };
@@ -209,7 +330,8 @@ std::span<const TableSpec> table_specs() {
 }
 
 const TableSpec* find_table_spec(std::string_view path) {
-  const auto* it = std::find_if(kTables.begin(), kTables.end(), [&](const TableSpec& t) { return t.path == path; });
+  const auto* it =
+      std::find_if(kTables.begin(), kTables.end(), [&](const TableSpec& t) { return t.path == path; });
   return it == kTables.end() ? nullptr : it;
 }
 
@@ -231,8 +353,8 @@ std::optional<std::string> format_problem(Format format, const std::string& text
     return out;
   }();
   const auto index = static_cast<std::size_t>(rule - kFormats.data());
-  const bool one_line = text.size() <= kLongest && text.find('\n') == std::string::npos &&
-                        text.find('\0') == std::string::npos;
+  const bool one_line =
+      text.size() <= kLongest && text.find('\n') == std::string::npos && text.find('\0') == std::string::npos;
   if (one_line && std::regex_search(text, kCompiled[index])) return std::nullopt;
   return std::string(rule->problem);
 }
@@ -248,7 +370,8 @@ std::vector<Choice> choices_of(const KeySpec& key) {
   for (const std::string& item : split(key.choices, '|')) {
     const std::size_t at = item.find('@');
     Choice choice{.name = item.substr(0, at)};
-    if (at != std::string::npos) choice.since = static_cast<int>(parse_unsigned(item.substr(at + 1)).value_or(1));
+    if (at != std::string::npos)
+      choice.since = static_cast<int>(parse_unsigned(item.substr(at + 1)).value_or(1));
     choices.push_back(std::move(choice));
   }
   return choices;

@@ -9,10 +9,11 @@
 
 namespace alephc {
 
-/// The one list of what a runtime.toml may hold. The parser, the canonical text, schemas/runtime.schema.json and the
-/// check of docs/manifest.md are all made from it.
+/// The one list of what a runtime.toml may hold. The parser, the canonical text, schemas/runtime.schema.json
+/// and the check of docs/manifest.md are all made from it.
 
-inline constexpr int kThisStep = 1;  ///< keys of later steps are refused as "not supported by this version yet"
+inline constexpr int kThisStep =
+    1;  ///< keys of later steps are refused as "not supported by this version yet"
 
 enum class KeyType {
   string,
@@ -27,22 +28,22 @@ enum class KeyType {
 /// What a string must look like beyond being one.
 enum class Format {
   any,
-  name,              ///< [a-z0-9][a-z0-9._-]*
-  package_request,   ///< NAME, NAME=VER, NAME/SUITE, NAME:ARCH
-  package_name,      ///< NAME
-  absolute_path,     ///< /a/b, no "..", not "/"
-  project_path,      ///< relative, inside the project
-  mode,              ///< octal
-  size,              ///< 4096, "128K"
-  sha256,            ///< 64 hex digits
-  snapshot_date,     ///< YYYYMMDDTHHMMSSZ
-  owner,             ///< user:group
-  url,               ///< http, https or file
-  fingerprint,       ///< 40 hex digits, blanks allowed
+  name,             ///< [a-z0-9][a-z0-9._-]*
+  package_request,  ///< NAME, NAME=VER, NAME/SUITE, NAME:ARCH
+  package_name,     ///< NAME
+  absolute_path,    ///< /a/b, no "..", not "/"
+  project_path,     ///< relative, inside the project
+  mode,             ///< octal
+  size,             ///< 4096, "128K"
+  sha256,           ///< 64 hex digits
+  snapshot_date,    ///< YYYYMMDDTHHMMSSZ
+  owner,            ///< user:group
+  url,              ///< http, https or file
+  fingerprint,      ///< 40 hex digits, blanks allowed
   user_name,
   host_name,
   variable_name,
-  glob,              ///< starts with / or !/
+  glob,  ///< starts with / or !/
 };
 
 struct KeySpec {
@@ -51,16 +52,16 @@ struct KeySpec {
   std::string_view fallback = "";  ///< default, as documentation shows it
   std::string_view about = "";
   Format format = Format::any;
-  std::string_view choices = "";   ///< "debian|ubuntu@6": @N means it comes with step N
+  std::string_view choices = "";  ///< "debian|ubuntu@6": @N means it comes with step N
   int since = 1;
   bool required = false;
-  std::int64_t minimum = 0;        ///< integers
+  std::int64_t minimum = 0;  ///< integers
   std::int64_t maximum = 1000000000;
 };
 
 struct TableSpec {
-  std::string_view path;  ///< "packages", "init.env"; "" for the top
-  bool is_array = false;  ///< [[path]]
+  std::string_view path;           ///< "packages", "init.env"; "" for the top
+  bool is_array = false;           ///< [[path]]
   std::string_view identity = "";  ///< arrays: the key by which entries merge
   std::string_view about = "";
   int since = 1;

@@ -11,7 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The user's own files in canonical form; of stdlib parts only the names, so that a later stdlib changes nothing.
+/// The user's own files in canonical form; of stdlib parts only the names, so that a later stdlib changes
+/// nothing.
 Digest declared_digest(const std::vector<Part>& parts) {
   std::string text = "alephc-declared 1\n";
   for (const Part& part : parts) {
@@ -27,7 +28,8 @@ Digest declared_digest(const std::vector<Part>& parts) {
   return sha256(text);
 }
 
-std::string string_at(const Value& value, std::string_view table, std::string_view key, std::string fallback) {
+std::string string_at(const Value& value, std::string_view table, std::string_view key,
+                      std::string fallback) {
   const Value* inner = value.find(table);
   const Value* found = inner == nullptr ? nullptr : inner->find(key);
   return found != nullptr && found->is(Value::Kind::string) ? found->text : std::move(fallback);
@@ -61,7 +63,8 @@ void describe(Manifest& manifest, const Value& own) {
 fs::path find_manifest(const fs::path& path) {
   if (fs::is_directory(path)) {
     if (fs::exists(path / "runtime.toml")) return path / "runtime.toml";
-    throw Error(ErrorKind::usage, "no runtime.toml in " + (path.empty() || path == "." ? "this folder" : path.string()),
+    throw Error(ErrorKind::usage,
+                "no runtime.toml in " + (path.empty() || path == "." ? "this folder" : path.string()),
                 "'alephc init DIR' makes a project");
   }
   if (fs::exists(path)) return path;
@@ -96,7 +99,8 @@ Manifest load_manifest(const fs::path& path) {
 Declaration load_declaration(const fs::path& path) {
   // A stdlib part is read too (it is embedded and small): problems in the user's files show either way.
   Manifest manifest = load_manifest(path);
-  return {manifest.file, manifest.folder, manifest.declared, manifest.name, manifest.version, manifest.expect};
+  return {manifest.file, manifest.folder,  manifest.declared,
+          manifest.name, manifest.version, manifest.expect};
 }
 
 Manifest manifest_from_lock(const Value& flat, const Declaration& declaration) {

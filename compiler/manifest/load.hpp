@@ -8,7 +8,8 @@
 
 namespace alephc {
 
-/// Loads a runtime.toml (or the folder that has one) with all it extends. Throws an Error with every problem found.
+/// Loads a runtime.toml (or the folder that has one) with all it extends. Throws an Error with every problem
+/// found.
 [[nodiscard]] Manifest load_manifest(const std::filesystem::path& path);
 
 /// Only Manifest::declared and the descriptive keys: what is needed to see that a lock still fits.

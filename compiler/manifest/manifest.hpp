@@ -150,9 +150,9 @@ struct Manifest {
   Expectation expect{};
   std::vector<std::string> parts{};  ///< names in merge order, the file itself last
 
-  std::string text{};    ///< canonical TOML without [expect] and descriptive keys
-  Digest digest{};       ///< of text
-  Digest declared{};     ///< of what the user's own files say, stdlib parts by name only
+  std::string text{};  ///< canonical TOML without [expect] and descriptive keys
+  Digest digest{};     ///< of text
+  Digest declared{};   ///< of what the user's own files say, stdlib parts by name only
   std::vector<Diagnostic> warnings{};
 };
 

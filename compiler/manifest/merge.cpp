@@ -10,8 +10,8 @@
 namespace alephc {
 namespace {
 
-constexpr std::array<std::string_view, 6> kDescriptive{"name",       "version",    "description",
-                                                       "license",    "repository", "authors"};
+constexpr std::array<std::string_view, 6> kDescriptive{"name",    "version",    "description",
+                                                       "license", "repository", "authors"};
 
 bool is_descriptive(std::string_view table, std::string_view key) {
   return table == "runtime" && std::find(kDescriptive.begin(), kDescriptive.end(), key) != kDescriptive.end();
@@ -82,7 +82,8 @@ class Merger {
     if (gone == into.items.end()) {
       std::vector<std::string> names;
       for (const Value& item : into.items) names.push_back(identity_of(item));
-      problems_.error("'!" + id + "' takes back nothing: no part before has '" + id + "'", at, did_you_mean(id, names));
+      problems_.error("'!" + id + "' takes back nothing: no part before has '" + id + "'", at,
+                      did_you_mean(id, names));
       return;
     }
     into.items.erase(gone, into.items.end());

@@ -122,7 +122,8 @@ class PartReader {
   void rebase_table(Value& table, const TableSpec& spec, const Part& part, const fs::path& folder) {
     for (auto& [key, value] : table.members) {
       const KeySpec* known = find_key_spec(spec, key);
-      const bool is_path = known != nullptr && (known->format == Format::project_path || known->type == KeyType::package_files);
+      const bool is_path = known != nullptr &&
+                           (known->format == Format::project_path || known->type == KeyType::package_files);
       if (!is_path) continue;
       if (value.is(Value::Kind::string)) rebase_value(value, part, folder);
       for (Value& item : value.items)
@@ -163,8 +164,8 @@ Project project_of(const fs::path& manifest_file) {
   return project;
 }
 
-std::string rebase_path(const std::string& path, const fs::path& part_folder, const Project& project, const SourceSpan& at,
-                        DiagnosticList& problems) {
+std::string rebase_path(const std::string& path, const fs::path& part_folder, const Project& project,
+                        const SourceSpan& at, DiagnosticList& problems) {
   if (path.starts_with('/')) {
     problems.error("'" + path + "' is absolute; paths are relative to the file that declares them", at);
     return {};
@@ -173,7 +174,8 @@ std::string rebase_path(const std::string& path, const fs::path& part_folder, co
   // weakly_canonical follows symlinks of what exists: a link out of the project is as bad as '..'.
   const fs::path place = fs::weakly_canonical(lexical);
   if (!is_inside(place, project.limit)) {
-    problems.error("'" + path + "' leads out of the project", at, "paths stay inside the git work tree, or the manifest's folder where there is none");
+    problems.error("'" + path + "' leads out of the project", at,
+                   "paths stay inside the git work tree, or the manifest's folder where there is none");
     return {};
   }
   std::string relative = lexical.lexically_relative(project.folder).string();

@@ -39,12 +39,15 @@ class ShapeCheck {
         unknown_key(member, spec, key);
     }
     for (const KeySpec& known : spec.keys)
-      if (known.required && known.since <= kThisStep && value.find(known.name) == nullptr && requires_now(value, spec))
-        problems_.error("'" + std::string(known.name) + "' is missing " + shown(spec.path, spec.is_array), value.at);
+      if (known.required && known.since <= kThisStep && value.find(known.name) == nullptr &&
+          requires_now(value, spec))
+        problems_.error("'" + std::string(known.name) + "' is missing " + shown(spec.path, spec.is_array),
+                        value.at);
   }
 
  private:
-  /// A part may leave out what another part or the file itself gives; entries of arrays that are dropped need no more.
+  /// A part may leave out what another part or the file itself gives; entries of arrays that are dropped need
+  /// no more.
   static bool requires_now(const Value& value, const TableSpec& spec) {
     if (spec.path.empty()) return true;
     if (!spec.is_array) return false;
@@ -54,22 +57,26 @@ class ShapeCheck {
   }
 
   void sub_table(const Value& member, const TableSpec& spec) {
-    const std::string name = std::string(spec.is_array ? "[[" : "[") + std::string(spec.path) + (spec.is_array ? "]]" : "]");
+    const std::string name =
+        std::string(spec.is_array ? "[[" : "[") + std::string(spec.path) + (spec.is_array ? "]]" : "]");
     if (spec.since > kThisStep) return problems_.error(not_yet(name), member.key_at);
     if (!spec.is_array) {
       if (!member.is(Value::Kind::table))
-        return problems_.error("'" + std::string(spec.path) + "' must be a table, not " + kind_name(member.kind), member.at,
-                               "write " + name);
+        return problems_.error(
+            "'" + std::string(spec.path) + "' must be a table, not " + kind_name(member.kind), member.at,
+            "write " + name);
       return table(member, spec);
     }
     if (!member.is(Value::Kind::array))
-      return problems_.error("'" + std::string(spec.path) + "' must be an array of tables, not " + kind_name(member.kind),
-                             member.at, "write " + name);
+      return problems_.error(
+          "'" + std::string(spec.path) + "' must be an array of tables, not " + kind_name(member.kind),
+          member.at, "write " + name);
     for (const Value& item : member.items) {
       if (item.is(Value::Kind::table))
         table(item, spec);
       else
-        problems_.error("'" + std::string(spec.path) + "' must hold tables, not " + kind_name(item.kind), item.at);
+        problems_.error("'" + std::string(spec.path) + "' must hold tables, not " + kind_name(item.kind),
+                        item.at);
     }
     check_identities(member, spec);
   }
@@ -93,7 +100,8 @@ class ShapeCheck {
       if (!inner.path.empty() && inner.path.starts_with(prefix) &&
           inner.path.substr(prefix.size()).find('.') == std::string_view::npos)
         names.emplace_back(inner.path.substr(prefix.size()));
-    problems_.error("unknown key '" + key + "' " + shown(spec.path, spec.is_array), member.key_at, did_you_mean(key, names));
+    problems_.error("unknown key '" + key + "' " + shown(spec.path, spec.is_array), member.key_at,
+                    did_you_mean(key, names));
   }
 
   void key(const Value& value, const KeySpec& spec, const std::string& name) {
@@ -124,14 +132,16 @@ class ShapeCheck {
 
   void list(const Value& value, const KeySpec& spec, const std::string& name) {
     if (!value.is(Value::Kind::array)) return wrong_type(value, name, "an array of strings");
-    if (value.items.size() > kMaxItems) return problems_.error("'" + name + "' has too many entries", value.at);
+    if (value.items.size() > kMaxItems)
+      return problems_.error("'" + name + "' has too many entries", value.at);
     for (const Value& item : value.items) text(item, spec, name);
   }
 
   void variables(const Value& value, const KeySpec& spec, const std::string& name) {
     if (!value.is(Value::Kind::table)) return wrong_type(value, name, "a table of strings");
     for (const auto& [key, member] : value.members) {
-      if (const auto problem = format_problem(spec.format, key)) problems_.error("'" + key + "' " + *problem, member.key_at);
+      if (const auto problem = format_problem(spec.format, key))
+        problems_.error("'" + key + "' " + *problem, member.key_at);
       if (!member.is(Value::Kind::string)) wrong_type(member, name + "." + key, "a string");
     }
   }
@@ -156,10 +166,12 @@ class ShapeCheck {
         else if (key == "sha256")
           text(member, kSha256, key);
         else
-          problems_.error("unknown key '" + key + "' in an entry of 'files'", member.key_at, did_you_mean(key, {"url", "sha256"}));
+          problems_.error("unknown key '" + key + "' in an entry of 'files'", member.key_at,
+                          did_you_mean(key, {"url", "sha256"}));
       }
       for (const char* needed : {"url", "sha256"})
-        if (item.find(needed) == nullptr) problems_.error("'" + std::string(needed) + "' is missing in an entry of 'files'", item.at);
+        if (item.find(needed) == nullptr)
+          problems_.error("'" + std::string(needed) + "' is missing in an entry of 'files'", item.at);
     }
   }
 

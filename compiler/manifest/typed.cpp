@@ -31,7 +31,8 @@ class TableView {
       for (const Value& item : value->items) into.push_back({item.text, item.at});
   }
   void get(std::string_view key, Digest& into) const {
-    if (const Value* value = find(key, Value::Kind::string)) into = Digest::from_hex(value->text).value_or(Digest{});
+    if (const Value* value = find(key, Value::Kind::string))
+      into = Digest::from_hex(value->text).value_or(Digest{});
   }
   template <typename Number>
   void get_number(std::string_view key, Number& into) const {
@@ -41,7 +42,9 @@ class TableView {
     const Value* value = table_ == nullptr ? nullptr : table_->find(key);
     return value != nullptr && value->is(kind) ? value : nullptr;
   }
-  [[nodiscard]] bool has(std::string_view key) const { return table_ != nullptr && table_->find(key) != nullptr; }
+  [[nodiscard]] bool has(std::string_view key) const {
+    return table_ != nullptr && table_->find(key) != nullptr;
+  }
   [[nodiscard]] SourceSpan at(std::string_view key) const {
     const Value* value = table_ == nullptr ? nullptr : table_->find(key);
     if (value != nullptr) return value->at;
@@ -204,7 +207,8 @@ void fill_image(Manifest& manifest, const Value& flat) {
   std::string block_size;
   image.get("block_size", block_size);
   if (!block_size.empty())
-    manifest.image.block_size = static_cast<std::uint32_t>(std::min<std::uint64_t>(parse_size(block_size).value_or(0), UINT32_MAX));
+    manifest.image.block_size =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(parse_size(block_size).value_or(0), UINT32_MAX));
 }
 
 void check_exactly_one(const TableView& view, const std::vector<std::string>& keys, const std::string& where,
@@ -257,7 +261,8 @@ void check_base(const Manifest& manifest, const Value& flat, DiagnosticList& pro
   const TableView base(flat.find("base"));
   SourceSpan at = base.at();
   if (at.source == nullptr) at = flat.at;
-  if (!base.has("distro")) problems.error("'distro' is missing in [base]", at, "for example distro = \"debian\"");
+  if (!base.has("distro"))
+    problems.error("'distro' is missing in [base]", at, "for example distro = \"debian\"");
   if (base.has("distro") && !base.has("release"))
     problems.error("'release' is missing in [base]", at, "for example release = \"bookworm\"");
   const auto& sources = manifest.base.image_sources;
@@ -273,7 +278,8 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   runtime.get("kind", manifest.kind);
   manifest.base = base_of(flat);
   manifest.packages = packages_of(flat);
-  for (const TableView& view : entries_of(flat, "repository")) manifest.repositories.push_back(repository_of(view));
+  for (const TableView& view : entries_of(flat, "repository"))
+    manifest.repositories.push_back(repository_of(view));
   for (const TableView& view : entries_of(flat, "archive")) manifest.archives.push_back(archive_of(view));
   for (const TableView& view : entries_of(flat, "file")) manifest.files.push_back(file_of(view));
   for (const TableView& view : entries_of(flat, "run")) manifest.runs.push_back(run_of(view));

@@ -12,18 +12,19 @@
 
 namespace alephc {
 
-/// A TOML value with the place it was written at: what manifests and locks are read into before they get types.
+/// A TOML value with the place it was written at: what manifests and locks are read into before they get
+/// types.
 struct Value {
   enum class Kind { string, integer, boolean, array, table, other };
 
   Kind kind = Kind::table;
-  std::string text{};          ///< string
-  std::int64_t number = 0;     ///< integer
-  bool flag = false;           ///< boolean
-  std::vector<Value> items{};  ///< array
+  std::string text{};                                   ///< string
+  std::int64_t number = 0;                              ///< integer
+  bool flag = false;                                    ///< boolean
+  std::vector<Value> items{};                           ///< array
   std::map<std::string, Value, std::less<>> members{};  ///< table
-  SourceSpan at{};             ///< the value
-  SourceSpan key_at{};         ///< its key, for members of tables
+  SourceSpan at{};                                      ///< the value
+  SourceSpan key_at{};                                  ///< its key, for members of tables
 
   [[nodiscard]] const Value* find(std::string_view key) const;
   [[nodiscard]] bool is(Kind wanted) const { return kind == wanted; }

@@ -26,12 +26,14 @@ bool matches(const std::string& wanted, const ImageResult& result) {
   return !digest.empty() && digest == cid_digest_hex(result.cid_v0);
 }
 
-[[noreturn]] void mismatch(const std::string& what, const std::string& wanted, const std::string& got, const ImageResult& result, const Store& store) {
+[[noreturn]] void mismatch(const std::string& what, const std::string& wanted, const std::string& got,
+                           const ImageResult& result, const Store& store) {
   Diagnostic problem{.message = "the image is not the expected one: " + what + " differs"};
   problem.context = {"expected " + wanted, "built    " + got};
   if (!result.sha256.is_zero()) {
     problem.context.push_back("the image is kept as " + store.blob_path(result.sha256).string());
-    problem.hint = "compare it with the expected image: alephc diff EXPECTED " + store.blob_path(result.sha256).string();
+    problem.hint =
+        "compare it with the expected image: alephc diff EXPECTED " + store.blob_path(result.sha256).string();
   }
   throw Error(ErrorKind::integrity, std::vector{problem});
 }
@@ -44,21 +46,28 @@ void check_expectation_forms(const std::string& expect, const Expectation& own) 
   check_form(own.item_hash, "expect.item_hash");
 }
 
-void check_expectations(const std::string& expect, const Expectation& own, const ImageResult& result, const Store& store) {
+void check_expectations(const std::string& expect, const Expectation& own, const ImageResult& result,
+                        const Store& store) {
   if (own.max_size && result.size > *own.max_size)
-    throw Error(ErrorKind::failed, "the image has " + human_size(result.size) + ", more than expect.max_size allows (" + human_size(*own.max_size) + ")",
-                "'alephc inspect --sizes " + store.blob_path(result.sha256).string() + "' shows what is large");
+    throw Error(
+        ErrorKind::failed,
+        "the image has " + human_size(result.size) + ", more than expect.max_size allows (" +
+            human_size(*own.max_size) + ")",
+        "'alephc inspect --sizes " + store.blob_path(result.sha256).string() + "' shows what is large");
   const bool is_folder = result.sha256.is_zero();
   if (is_folder && !(expect + own.sha256 + own.cid + own.item_hash).empty())
     throw Error(ErrorKind::usage, "a folder has no file hash to compare", "use expect.tree");
   for (const std::string& wanted : {expect, own.sha256, own.item_hash})
     if (!wanted.empty() && !matches(wanted, result)) {
       const bool is_cid = !cid_digest_hex(wanted).empty();
-      mismatch(is_cid ? "the CID" : "the sha256", wanted, is_cid ? (wanted.starts_with("Qm") ? result.cid_v0 : result.cid_v1) : result.sha256.hex(), result, store);
+      mismatch(is_cid ? "the CID" : "the sha256", wanted,
+               is_cid ? (wanted.starts_with("Qm") ? result.cid_v0 : result.cid_v1) : result.sha256.hex(),
+               result, store);
     }
   if (!own.cid.empty() && !matches(own.cid, result))
     mismatch("the CID", own.cid, own.cid.starts_with("Qm") ? result.cid_v0 : result.cid_v1, result, store);
-  if (!own.tree.empty() && own.tree != result.tree.hex()) mismatch("the tree digest", own.tree, result.tree.hex(), result, store);
+  if (!own.tree.empty() && own.tree != result.tree.hex())
+    mismatch("the tree digest", own.tree, result.tree.hex(), result, store);
 }
 
 }  // namespace alephc

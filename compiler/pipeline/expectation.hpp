@@ -9,12 +9,13 @@
 
 namespace alephc {
 
-/// Refuses hashes that no image can have, before anything is built: bafkrei… (a raw CID that the network rejects) and what is
-/// no hash at all.
+/// Refuses hashes that no image can have, before anything is built: bafkrei… (a raw CID that the network
+/// rejects) and what is no hash at all.
 void check_expectation_forms(const std::string& expect, const Expectation& own);
 
-/// Compares an image with --expect and [expect]; a difference is an integrity Error with both values, max_size an Error of
-/// kind failed. The image stays in the store.
-void check_expectations(const std::string& expect, const Expectation& own, const ImageResult& result, const Store& store);
+/// Compares an image with --expect and [expect]; a difference is an integrity Error with both values,
+/// max_size an Error of kind failed. The image stays in the store.
+void check_expectations(const std::string& expect, const Expectation& own, const ImageResult& result,
+                        const Store& store);
 
 }  // namespace alephc

@@ -38,24 +38,29 @@ void show_warnings(const Manifest& manifest, Reporter& reporter) {
 }
 
 [[noreturn]] void stale(const std::string& why, const fs::path& lock_file) {
-  throw Error(ErrorKind::failed, lock_file.filename().string() + " is stale: " + why, "run 'alephc lock' and commit the result");
+  throw Error(ErrorKind::failed, lock_file.filename().string() + " is stale: " + why,
+              "run 'alephc lock' and commit the result");
 }
 
 /// Loads manifest and lock; with may_write a stale or missing lock is resolved minimally and written.
-Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const Settings& settings, const Store& store, Reporter& reporter) {
+Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const Settings& settings,
+                   const Store& store, Reporter& reporter) {
   Locked out;
   out.manifest = load_manifest(path);
   show_warnings(out.manifest, reporter);
   const fs::path lock_file = lock_path_of(out.manifest.file);
   const std::vector<LockedInput> inputs = project_inputs(out.manifest);
   std::optional<Lock> lock = read_lock(lock_file);
-  const std::string why = lock ? staleness(*lock, out.manifest, inputs) : lock_file.filename().string() + " does not exist";
+  const std::string why =
+      lock ? staleness(*lock, out.manifest, inputs) : lock_file.filename().string() + " does not exist";
   if (!why.empty()) {
     if (locked_only && !lock)
-      throw Error(ErrorKind::failed, why + ", and this build may not make it (--locked, CI=true)", "run 'alephc lock' and commit the result");
+      throw Error(ErrorKind::failed, why + ", and this build may not make it (--locked, CI=true)",
+                  "run 'alephc lock' and commit the result");
     if (locked_only) stale(why, lock_file);
     const Fetcher fetcher(store, reporter, {.offline = settings.offline});
-    const ResolveRequest request{.manifest = out.manifest, .previous = lock ? &*lock : nullptr, .mirrors = settings.mirrors};
+    const ResolveRequest request{
+        .manifest = out.manifest, .previous = lock ? &*lock : nullptr, .mirrors = settings.mirrors};
     Lock fresh = resolve_lock(request, inputs, {store, fetcher, reporter});
     const LockChange change = compare_locks(lock ? &*lock : nullptr, fresh);
     if (may_write) {
@@ -68,9 +73,10 @@ Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const
   out.text = lock_text(*lock);
   out.lock = std::move(*lock);
   // From the lock, so that a stdlib part of a later alephc changes nothing.
-  const Declaration declaration{out.manifest.file, out.manifest.folder, out.manifest.declared,
+  const Declaration declaration{out.manifest.file, out.manifest.folder,  out.manifest.declared,
                                 out.manifest.name, out.manifest.version, out.manifest.expect};
-  if (out.lock.manifest_digest != out.manifest.digest) out.manifest = manifest_from_lock(out.lock.manifest, declaration);
+  if (out.lock.manifest_digest != out.manifest.digest)
+    out.manifest = manifest_from_lock(out.lock.manifest, declaration);
   return out;
 }
 
@@ -79,7 +85,8 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
     const std::size_t equals = text.find('=');
     const std::string key = text.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
-    const KeySpec* spec = key.starts_with("image.") ? find_key_spec(*find_table_spec("image"), key.substr(6)) : nullptr;
+    const KeySpec* spec =
+        key.starts_with("image.") ? find_key_spec(*find_table_spec("image"), key.substr(6)) : nullptr;
     if (equals == std::string::npos || spec == nullptr)
       throw Error(ErrorKind::usage, "--set takes image.KEY=VALUE, not '" + text + "'");
     std::vector<std::string> names;
@@ -88,21 +95,29 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
     if (!names.empty() && std::find(names.begin(), names.end(), value) == names.end())
       throw Error(ErrorKind::usage, "unknown " + key + " '" + value + "'", "one of: " + join(names, ", "));
     const auto number = parse_size(value);
-    if (key == "image.format") manifest.image.format = value;
-    else if (key == "image.compression") manifest.image.compression = value;
-    else if (key == "image.level" && number && *number <= 22) manifest.image.level = static_cast<std::uint32_t>(*number);
-    else if (key == "image.block_size" && number && *number <= 1048576) manifest.image.block_size = static_cast<std::uint32_t>(*number);
-    else if (key == "image.embed_recipe") manifest.image.embed_recipe = value == "true";
-    else throw Error(ErrorKind::usage, "'" + value + "' is no value for " + key);
+    if (key == "image.format")
+      manifest.image.format = value;
+    else if (key == "image.compression")
+      manifest.image.compression = value;
+    else if (key == "image.level" && number && *number <= 22)
+      manifest.image.level = static_cast<std::uint32_t>(*number);
+    else if (key == "image.block_size" && number && *number <= 1048576)
+      manifest.image.block_size = static_cast<std::uint32_t>(*number);
+    else if (key == "image.embed_recipe")
+      manifest.image.embed_recipe = value == "true";
+    else
+      throw Error(ErrorKind::usage, "'" + value + "' is no value for " + key);
   }
 }
 
-std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock, const Distro& distro, const Settings& settings) {
+std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock, const Distro& distro,
+                                     const Settings& settings) {
   std::vector<RemoteFile> files = distro.package_files(manifest, lock, settings.mirrors);
   for (const ArchiveSpec& archive : manifest.archives)
     for (const LockedArchive& locked : lock.archives)
       if (locked.name == archive.name && archive.source.empty())
-        files.push_back({.digest = locked.sha256, .size = locked.size, .urls = archive.urls, .label = archive.name});
+        files.push_back(
+            {.digest = locked.sha256, .size = locked.size, .urls = archive.urls, .label = archive.name});
   return files;
 }
 
@@ -135,7 +150,8 @@ void deliver(const Store& store, const ImageResult& result, const fs::path& outp
   store.remember_output(output, result.sha256);
 }
 
-Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome, const Store& store, Reporter& reporter) {
+Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome, const Store& store,
+                     Reporter& reporter) {
   Receipt receipt{.name = locked.manifest.name,
                   .version = locked.manifest.version,
                   .lock = outcome.lock,
@@ -190,9 +206,11 @@ LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, R
                                .date = request.date,
                                .mirrors = settings.mirrors};
   for (const std::string& name : request.update_packages) {
-    const bool known = before && std::any_of(before->layers.begin(), before->layers.end(), [&](const LockedLayer& layer) {
-                         return std::any_of(layer.packages.begin(), layer.packages.end(), [&](const LockedPackage& p) { return p.name == name; });
-                       });
+    const bool known =
+        before && std::any_of(before->layers.begin(), before->layers.end(), [&](const LockedLayer& layer) {
+          return std::any_of(layer.packages.begin(), layer.packages.end(),
+                             [&](const LockedPackage& p) { return p.name == name; });
+        });
     if (!known) throw Error(ErrorKind::usage, "the lock has no package '" + name + "'");
   }
   const Lock lock = resolve_lock(resolve, inputs, {store, fetcher, reporter});
@@ -206,6 +224,22 @@ LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, R
   return outcome;
 }
 
+namespace {
+
+/// Adds the results of scripts with network that the lock does not hold yet; true if there were any.
+bool pin_runs(const Locked& locked, const std::vector<StepReport>& steps, Lock& pinned) {
+  pinned = locked.lock;
+  for (const RunSpec& run : locked.manifest.runs) {
+    const auto known = [&](const LockedRun& pin) { return pin.name == run.name; };
+    if (!run.network || std::any_of(pinned.runs.begin(), pinned.runs.end(), known)) continue;
+    for (const StepReport& step : steps)
+      if (step.id == "run:" + run.name) pinned.runs.push_back({run.name, *Digest::from_hex(step.result)});
+  }
+  return pinned.runs.size() > locked.lock.runs.size();
+}
+
+}  // namespace
+
 BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
   const auto start = Clock::now();
   require_root();
@@ -217,8 +251,9 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   // From here on nothing is chosen any more: names, versions and digests are those of the lock.
 
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
-  const BuildGraph graph = plan(locked.manifest, locked.lock, text,
-                                {.normalize = request.normalize, .tools = image_tools(), .install_version = distro->install_version()});
+  const BuildGraph graph = plan(
+      locked.manifest, locked.lock, text,
+      {.normalize = request.normalize, .tools = image_tools(), .install_version = distro->install_version()});
   // From here on no step is added or changed.
 
   BuildOutcome outcome{.image = output_path(request, locked.manifest),
@@ -242,6 +277,15 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
                             .output = outcome.image,
                             .blocks = worth_it ? &blocks : nullptr};
   outcome.steps = run_steps(graph, env, "");
+  if (Lock pinned; pin_runs(locked, outcome.steps, pinned)) {
+    if (request.locked)
+      throw Error(ErrorKind::failed, "the lock lacks the result of a script with network",
+                  "build once without --locked, and commit the lock");
+    atomic_write(lock_path_of(locked.manifest.file), lock_text(pinned));
+    reporter.note("locked the results of scripts with network");
+    // Again with the lock that now stands: only what holds the lock's text is made anew.
+    return build_runtime(request, settings, reporter);
+  }
   // From here on the tree and the image are what they are; it remains to compare and to hand out.
 
   outcome.result = *parse_image_result(outcome.steps.back().result);
@@ -267,7 +311,8 @@ PlannedRuntime plan_runtime(const fs::path& path, const Settings& settings, Repo
   PlannedRuntime planned;
   planned.lock_text = locked.text;
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
-  planned.graph = plan(locked.manifest, locked.lock, planned.lock_text, {.tools = image_tools(), .install_version = distro->install_version()});
+  planned.graph = plan(locked.manifest, locked.lock, planned.lock_text,
+                       {.tools = image_tools(), .install_version = distro->install_version()});
   planned.states = inspect_steps(planned.graph, store, fs::canonical(locked.manifest.file));
   planned.manifest = std::move(locked.manifest);
   planned.lock = std::move(locked.lock);
@@ -283,21 +328,24 @@ std::vector<StepReport> built_steps(const PlannedRuntime& planned, const Store& 
     if (planned.states[i].status != StepState::Status::cached) break;
     const auto record = store.find_action(planned.states[i].key);
     if (!record) break;
-    reports.push_back({planned.graph.steps[i].id, planned.graph.steps[i].title, planned.states[i].key, true, 0, record->result});
+    reports.push_back({planned.graph.steps[i].id, planned.graph.steps[i].title, planned.states[i].key, true,
+                       0, record->result});
   }
   return reports;
 }
 
 }  // namespace
 
-std::vector<std::string> explain(const fs::path& path, const std::string& subject, const Settings& settings, Reporter& reporter) {
+std::vector<std::string> explain(const fs::path& path, const std::string& subject, const Settings& settings,
+                                 Reporter& reporter) {
   const PlannedRuntime planned = plan_runtime(path, settings, reporter);
   const Store store(settings.store);
   const std::vector<StepReport> reports = built_steps(planned, store);
   if (reports.empty()) throw Error(ErrorKind::failed, "nothing is built yet", "run 'alephc build' first");
   const Tree tree = open_tree(reports, store, reporter);
   const std::unique_ptr<Distro> distro = make_distro(planned.manifest.base.distro);
-  if (!subject.starts_with('/')) return distro->explain_package(planned.manifest, planned.lock, tree, subject);
+  if (!subject.starts_with('/'))
+    return distro->explain_package(planned.manifest, planned.lock, tree, subject);
   const std::string wanted = tree.resolve(subject.substr(1), false);
   std::vector<std::string> lines;
   std::size_t layer = 0;
@@ -305,20 +353,24 @@ std::vector<std::string> explain(const fs::path& path, const std::string& subjec
     if (!Digest::from_hex(report.result)) continue;
     const Entry* entry = find_entry(tree.layers()[layer++]->listing, wanted);
     if (entry == nullptr) continue;
-    lines.push_back("/" + wanted + (entry->type == EntryType::whiteout ? " was removed by step " : " was written by step ") + report.id);
+    lines.push_back("/" + wanted +
+                    (entry->type == EntryType::whiteout ? " was removed by step " : " was written by step ") +
+                    report.id);
   }
   if (lines.empty()) throw Error(ErrorKind::failed, "no step wrote " + subject);
   for (std::string& line : distro->explain_path(tree, wanted)) lines.push_back(std::move(line));
   return lines;
 }
 
-int open_shell(const fs::path& path, const std::string& step, const std::vector<std::string>& command, const Settings& settings, Reporter& reporter) {
+int open_shell(const fs::path& path, const std::string& step, const std::vector<std::string>& command,
+               const Settings& settings, Reporter& reporter) {
   require_root();
   const Store store(settings.store);
   const Locked locked = load_locked(path, false, false, settings, store, reporter);
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
   const std::string& text = locked.text;
-  const BuildGraph graph = plan(locked.manifest, locked.lock, text, {.tools = image_tools(), .install_version = distro->install_version()});
+  const BuildGraph graph = plan(locked.manifest, locked.lock, text,
+                                {.tools = image_tools(), .install_version = distro->install_version()});
   std::vector<std::string> ids;
   for (const Step& each : graph.steps) ids.push_back(each.id);
   const std::string stop = step.empty() ? "write" : step;
@@ -327,15 +379,23 @@ int open_shell(const fs::path& path, const std::string& step, const std::vector<
   const Fetcher fetcher(store, reporter, {.offline = settings.offline});
   const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
   PackageSupply supply(store, fetcher);
-  const StepEnvironment env{.manifest = locked.manifest, .lock = locked.lock, .lock_text = text, .distro = *distro, .store = store,
-                            .reporter = reporter, .supply = supply, .remote_files = files, .jobs = settings.jobs};
+  const StepEnvironment env{.manifest = locked.manifest,
+                            .lock = locked.lock,
+                            .lock_text = text,
+                            .distro = *distro,
+                            .store = store,
+                            .reporter = reporter,
+                            .supply = supply,
+                            .remote_files = files,
+                            .jobs = settings.jobs};
   const std::vector<StepReport> reports = run_steps(graph, env, stop);
   const Tree tree = open_tree(reports, store, reporter);
   if (tree.layers().empty()) throw Error(ErrorKind::usage, "there is no tree before the first step");
   const WorkFolder work = store.make_work_folder();
   prepare_upper(tree, work.path() / "upper");
   make_folders(work.path() / "scratch", 0700);
-  const SandboxOptions options{.root = sandbox_root(tree, work.path() / "upper", work.path() / "scratch"), .interactive = true};
+  const SandboxOptions options{.root = sandbox_root(tree, work.path() / "upper", work.path() / "scratch"),
+                               .interactive = true};
   SandboxCommand shell{.argv = command.empty() ? std::vector<std::string>{"/bin/sh", "-i"} : command};
   if (const char* term = std::getenv("TERM")) shell.env["TERM"] = term;
   return run_in_sandbox(options, {shell}).exit_code;

@@ -60,8 +60,8 @@ struct BuildOutcome {
 };
 BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter);
 
-/// Everything that `plan`, `graph`, `why` and `shell` start from: the lock as it stands (made in memory if there is none) and
-/// the graph of it.
+/// Everything that `plan`, `graph`, `why` and `shell` start from: the lock as it stands (made in memory if
+/// there is none) and the graph of it.
 struct PlannedRuntime {
   Manifest manifest{};
   Lock lock{};
@@ -72,11 +72,12 @@ struct PlannedRuntime {
 PlannedRuntime plan_runtime(const std::filesystem::path& path, const Settings& settings, Reporter& reporter);
 
 /// A package ("nginx") or a path ("/etc/nginx/nginx.conf") of the last build, explained line by line.
-std::vector<std::string> explain(const std::filesystem::path& path, const std::string& subject, const Settings& settings,
-                                 Reporter& reporter);
+std::vector<std::string> explain(const std::filesystem::path& path, const std::string& subject,
+                                 const Settings& settings, Reporter& reporter);
 
-/// A shell, or a command, in the tree as it was before a step (empty: at the end of the build). Returns its exit code.
-int open_shell(const std::filesystem::path& path, const std::string& step, const std::vector<std::string>& command,
-               const Settings& settings, Reporter& reporter);
+/// A shell, or a command, in the tree as it was before a step (empty: at the end of the build). Returns its
+/// exit code.
+int open_shell(const std::filesystem::path& path, const std::string& step,
+               const std::vector<std::string>& command, const Settings& settings, Reporter& reporter);
 
 }  // namespace alephc

@@ -22,7 +22,8 @@ std::string receipt_text(const Receipt& receipt) {
   }
   json["tree"] = receipt.image.tree.hex();
   json["layers"] = nlohmann::ordered_json::array();
-  for (const auto& [step, digest] : receipt.layers) json["layers"].push_back({{"step", step}, {"layer", digest}});
+  for (const auto& [step, digest] : receipt.layers)
+    json["layers"].push_back({{"step", step}, {"layer", digest}});
   json["accounts"] = receipt.accounts;
   json["groups"] = receipt.groups;
   json["tools"] = receipt.tools;

@@ -49,12 +49,14 @@ std::vector<LockedInput> package_inputs(const std::vector<LockedInput>& inputs, 
   return found;
 }
 
-bool packages_decided_alike(const Lock& lock, const Manifest& manifest, const Value& flat, const std::vector<LockedInput>& inputs) {
+bool packages_decided_alike(const Lock& lock, const Manifest& manifest, const Value& flat,
+                            const std::vector<LockedInput>& inputs) {
   return package_text(lock.manifest) == package_text(flat) &&
          package_inputs(lock.inputs, manifest) == package_inputs(inputs, manifest);
 }
 
-std::vector<LockedArchive> lock_archives(const ResolveRequest& request, const std::vector<LockedInput>& inputs, const ToolBox& tools) {
+std::vector<LockedArchive> lock_archives(const ResolveRequest& request,
+                                         const std::vector<LockedInput>& inputs, const ToolBox& tools) {
   std::vector<LockedArchive> locked;
   for (const ArchiveSpec& archive : request.manifest.archives) {
     if (!archive.source.empty()) {
@@ -78,12 +80,24 @@ std::vector<LockedArchive> lock_archives(const ResolveRequest& request, const st
     const FetchedText fetched = tools.fetcher.fetch_text(archive.urls, kLargest);
     if (fetched.url.empty())
       throw Error(ErrorKind::failed, "nobody has the archive '" + archive.name + "'", "check its url");
-    Diagnostic warning{.severity = Severity::warning, .message = "the archive '" + archive.name + "' has no sha256: pinned as it is now", .at = archive.at};
+    Diagnostic warning{.severity = Severity::warning,
+                       .message = "the archive '" + archive.name + "' has no sha256: pinned as it is now",
+                       .at = archive.at};
     warning.hint = "add sha256 = \"" + sha256(fetched.text).hex() + "\"";
     tools.reporter.diagnostic(warning);
     locked.push_back({archive.name, fetched.text.size(), tools.store.put_blob(fetched.text)});
   }
   return locked;
+}
+
+/// Results of scripts with network that are still in the manifest; an update forgets them.
+std::vector<LockedRun> kept_pins(const ResolveRequest& request) {
+  std::vector<LockedRun> kept;
+  if (request.previous == nullptr || request.update_all) return kept;
+  for (const LockedRun& pin : request.previous->runs)
+    for (const RunSpec& run : request.manifest.runs)
+      if (run.network && run.name == pin.name) kept.push_back(pin);
+  return kept;
 }
 
 }  // namespace
@@ -121,16 +135,19 @@ std::string change_text(const LockChange& change) {
 }
 
 std::string staleness(const Lock& lock, const Manifest& manifest, const std::vector<LockedInput>& inputs) {
-  if (lock.declared != manifest.declared && lock.manifest_digest != manifest.digest) return "the manifest changed";
+  if (lock.declared != manifest.declared && lock.manifest_digest != manifest.digest)
+    return "the manifest changed";
   if (lock.inputs != inputs) {
     for (const LockedInput& input : inputs)
-      if (std::find(lock.inputs.begin(), lock.inputs.end(), input) == lock.inputs.end()) return "'" + input.path + "' changed";
+      if (std::find(lock.inputs.begin(), lock.inputs.end(), input) == lock.inputs.end())
+        return "'" + input.path + "' changed";
     return "a file of the project is gone";
   }
   return {};
 }
 
-Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>& inputs, const ToolBox& tools) {
+Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>& inputs,
+                  const ToolBox& tools) {
   const Manifest& manifest = request.manifest;
   Lock lock;
   lock.declared = manifest.declared;
@@ -141,6 +158,7 @@ Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>&
   lock.manifest_text = canonical_text(flat, "manifest.");
   lock.manifest = flat;
   lock.archives = lock_archives(request, inputs, tools);
+  lock.runs = kept_pins(request);
   const bool asked = request.update_all || !request.update_packages.empty() || !request.date.empty();
   const Lock* before = request.previous;
   if (before != nullptr && !asked && packages_decided_alike(*before, manifest, flat, inputs)) {
@@ -156,7 +174,8 @@ Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>&
     lock.layers = std::move(resolution.layers);
     lock.removed = std::move(resolution.removed);
     // The date moves with the packages only, so that a fresher index with the same choice changes no image.
-    const bool same_packages = before != nullptr && before->layers == lock.layers && before->removed == lock.removed;
+    const bool same_packages =
+        before != nullptr && before->layers == lock.layers && before->removed == lock.removed;
     lock.source_date_epoch = same_packages ? before->source_date_epoch : resolution.newest_index;
   }
   return lock;

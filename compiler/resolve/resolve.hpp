@@ -16,16 +16,20 @@ struct LockChange {
   std::vector<std::string> removed{};  ///< "nano 7.2"
   std::vector<std::string> changed{};  ///< "bash 5.2-1 → 5.2-2"
   std::vector<std::string> other{};    ///< "inputs", "archives"
-  [[nodiscard]] bool empty() const { return added.empty() && removed.empty() && changed.empty() && other.empty(); }
+  [[nodiscard]] bool empty() const {
+    return added.empty() && removed.empty() && changed.empty() && other.empty();
+  }
 };
 [[nodiscard]] LockChange compare_locks(const Lock* before, const Lock& after);
 [[nodiscard]] std::string change_text(const LockChange& change);
 
 /// Why a lock no longer answers its manifest; empty when it does.
-[[nodiscard]] std::string staleness(const Lock& lock, const Manifest& manifest, const std::vector<LockedInput>& inputs);
+[[nodiscard]] std::string staleness(const Lock& lock, const Manifest& manifest,
+                                    const std::vector<LockedInput>& inputs);
 
-/// Manifest (+ previous lock) → lock. Packages are chosen anew only when something that decides them changed or an update
-/// is asked for.
-[[nodiscard]] Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>& inputs, const ToolBox& tools);
+/// Manifest (+ previous lock) → lock. Packages are chosen anew only when something that decides them changed
+/// or an update is asked for.
+[[nodiscard]] Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>& inputs,
+                                const ToolBox& tools);
 
 }  // namespace alephc

@@ -38,7 +38,7 @@ void remove_stale(const fs::path& parent) {
 }
 
 std::uint64_t memory_limit() {
-  struct sysinfo info{};
+  struct sysinfo info {};
   if (::sysinfo(&info) != 0) return 0;
   return static_cast<std::uint64_t>(info.totalram) * info.mem_unit / 8 * 7;
 }
@@ -53,17 +53,19 @@ Cgroup::Cgroup(std::uint64_t processes) {
     const char* processes;
     const char* memory;
   };
-  static constexpr std::array<Hierarchy, 3> kHierarchies{{{"/sys/fs/cgroup", "pids.max", "memory.max"},
-                                                          {"/sys/fs/cgroup/pids", "pids.max", ""},
-                                                          {"/sys/fs/cgroup/memory", "", "memory.limit_in_bytes"}}};
+  static constexpr std::array<Hierarchy, 3> kHierarchies{
+      {{"/sys/fs/cgroup", "pids.max", "memory.max"},
+       {"/sys/fs/cgroup/pids", "pids.max", ""},
+       {"/sys/fs/cgroup/memory", "", "memory.limit_in_bytes"}}};
   for (const Hierarchy& hierarchy : kHierarchies) {
     const fs::path parent = hierarchy.folder;
     if (::access((parent / "cgroup.procs").c_str(), W_OK) != 0) continue;
     remove_stale(parent);
     const fs::path group = parent / name;
     if (::mkdir(group.c_str(), 0700) != 0) continue;
-    const bool bounded = (*hierarchy.processes != '\0' && put(group / hierarchy.processes, std::to_string(processes))) |
-                         (*hierarchy.memory != '\0' && put(group / hierarchy.memory, std::to_string(memory_limit())));
+    const bool bounded =
+        (*hierarchy.processes != '\0' && put(group / hierarchy.processes, std::to_string(processes))) |
+        (*hierarchy.memory != '\0' && put(group / hierarchy.memory, std::to_string(memory_limit())));
     if (bounded)
       groups_.push_back(group);
     else

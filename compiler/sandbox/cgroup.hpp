@@ -7,8 +7,8 @@
 
 namespace alephc {
 
-/// A control group that bounds processes and memory of a sandbox: version 2 where the host has it, else version 1.
-/// Without either nothing is bounded; `doctor` says so.
+/// A control group that bounds processes and memory of a sandbox: version 2 where the host has it, else
+/// version 1. Without either nothing is bounded; `doctor` says so.
 class Cgroup {
  public:
   explicit Cgroup(std::uint64_t processes);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -14,8 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-#include <linux/openat2.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
@@ -28,7 +27,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMountOptionLimit = 4000;  // the kernel takes one page
 
-void mount_at(const char* source, const std::string& target, const char* type, unsigned long flags, const std::string& data) {
+void mount_at(const char* source, const std::string& target, const char* type, unsigned long flags,
+              const std::string& data) {
   if (::mount(source, target.c_str(), type, flags, data.empty() ? nullptr : data.c_str()) != 0)
     throw system_error("mount " + target + " in the sandbox", errno);
 }
@@ -60,17 +60,19 @@ void mount_overlay(const SandboxRoot& root, const std::string& target) {
   std::string lowers;
   for (const fs::path& lower : root.lowers)
     lowers += (lowers.empty() ? "" : ":") + lower.lexically_relative(common).string();
-  const std::string data = "lowerdir=" + lowers + ",upperdir=" + root.upper.string() + ",workdir=" + work.string() +
-                           ",redirect_dir=off,metacopy=off,index=off,xino=off";
+  const std::string data = "lowerdir=" + lowers + ",upperdir=" + root.upper.string() +
+                           ",workdir=" + work.string() + ",redirect_dir=off,metacopy=off,index=off,xino=off";
   if (data.size() > kMountOptionLimit)
-    throw Error(ErrorKind::failed, "too many layers: the kernel cannot stack " + std::to_string(root.lowers.size()),
+    throw Error(ErrorKind::failed,
+                "too many layers: the kernel cannot stack " + std::to_string(root.lowers.size()),
                 "join some [[run]] scripts into one");
   mount_at("overlay", target, "overlay", MS_NODEV, data);
 }
 
 void make_device(const std::string& dev, const char* name, unsigned major, unsigned minor) {
   const std::string path = dev + "/" + name;
-  if (::mknod(path.c_str(), S_IFCHR | 0666U, ::makedev(major, minor)) != 0 || ::chmod(path.c_str(), 0666) != 0)
+  if (::mknod(path.c_str(), S_IFCHR | 0666U, ::makedev(major, minor)) != 0 ||
+      ::chmod(path.c_str(), 0666) != 0)
     throw system_error("make /dev/" + std::string(name), errno);
 }
 
@@ -86,8 +88,10 @@ void mount_dev(int root_fd) {
   make_device(dev, "urandom", 1, 9);
   make_device(dev, "tty", 5, 0);
   for (const char* folder : {"/pts", "/shm"})
-    if (::mkdir((dev + folder).c_str(), 0755) != 0) throw system_error("make /dev" + std::string(folder), errno);
-  mount_at("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+    if (::mkdir((dev + folder).c_str(), 0755) != 0)
+      throw system_error("make /dev" + std::string(folder), errno);
+  mount_at("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+           "newinstance,ptmxmode=0666,mode=0620,gid=5");
   mount_at("tmpfs", dev + "/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=262144k");
   static constexpr std::array<std::array<const char*, 2>, 5> kLinks{{{"pts/ptmx", "/ptmx"},
                                                                      {"/proc/self/fd", "/fd"},
@@ -95,11 +99,12 @@ void mount_dev(int root_fd) {
                                                                      {"/proc/self/fd/1", "/stdout"},
                                                                      {"/proc/self/fd/2", "/stderr"}}};
   for (const auto& [target, name] : kLinks)
-    if (::symlink(target, (dev + name).c_str()) != 0) throw system_error("make /dev" + std::string(name), errno);
+    if (::symlink(target, (dev + name).c_str()) != 0)
+      throw system_error("make /dev" + std::string(name), errno);
 }
 
-/// After this /proc shows the sandbox's own processes only and nothing in it can be written that reaches the kernel:
-/// a writable core_pattern alone would run a program on the host.
+/// After this /proc shows the sandbox's own processes only and nothing in it can be written that reaches the
+/// kernel: a writable core_pattern alone would run a program on the host.
 void mount_proc(int root_fd) {
   UniqueFd keeper;
   mount_at("proc", beneath(root_fd, "/proc", keeper), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
@@ -108,10 +113,12 @@ void mount_proc(int root_fd) {
     const std::string place = proc + name;
     if (::access(place.c_str(), F_OK) != 0) continue;
     mount_at(place.c_str(), place, nullptr, MS_BIND | MS_REC, "");
-    mount_at(nullptr, place, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "");
+    mount_at(nullptr, place, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+             "");
   }
-  for (const char* name : {"/kcore", "/keys", "/key-users", "/kallsyms", "/kmsg", "/timer_list", "/sched_debug",
-                           "/latency_stats", "/vmcore", "/kpagecount", "/kpageflags", "/kpagecgroup", "/mtrr"}) {
+  for (const char* name :
+       {"/kcore", "/keys", "/key-users", "/kallsyms", "/kmsg", "/timer_list", "/sched_debug",
+        "/latency_stats", "/vmcore", "/kpagecount", "/kpageflags", "/kpagecgroup", "/mtrr"}) {
     const std::string place = proc + name;
     if (::access(place.c_str(), F_OK) == 0) mount_at("/dev/null", place, nullptr, MS_BIND, "");
   }
@@ -141,7 +148,8 @@ void bind_read_only(int root_fd, const BindMount& mount) {
 }  // namespace
 
 void enter_root(const SandboxOptions& options) {
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) throw system_error("make mounts private", errno);
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    throw system_error("make mounts private", errno);
   const fs::path target = options.root.scratch / "root";
   make_folders(target, 0700);
   if (options.root.lowers.empty()) {
@@ -165,7 +173,8 @@ void raise_loopback() {
   ifreq request{};
   std::strncpy(request.ifr_name, "lo", IFNAMSIZ - 1);
   request.ifr_flags = IFF_UP | IFF_RUNNING;
-  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) throw system_error("raise the loopback device", errno);
+  if (!socket || ::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
+    throw system_error("raise the loopback device", errno);
 }
 
 }  // namespace alephc

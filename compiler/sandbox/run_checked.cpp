@@ -19,7 +19,8 @@ std::vector<std::string> last_lines(const std::filesystem::path& log) {
 
 }  // namespace
 
-void run_checked(const SandboxOptions& options, const std::vector<SandboxCommand>& commands, const std::string& doing) {
+void run_checked(const SandboxOptions& options, const std::vector<SandboxCommand>& commands,
+                 const std::string& doing) {
   const SandboxResult result = run_in_sandbox(options, commands);
   if (result.ok) return;
   std::string command;

@@ -58,7 +58,8 @@ std::optional<Account> find_account(const std::string& user) {
     const std::vector<std::string> fields = split(line, ':');
     if (fields.size() < 4) continue;
     for (const std::string& member : split(fields[3], ','))
-      if (member == user) account.groups.push_back(static_cast<gid_t>(parse_unsigned(fields[2]).value_or(65534)));
+      if (member == user)
+        account.groups.push_back(static_cast<gid_t>(parse_unsigned(fields[2]).value_or(65534)));
   }
   return account;
 }
@@ -158,7 +159,8 @@ void report(const std::string& text) {
   }
   ::dup2(status_fd, kStatusFd);
   cgroup.enter();
-  const int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (options.network ? 0 : CLONE_NEWNET);
+  const int flags =
+      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (options.network ? 0 : CLONE_NEWNET);
   if (::unshare(flags) != 0) {
     report(std::string("setup cannot make namespaces: ") + std::strerror(errno));
     ::_exit(0);
@@ -203,7 +205,8 @@ SandboxResult parse_report(const std::string& text) {
     result.reason = result.exit_code > 128 ? std::string("killed by ") + ::strsignal(result.exit_code - 128)
                                            : "exit code " + std::to_string(result.exit_code);
   } else if (text.starts_with("setup ")) {
-    throw Error(ErrorKind::host, "cannot set up the sandbox: " + text.substr(6), "'alephc doctor' explains what it needs");
+    throw Error(ErrorKind::host, "cannot set up the sandbox: " + text.substr(6),
+                "'alephc doctor' explains what it needs");
   } else {
     result.exit_code = 137;
     result.reason = "the sandbox was killed";
@@ -212,8 +215,8 @@ SandboxResult parse_report(const std::string& text) {
 }
 
 void kill_and_wait(pid_t child) {
-  // PID 1 of the sandbox dies with its parent, and everything in the namespace with it; its end is awaited through the
-  // status pipe, which every process of the sandbox would hold open otherwise.
+  // PID 1 of the sandbox dies with its parent, and everything in the namespace with it; its end is awaited
+  // through the status pipe, which every process of the sandbox would hold open otherwise.
   ::kill(child, SIGKILL);
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }

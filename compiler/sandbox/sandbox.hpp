@@ -12,14 +12,15 @@ namespace alephc {
 /// Host name, time zone, locale and the like that every step sees.
 [[nodiscard]] std::map<std::string, std::string> sandbox_environment();
 
-/// SOURCE_DATE_EPOCH inside steps and the youngest file time a layer may hold. A constant of the output epoch, because the
-/// real one would be in every key: 2024-01-01T00:00:00Z.
+/// SOURCE_DATE_EPOCH inside steps and the youngest file time a layer may hold. A constant of the output
+/// epoch, because the real one would be in every key: 2024-01-01T00:00:00Z.
 inline constexpr std::int64_t kStepTime = 1704067200;
 
 struct SandboxRoot {
   std::vector<std::filesystem::path> lowers{};  ///< top first; empty: upper itself is the root, no overlay
   std::filesystem::path upper{};
-  std::filesystem::path scratch{};  ///< empty folder on the same filesystem: overlay work folder and mount point
+  std::filesystem::path
+      scratch{};  ///< empty folder on the same filesystem: overlay work folder and mount point
 };
 
 struct BindMount {
@@ -29,8 +30,8 @@ struct BindMount {
 
 struct SandboxLimits {
   std::uint64_t processes = 8192;
-  std::uint64_t file_bytes = 8ULL << 30U;  ///< of one file
-  std::uint64_t disk_bytes = 24ULL << 30U;  ///< that a step may take from the store's filesystem
+  std::uint64_t file_bytes = 8ULL << 30U;      ///< of one file
+  std::uint64_t disk_bytes = 24ULL << 30U;     ///< that a step may take from the store's filesystem
   std::uint64_t disk_reserve = 256ULL << 20U;  ///< that is left to the host
 };
 
@@ -38,8 +39,8 @@ struct SandboxOptions {
   SandboxRoot root{};
   std::vector<BindMount> read_only{};
   bool network = false;
-  bool interactive = false;         ///< terminal passed through, for `alephc shell`
-  std::filesystem::path log{};      ///< stdout and stderr of the commands are appended
+  bool interactive = false;     ///< terminal passed through, for `alephc shell`
+  std::filesystem::path log{};  ///< stdout and stderr of the commands are appended
   SandboxLimits limits{};
 };
 
@@ -57,9 +58,11 @@ struct SandboxResult {
   std::string reason{};     ///< for people: "exit code 1", "more than 32 GB written"
 };
 
-/// Runs the commands one after the other, as root of the image, in new mount, pid, uts, ipc and network namespaces with
-/// few capabilities and a seccomp filter, and stops at the first that fails. When it returns no process and no mount of
-/// the sandbox is left, however it ended. Throws an Error of kind host when the sandbox cannot be set up.
-[[nodiscard]] SandboxResult run_in_sandbox(const SandboxOptions& options, const std::vector<SandboxCommand>& commands);
+/// Runs the commands one after the other, as root of the image, in new mount, pid, uts, ipc and network
+/// namespaces with few capabilities and a seccomp filter, and stops at the first that fails. When it returns
+/// no process and no mount of the sandbox is left, however it ended. Throws an Error of kind host when the
+/// sandbox cannot be set up.
+[[nodiscard]] SandboxResult run_in_sandbox(const SandboxOptions& options,
+                                           const std::vector<SandboxCommand>& commands);
 
 }  // namespace alephc

@@ -52,7 +52,7 @@ std::optional<BuildRecord> parse_record(const std::string& text) {
 }
 
 std::uint64_t disk_usage(const fs::path& path) {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return 0;
   std::uint64_t bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
   if (!S_ISDIR(info.st_mode)) return bytes;
@@ -62,7 +62,7 @@ std::uint64_t disk_usage(const fs::path& path) {
 }
 
 std::int64_t time_of(const fs::path& path) {
-  struct stat info{};
+  struct stat info {};
   return ::lstat(path.c_str(), &info) == 0 ? info.st_mtim.tv_sec : 0;
 }
 
@@ -122,8 +122,9 @@ class Collector {
 
   void sweep_unused() {
     const std::int64_t newest =
-        options_.older_than_seconds ? std::time(nullptr) - static_cast<std::int64_t>(*options_.older_than_seconds)
-                                    : INT64_MAX;
+        options_.older_than_seconds
+            ? std::time(nullptr) - static_cast<std::int64_t>(*options_.older_than_seconds)
+            : INT64_MAX;
     std::erase_if(items_, [&](const Item& item) {
       if (item.used || item.written > newest) return false;
       remove(item);

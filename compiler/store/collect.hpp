@@ -24,10 +24,11 @@ struct BuildRecord {
 };
 
 void put_build_record(const Store& store, const BuildRecord& record);
-[[nodiscard]] std::optional<BuildRecord> find_build_record(const Store& store, const std::filesystem::path& manifest);
+[[nodiscard]] std::optional<BuildRecord> find_build_record(const Store& store,
+                                                           const std::filesystem::path& manifest);
 
 struct CollectOptions {
-  std::optional<std::uint64_t> max_size{};           ///< bytes; the oldest records go until the store fits
+  std::optional<std::uint64_t> max_size{};            ///< bytes; the oldest records go until the store fits
   std::optional<std::uint64_t> older_than_seconds{};  ///< keep what was written later than this, used or not
 };
 
@@ -37,7 +38,8 @@ struct CollectResult {
   std::uint64_t kept_bytes = 0;
 };
 
-/// Removes what no build record whose manifest still exists refers to. Needs the store alone: throws when a build runs.
+/// Removes what no build record whose manifest still exists refers to. Needs the store alone: throws when a
+/// build runs.
 CollectResult collect_garbage(const std::filesystem::path& store_folder, const CollectOptions& options);
 
 }  // namespace alephc

@@ -58,12 +58,13 @@ bool same_as_listed(int root, const Entry& entry, const struct stat& info) {
 
 }  // namespace
 
-void write_stamp(const Listing& listing, const std::filesystem::path& folder, const std::filesystem::path& stamp) {
+void write_stamp(const Listing& listing, const std::filesystem::path& folder,
+                 const std::filesystem::path& stamp) {
   const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);
   std::vector<Stamp> stamps;
   stamps.reserve(listing.size());
   for (const Entry& entry : listing) {
-    struct stat info{};
+    struct stat info {};
     const char* path = entry.path.empty() ? "." : entry.path.c_str();
     if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0)
       throw system_error("look at /" + entry.path + " of a new layer", errno);
@@ -81,7 +82,7 @@ void check_stamp(const Layer& layer, const std::filesystem::path& stamp) {
   const UniqueFd root = open_file(layer.folder, O_RDONLY | O_DIRECTORY);
   for (std::size_t i = 0; i < stamps.size(); ++i) {
     const Entry& entry = layer.listing[i];
-    struct stat info{};
+    struct stat info {};
     const char* path = entry.path.empty() ? "." : entry.path.c_str();
     if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0)
       throw Error(ErrorKind::integrity, "/" + entry.path + " is missing");

@@ -25,7 +25,8 @@ namespace fs = std::filesystem;
 fs::path prepare(const fs::path& folder) {
   // Files of a root-owned tree, setuid ones too, lie below: nobody else may look in.
   make_folders(folder, 0700);
-  for (const char* name : {"blobs", "layers", "actions", "logs", "locks", "outputs", "partial", "roots", "work"})
+  for (const char* name :
+       {"blobs", "layers", "actions", "logs", "locks", "outputs", "partial", "roots", "work"})
     make_folders(folder / name, 0700);
   return fs::canonical(folder);
 }
@@ -147,12 +148,13 @@ std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing 
 namespace {
 
 std::string output_stamp(const fs::path& file, const Digest& digest) {
-  struct stat info{};
+  struct stat info {};
   if (::stat(file.c_str(), &info) != 0) return {};
   std::string text = digest.hex();
-  for (const auto number : {static_cast<std::int64_t>(info.st_ino), static_cast<std::int64_t>(info.st_size),
-                            static_cast<std::int64_t>(info.st_mtim.tv_sec), static_cast<std::int64_t>(info.st_mtim.tv_nsec),
-                            static_cast<std::int64_t>(info.st_ctim.tv_sec), static_cast<std::int64_t>(info.st_ctim.tv_nsec)})
+  for (const auto number :
+       {static_cast<std::int64_t>(info.st_ino), static_cast<std::int64_t>(info.st_size),
+        static_cast<std::int64_t>(info.st_mtim.tv_sec), static_cast<std::int64_t>(info.st_mtim.tv_nsec),
+        static_cast<std::int64_t>(info.st_ctim.tv_sec), static_cast<std::int64_t>(info.st_ctim.tv_nsec)})
     text += " " + std::to_string(number);
   return text;
 }

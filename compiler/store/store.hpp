@@ -29,7 +29,8 @@ struct ActionRecord {
 /// A folder to work in, gone with the object. A process killed in the middle leaves it behind for reap().
 class WorkFolder {
  public:
-  WorkFolder(std::filesystem::path folder, FileLock lock) : folder_(std::move(folder)), lock_(std::move(lock)) {}
+  WorkFolder(std::filesystem::path folder, FileLock lock)
+      : folder_(std::move(folder)), lock_(std::move(lock)) {}
   ~WorkFolder();
   WorkFolder(WorkFolder&&) = default;
   WorkFolder& operator=(WorkFolder&&) = delete;
@@ -40,9 +41,10 @@ class WorkFolder {
   FileLock lock_;
 };
 
-/// Content-addressed files, layers and results of steps, shared by any number of alephc processes. Everything appears by
-/// rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> · layers/<digest>/{listing,stamp,root/} ·
-/// actions/<key> · logs/ · locks/ · outputs/ · partial/ · roots/ · work/
+/// Content-addressed files, layers and results of steps, shared by any number of alephc processes. Everything
+/// appears by rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> ·
+/// layers/<digest>/{listing,stamp,root/} · actions/<key> · logs/ · locks/ · outputs/ · partial/ · roots/ ·
+/// work/
 class Store {
  public:
   explicit Store(std::filesystem::path folder);
@@ -66,7 +68,8 @@ class Store {
   [[nodiscard]] std::shared_ptr<const Layer> open_layer(
       const Digest& digest, const std::function<void(const std::string&)>& warn) const;
   /// Takes folder (in a WorkFolder of this store) over.
-  [[nodiscard]] std::shared_ptr<const Layer> adopt_layer(const std::filesystem::path& folder, Listing listing) const;
+  [[nodiscard]] std::shared_ptr<const Layer> adopt_layer(const std::filesystem::path& folder,
+                                                         Listing listing) const;
 
   // Files written outside the store, with the hash they had then.
   void remember_output(const std::filesystem::path& file, const Digest& digest) const;

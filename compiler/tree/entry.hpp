@@ -32,13 +32,14 @@ struct Entry {
   std::uint32_t mode = 0;  ///< permission bits with setuid, setgid and sticky; 0777 for symlinks
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::int64_t mtime = 0;      ///< seconds; no part of the tree digest
-  std::uint64_t size = 0;      ///< regular files
-  Digest content{};            ///< sha256, regular files
-  std::string link_target{};   ///< symlinks
-  std::uint32_t major = 0;     ///< devices
+  std::int64_t mtime = 0;     ///< seconds; no part of the tree digest
+  std::uint64_t size = 0;     ///< regular files
+  Digest content{};           ///< sha256, regular files
+  std::string link_target{};  ///< symlinks
+  std::uint32_t major = 0;    ///< devices
   std::uint32_t minor = 0;
-  std::string hard_link{};     ///< first path (byte order) of its hard-link group, empty for that one and for single files
+  std::string hard_link{};  ///< first path (byte order) of its hard-link group, empty for that one and for
+                            ///< single files
   std::vector<Xattr> xattrs{};  ///< sorted by name
 
   bool operator==(const Entry&) const = default;

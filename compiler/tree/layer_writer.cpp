@@ -77,7 +77,10 @@ void LayerWriter::add_parents(const std::string& path) {
   const Entry* known = find_entry(*below_, parent);
   if (known != nullptr && known->type != EntryType::directory)
     throw Error(ErrorKind::failed, "/" + parent + " is no folder, so /" + path + " cannot be in it");
-  entries_[parent] = known != nullptr ? *known : Entry{.path = parent, .type = EntryType::directory, .mode = 0755, .mtime = folder_time_};
+  entries_[parent] =
+      known != nullptr
+          ? *known
+          : Entry{.path = parent, .type = EntryType::directory, .mode = 0755, .mtime = folder_time_};
   add_parents(parent);
 }
 
@@ -105,7 +108,7 @@ void LayerWriter::put_file(Entry entry, std::string_view data) {
 void LayerWriter::put_file(Entry entry, int data_fd) {
   const UniqueFd fd = open_file(place_for(entry.path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW);
   copy_bytes(data_fd, fd.get());
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || ::lseek(fd.get(), 0, SEEK_SET) != 0)
     throw system_error("look at " + entry.path, errno);
   entry.type = EntryType::regular;

@@ -11,9 +11,9 @@
 
 namespace alephc {
 
-/// Builds a layer from data: entries and contents given one by one in any order, written to a folder in overlay form.
-/// Later calls for a path replace earlier ones. Folders on the way are those of the listing below (an overlay shows the
-/// topmost layer's attributes of a folder), or new ones, 0755 root:root.
+/// Builds a layer from data: entries and contents given one by one in any order, written to a folder in
+/// overlay form. Later calls for a path replace earlier ones. Folders on the way are those of the listing
+/// below (an overlay shows the topmost layer's attributes of a folder), or new ones, 0755 root:root.
 class LayerWriter {
  public:
   /// folder must exist and be empty. below must outlive the writer; null when every folder is put.
@@ -22,7 +22,7 @@ class LayerWriter {
   void put(Entry entry);                              ///< anything but a regular file
   void put_file(Entry entry, std::string_view data);  ///< size and content digest are filled in
   void put_file(Entry entry, int data_fd);            ///< copied from the current offset
-  void put_copy(Entry entry, const std::string& of);   ///< a regular file with the content of one put before
+  void put_copy(Entry entry, const std::string& of);  ///< a regular file with the content of one put before
   void whiteout(const std::string& path);
   [[nodiscard]] bool has(const std::string& path) const { return entries_.contains(path); }
   [[nodiscard]] const Entry* find(const std::string& path) const;

@@ -13,14 +13,15 @@ namespace alephc {
 /// Throws an integrity Error on a bad escape.
 [[nodiscard]] std::string unescape_path(std::string_view text);
 
-/// Canonical text of a layer: "alephc-layer 1" and one line an entry, times and whiteouts included. The layer's digest is
-/// the sha256 of this text. Fields: path type mode uid gid mtime detail hard-link xattrs ("-" where there is none).
+/// Canonical text of a layer: "alephc-layer 1" and one line an entry, times and whiteouts included. The
+/// layer's digest is the sha256 of this text. Fields: path type mode uid gid mtime detail hard-link xattrs
+/// ("-" where there is none).
 [[nodiscard]] std::string layer_text(const Listing& listing);
 /// The inverse; throws an integrity Error when the text is not what layer_text writes.
 [[nodiscard]] Listing parse_layer_text(std::string_view text);
 
-/// Canonical text of a whole tree as the contract defines it ("alephc-tree 1"); its sha256 is the tree digest. The text
-/// holds no time, no folder size and no link count. Throws when the listing has a whiteout.
+/// Canonical text of a whole tree as the contract defines it ("alephc-tree 1"); its sha256 is the tree
+/// digest. The text holds no time, no folder size and no link count. Throws when the listing has a whiteout.
 [[nodiscard]] std::string tree_text(const Listing& listing);
 [[nodiscard]] Digest tree_digest(const Listing& listing);
 

@@ -38,7 +38,8 @@ bool keeps_xattr(std::string_view name) {
          name == "system.posix_acl_default";
 }
 
-/// A capability written in a user namespace is version 3 and carries its root's id; version 2 is the same without it.
+/// A capability written in a user namespace is version 3 and carries its root's id; version 2 is the same
+/// without it.
 std::string portable_capability(std::string value) {
   constexpr std::size_t kVersion2Size = 20;
   constexpr std::uint32_t kVersionMask = 0xff000000U;
@@ -138,7 +139,7 @@ std::string read_link(int dir_fd, const std::string& name, std::size_t size) {
 }
 
 void Scanner::visit(int dir_fd, const std::string& name, const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   if (::fstatat(dir_fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
     throw system_error("look at /" + path, errno);
   Entry entry{.path = path,
@@ -160,8 +161,8 @@ void Scanner::visit(int dir_fd, const std::string& name, const std::string& path
     if (opaque) result.opaque.push_back(path);
     if (!is_folder && info.st_nlink > 1) groups[{info.st_dev, info.st_ino}].push_back(result.listing.size());
   }
-  const bool clamp = options.clamp_mtime && entry.type != EntryType::whiteout &&
-                     entry.mtime > *options.clamp_mtime;
+  const bool clamp =
+      options.clamp_mtime && entry.type != EntryType::whiteout && entry.mtime > *options.clamp_mtime;
   if (clamp) entry.mtime = *options.clamp_mtime;
   result.listing.push_back(std::move(entry));
   if (is_folder) visit_children(dir_fd, name, path);

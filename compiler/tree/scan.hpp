@@ -11,9 +11,9 @@ namespace alephc {
 
 struct ScanOptions {
   unsigned jobs = 1;
-  bool hash = true;                              ///< false leaves Entry::content zero
-  std::optional<std::int64_t> clamp_mtime{};     ///< younger files are given this time, in the folder too
-  bool overlay = false;                          ///< the folder is an overlay upper: 0/0 devices are whiteouts
+  bool hash = true;                           ///< false leaves Entry::content zero
+  std::optional<std::int64_t> clamp_mtime{};  ///< younger files are given this time, in the folder too
+  bool overlay = false;                       ///< the folder is an overlay upper: 0/0 devices are whiteouts
 };
 
 /// Paths of an overlay upper whose folder hides everything below it (trusted.overlay.opaque).
@@ -22,9 +22,9 @@ struct ScanResult {
   std::vector<std::string> opaque{};
 };
 
-/// Reads a folder into a listing: sorted, hard-link groups named by their first path, capabilities as version 2, only
-/// security.capability, user.* and POSIX ACL attributes. Sockets are dropped when clamp_mtime is set (leftovers of a
-/// step), else an Error names them.
+/// Reads a folder into a listing: sorted, hard-link groups named by their first path, capabilities as version
+/// 2, only security.capability, user.* and POSIX ACL attributes. Sockets are dropped when clamp_mtime is set
+/// (leftovers of a step), else an Error names them.
 [[nodiscard]] ScanResult scan_folder(const std::filesystem::path& folder, const ScanOptions& options);
 
 }  // namespace alephc

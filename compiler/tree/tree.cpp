@@ -24,7 +24,8 @@ struct Merged {
   std::vector<std::uint32_t> origins{};
 };
 
-/// True for the lower entries that a layer hides: replaced, whited out, or below something that is no folder any more.
+/// True for the lower entries that a layer hides: replaced, whited out, or below something that is no folder
+/// any more.
 std::vector<bool> hidden_by(const Listing& below, const Listing& layer) {
   std::vector<bool> hidden(below.size(), false);
   for (const Entry& entry : layer) {
@@ -122,9 +123,8 @@ std::string Tree::resolve(const std::string& path, bool follow_last) const {
 
 Listing upper_to_layer(const Listing& below, ScanResult upper, std::vector<std::string>& redundant) {
   const auto under_opaque = [&](const std::string& path) {
-    return std::any_of(upper.opaque.begin(), upper.opaque.end(), [&](const std::string& folder) {
-      return path == folder || is_below(path, folder);
-    });
+    return std::any_of(upper.opaque.begin(), upper.opaque.end(),
+                       [&](const std::string& folder) { return path == folder || is_below(path, folder); });
   };
   // A group is dropped whole or not at all: its members share one inode in the folder.
   std::map<std::string, bool> group_same;

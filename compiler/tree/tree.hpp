@@ -12,8 +12,8 @@
 
 namespace alephc {
 
-/// The difference that one step makes, as data, and the folder that holds the contents of its regular files (in overlay
-/// form, so that it can be mounted as a lower).
+/// The difference that one step makes, as data, and the folder that holds the contents of its regular files
+/// (in overlay form, so that it can be mounted as a lower).
 struct Layer {
   Digest digest{};  ///< sha256 of layer_text(listing)
   Listing listing{};
@@ -33,8 +33,8 @@ class Tree {
   [[nodiscard]] UniqueFd open_content(const Entry& entry) const;
   [[nodiscard]] std::string read_content(const Entry& entry) const;
 
-  /// Follows symlinks inside the tree the way a chroot would: all of the path, or (follow_last = false) its folders only.
-  /// Parts that do not exist are kept as they are. Throws on a loop.
+  /// Follows symlinks inside the tree the way a chroot would: all of the path, or (follow_last = false) its
+  /// folders only. Parts that do not exist are kept as they are. Throws on a loop.
   [[nodiscard]] std::string resolve(const std::string& path, bool follow_last = true) const;
 
  private:
@@ -43,8 +43,9 @@ class Tree {
   std::vector<std::uint32_t> origins_;  ///< index into layers_, one an entry
 };
 
-/// What an overlay upper changes against the listing below it: entries that are the same are left out, deletions become
-/// whiteouts. redundant gets the non-folder paths that can be removed from the folder.
-[[nodiscard]] Listing upper_to_layer(const Listing& below, ScanResult upper, std::vector<std::string>& redundant);
+/// What an overlay upper changes against the listing below it: entries that are the same are left out,
+/// deletions become whiteouts. redundant gets the non-folder paths that can be removed from the folder.
+[[nodiscard]] Listing upper_to_layer(const Listing& below, ScanResult upper,
+                                     std::vector<std::string>& redundant);
 
 }  // namespace alephc

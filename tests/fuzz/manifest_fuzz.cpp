@@ -8,7 +8,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace alephc;
-  const auto source = std::make_shared<const SourceText>(SourceText{"fuzz", {reinterpret_cast<const char*>(data), size}});
+  const auto source =
+      std::make_shared<const SourceText>(SourceText{"fuzz", {reinterpret_cast<const char*>(data), size}});
   if (!is_utf8(source->text)) return 0;
   try {
     DiagnosticList problems;

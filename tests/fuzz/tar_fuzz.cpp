@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The reading half of the decoder without its process: what the child does to hostile bytes, and what the parent makes of
-// what the child says.
+// The reading half of the decoder without its process: what the child does to hostile bytes, and what the
+// parent makes of what the child says.
 #include <cstdint>
 #include <string>
 

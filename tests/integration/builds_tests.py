@@ -248,6 +248,17 @@ def test_a_failing_script_shows_its_log_and_a_way_in(world):
     assert "alephc" in inside.stdout
 
 
+def test_a_script_with_network_is_pinned_by_its_result(world):
+    script = '[[run]]\nname = "net"\nnetwork = true\nscript = "ls /sys /proc/net > /dev/null; cat /proc/sys/kernel/random/uuid > /srv/fetched"\n'
+    world.manifest(script)
+    world.ok("lock", "project")
+    world.fails(1, "the lock lacks the result of a script with network", "build", "project", "--locked", "-o", "image.squashfs", store=world.folder / "s")
+    first = sha(world)
+    assert "[[run]]" in (world.project / "runtime.lock").read_text()
+    assert sha(world, "--locked") == first
+    world.fails(3, "gave another result than the locked one", "build", "project", "--locked", "-o", "image.squashfs", store=world.folder / "t")
+
+
 def test_downloads_that_fail_are_resumed_retried_or_refused(world):
     world.manifest(packages=["tool"])
     world.ok("lock", "project")

@@ -159,7 +159,8 @@ def base_packages(alephc, cache):
     (project / "runtime.toml").write_text('schema = 1\n[runtime]\nname = "base"\n[base]\ndistro = "debian"\nrelease = "bookworm"\n'
                                           'suites = ["bookworm"]\n[init]\nprogram = "none"\n')
     store = cache / "store"
-    result = run(alephc, "--store", str(store), "build", str(project), "-o", str(cache / "base.squashfs"), check=False)
+    result = run(alephc, "--store", str(store), "build", str(project), "-o", str(cache / "base.squashfs"), check=False,
+                 env={key: value for key, value in os.environ.items() if key != "CI"})
     if result.returncode == 1 and "no mirror" in result.stderr:
         raise Skip("no Debian mirror can be reached")
     if result.returncode != 0:

@@ -11,8 +11,9 @@ using namespace alephc;
 using namespace alephc::debian;
 
 TEST_CASE("versions are ordered as dpkg orders them") {
-  const std::vector<std::string> order{"0~~", "0~", "0", "0.1~rc1", "0.1", "1.0~beta-1", "1.0-1", "1.0-1+b1", "1.0-1.1", "1.0a-1",
-                                       "1.0+dfsg-1", "1.2", "1.10", "1.10-0+deb12u1", "1:0.1"};
+  const std::vector<std::string> order{"0~~",        "0~",    "0",        "0.1~rc1",        "0.1",
+                                       "1.0~beta-1", "1.0-1", "1.0-1+b1", "1.0-1.1",        "1.0a-1",
+                                       "1.0+dfsg-1", "1.2",   "1.10",     "1.10-0+deb12u1", "1:0.1"};
   for (std::size_t i = 0; i < order.size(); ++i) {
     for (std::size_t k = 0; k < order.size(); ++k) {
       CAPTURE(order[i], order[k]);
@@ -61,8 +62,9 @@ TEST_CASE("release dates are read without a locale") {
 }
 
 TEST_CASE("a Release names its indexes by hash") {
-  const Release release = parse_release("Origin: X\nSuite: s\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nAcquire-By-Hash: yes\nSHA256:\n " +
-                                        std::string(64, 'a') + " 12 main/binary-amd64/Packages.xz\n bad line\n");
+  const Release release = parse_release(
+      "Origin: X\nSuite: s\nDate: Sat, 11 Jul 2026 10:16:37 UTC\nAcquire-By-Hash: yes\nSHA256:\n " +
+      std::string(64, 'a') + " 12 main/binary-amd64/Packages.xz\n bad line\n");
   CHECK(release.by_hash);
   REQUIRE(release.files.size() == 1);
   CHECK(release.files.at("main/binary-amd64/Packages.xz").size == 12);
@@ -71,8 +73,9 @@ TEST_CASE("a Release names its indexes by hash") {
 
 TEST_CASE("an index finds packages by name, version and architecture") {
   const std::string hash(64, 'b');
-  const std::string text = "Package: a\nVersion: 1\nArchitecture: amd64\nFilename: pool/a\nSize: 3\nSHA256: " + hash +
-                           "\nProvides: v (= 1)\n\nPackage: broken\nVersion: 1\n\n";
+  const std::string text =
+      "Package: a\nVersion: 1\nArchitecture: amd64\nFilename: pool/a\nSize: 3\nSHA256: " + hash +
+      "\nProvides: v (= 1)\n\nPackage: broken\nVersion: 1\n\n";
   PackageIndex index;
   index.add(text, 0);
   REQUIRE(index.packages().size() == 1);
@@ -92,13 +95,21 @@ TEST_CASE("requests are taken apart") {
 
 TEST_CASE("wrong requests are told apart, with near names") {
   const std::string hash(64, 'b');
-  const std::string text = "Package: python3\nVersion: 3.11\nArchitecture: amd64\nFilename: p\nSize: 3\nSHA256: " + hash +
-                           "\n\nPackage: exim4\nVersion: 4\nArchitecture: amd64\nFilename: e\nSize: 1\nSHA256: " + hash + "\nProvides: mta\n";
+  const std::string text =
+      "Package: python3\nVersion: 3.11\nArchitecture: amd64\nFilename: p\nSize: 3\nSHA256: " + hash +
+      "\n\nPackage: exim4\nVersion: 4\nArchitecture: amd64\nFilename: e\nSize: 1\nSHA256: " + hash +
+      "\nProvides: mta\n";
   PackageIndex index;
   index.add(text, 0);
   const std::vector<Source> sources{{.name = "debian", .suite = "bookworm"}};
   DiagnosticList problems;
-  check_requests({{"pyhton3", {}}, {"python3=9", {}}, {"python3/sid", {}}, {"python3:armhf", {}}, {"mta", {}}, {"python3", {}}}, index, sources, "amd64", problems);
+  check_requests({{"pyhton3", {}},
+                  {"python3=9", {}},
+                  {"python3/sid", {}},
+                  {"python3:armhf", {}},
+                  {"mta", {}},
+                  {"python3", {}}},
+                 index, sources, "amd64", problems);
   REQUIRE(problems.items().size() == 5);
   CHECK(problems.items()[0].hint == "did you mean 'python3'?");
   CHECK(problems.items()[1].hint == "there is 3.11");
@@ -108,11 +119,15 @@ TEST_CASE("wrong requests are told apart, with near names") {
 }
 
 TEST_CASE("this machine's apt sources are read in both formats") {
-  const auto lines = parse_sources_list("# c\ndeb [arch=amd64 signed-by=/k] http://m/debian bookworm main\ndeb-src http://m/debian bookworm main\n");
+  const auto lines = parse_sources_list(
+      "# c\ndeb [arch=amd64 signed-by=/k] http://m/debian bookworm main\ndeb-src http://m/debian bookworm "
+      "main\n");
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].uri == "http://m/debian");
   CHECK(lines[0].suites == std::vector<std::string>{"bookworm"});
-  const auto stanzas = parse_deb822_sources("Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\n\nTypes: deb\nEnabled: no\nURIs: http://x\nSuites: y\n");
+  const auto stanzas = parse_deb822_sources(
+      "Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates\n\nTypes: deb\nEnabled: "
+      "no\nURIs: http://x\nSuites: y\n");
   REQUIRE(stanzas.size() == 1);
   CHECK(stanzas[0].suites.size() == 2);
 }

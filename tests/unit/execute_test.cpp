@@ -54,13 +54,24 @@ std::string text_of(const Tree& tree, const std::string& path) {
 }  // namespace
 
 TEST_CASE("normalize takes out what differs and what must not be shared") {
-  TestTree test({{"var/log/dpkg.log", "now"}, {"var/log/wtmp", "x"}, {"var/log/apt/history.log", "x"}, {"etc/passwd-", "x"},
-                 {"etc/passwd", "root"}, {"etc/ssh/ssh_host_rsa_key", "secret"}, {"etc/machine-id", "abc"},
-                 {"var/cache/ldconfig/aux-cache", "inodes"}, {"tmp/left", "x"}, {"etc/shadow", "root:*:20000:0:99999:7:::\n"},
-                 {"var/lib/dpkg/triggers/File", "/b p\n/a q\n"}, {"var/lib/dpkg/status-old", "x"}});
-  const Tree out = test.after([](const Tree& below, LayerWriter& writer) { normalize(below, {.manifest = "m", .lock = "l"}, writer); });
-  for (const char* path : {"var/log/dpkg.log", "var/log/apt/history.log", "etc/passwd-", "etc/ssh/ssh_host_rsa_key",
-                           "var/cache/ldconfig/aux-cache", "tmp/left", "var/lib/dpkg/status-old"})
+  TestTree test({{"var/log/dpkg.log", "now"},
+                 {"var/log/wtmp", "x"},
+                 {"var/log/apt/history.log", "x"},
+                 {"etc/passwd-", "x"},
+                 {"etc/passwd", "root"},
+                 {"etc/ssh/ssh_host_rsa_key", "secret"},
+                 {"etc/machine-id", "abc"},
+                 {"var/cache/ldconfig/aux-cache", "inodes"},
+                 {"tmp/left", "x"},
+                 {"etc/shadow", "root:*:20000:0:99999:7:::\n"},
+                 {"var/lib/dpkg/triggers/File", "/b p\n/a q\n"},
+                 {"var/lib/dpkg/status-old", "x"}});
+  const Tree out = test.after([](const Tree& below, LayerWriter& writer) {
+    normalize(below, {.manifest = "m", .lock = "l"}, writer);
+  });
+  for (const char* path :
+       {"var/log/dpkg.log", "var/log/apt/history.log", "etc/passwd-", "etc/ssh/ssh_host_rsa_key",
+        "var/cache/ldconfig/aux-cache", "tmp/left", "var/lib/dpkg/status-old"})
     CHECK(text_of(out, path) == "(absent)");
   CHECK(text_of(out, "var/log/wtmp").empty());
   CHECK(text_of(out, "etc/machine-id").empty());
@@ -71,11 +82,18 @@ TEST_CASE("normalize takes out what differs and what must not be shared") {
 }
 
 TEST_CASE("excluded paths go, copyright files stay, folders stay while anything in them does") {
-  TestTree test({{"usr/share/doc/a/copyright", "c"}, {"usr/share/doc/a/README", "r"}, {"usr/share/doc/b/README", "r"},
-                 {"usr/share/man/man1/x.1", "m"}, {"usr/share/locale/de/x", "l"}, {"usr/share/locale/locale.alias", "a"}});
+  TestTree test({{"usr/share/doc/a/copyright", "c"},
+                 {"usr/share/doc/a/README", "r"},
+                 {"usr/share/doc/b/README", "r"},
+                 {"usr/share/doc/b-base/README", "r"},
+                 {"usr/share/man/man1/x.1", "m"},
+                 {"usr/share/locale/de/x", "l"},
+                 {"usr/share/locale/locale.alias", "a"}});
   Manifest manifest;
-  manifest.packages.exclude_paths = {"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "!/usr/share/locale/locale.alias"};
-  const Tree out = test.after([&](const Tree& below, LayerWriter& writer) { exclude_paths(manifest, below, writer); });
+  manifest.packages.exclude_paths = {"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*",
+                                     "!/usr/share/locale/locale.alias"};
+  const Tree out =
+      test.after([&](const Tree& below, LayerWriter& writer) { exclude_paths(manifest, below, writer); });
   CHECK(text_of(out, "usr/share/doc/a/copyright") == "c");
   CHECK(out.find("usr/share/doc/a/README") == nullptr);
   CHECK(out.find("usr/share/doc/b") == nullptr);
@@ -85,13 +103,16 @@ TEST_CASE("excluded paths go, copyright files stay, folders stay while anything 
 }
 
 TEST_CASE("files are put, appended and linked") {
-  TestTree test({{"etc/conf", "old"}, {"etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\n"}, {"etc/group", "root:x:0:\nweb:x:33:\n"}});
+  TestTree test({{"etc/conf", "old"},
+                 {"etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\n"},
+                 {"etc/group", "root:x:0:\nweb:x:33:\n"}});
   Manifest manifest;
   manifest.files = {{.target = "/etc/conf", .content = "new\n", .append = true},
                     {.target = "/srv/a", .content = "data", .mode = 0600, .owner = "web:web"},
                     {.target = "/srv/l", .kind = FileSpec::Kind::link, .content = "a"},
                     {.target = "/srv/d", .kind = FileSpec::Kind::folder}};
-  const Tree out = test.after([&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
+  const Tree out =
+      test.after([&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
   CHECK(text_of(out, "etc/conf") == "old\nnew\n");
   CHECK(out.find("srv/a")->mode == 0600);
   CHECK(out.find("srv/a")->uid == 33);
@@ -100,7 +121,8 @@ TEST_CASE("files are put, appended and linked") {
   manifest.files = {{.target = "/x", .content = "", .owner = "wbe:web"}};
   TestTree again({{"etc/passwd", "web:x:33:33::/:/bin/sh\n"}, {"etc/group", "web:x:33:\n"}});
   try {
-    (void)again.after([&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
+    (void)again.after(
+        [&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
     FAIL("nothing was thrown");
   } catch (const Error& error) {
     CHECK(error.diagnostics().front().message == "there is no user 'wbe' in the image");
@@ -188,16 +210,21 @@ TEST_CASE("gc keeps what a manifest uses and removes the rest") {
 
 TEST_CASE("plan says in words what changed") {
   CHECK(explain_change("kind install\npackage bash%205.2%20amd64%20aa\npackage nano%207%20amd64%20bb\n",
-                       "kind install\npackage bash%205.3%20amd64%20cc\npackage vim%209%20amd64%20dd\n") == "bash 5.2 → 5.3, +vim 9, -nano 7");
+                       "kind install\npackage bash%205.3%20amd64%20cc\npackage vim%209%20amd64%20dd\n") ==
+        "bash 5.2 → 5.3, +vim 9, -nano 7");
   CHECK(explain_change("script aaa\nuser root\n", "script aaa\nuser web\n") == "user root → web");
   CHECK(explain_change("input a\n", "input b\n") == "the tree below changed");
 }
 
 TEST_CASE("a lock's change is told package by package") {
   Lock before;
-  before.layers = {{"p", {{.name = "a", .version = "1", .arch = "amd64"}, {.name = "b", .version = "1", .arch = "amd64"}}}};
+  before.layers = {
+      {"p",
+       {{.name = "a", .version = "1", .arch = "amd64"}, {.name = "b", .version = "1", .arch = "amd64"}}}};
   Lock after;
-  after.layers = {{"p", {{.name = "a", .version = "2", .arch = "amd64"}, {.name = "c", .version = "1", .arch = "amd64", .size = 1500}}}};
+  after.layers = {{"p",
+                   {{.name = "a", .version = "2", .arch = "amd64"},
+                    {.name = "c", .version = "1", .arch = "amd64", .size = 1500}}}};
   CHECK(change_text(compare_locks(&before, after)) == "  + c 1 (1.5 kB)\n  - b 1\n  ~ a 1 → 2\n");
 }
 

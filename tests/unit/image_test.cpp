@@ -45,16 +45,28 @@ struct NastyTree {
     linked.hard_link = "m-first";
     writer.put({.path = "z", .type = EntryType::directory, .mode = 0755, .uid = uid, .gid = gid});
     writer.put(linked);
-    writer.put({.path = "d/link", .type = EntryType::symlink, .mode = 0777, .uid = uid, .gid = gid, .link_target = "../m-first"});
+    writer.put({.path = "d/link",
+                .type = EntryType::symlink,
+                .mode = 0777,
+                .uid = uid,
+                .gid = gid,
+                .link_target = "../m-first"});
     writer.put({.path = "d/pipe", .type = EntryType::fifo, .mode = 0640, .uid = uid, .gid = gid});
-    writer.put_file({.path = std::string("d/\xff\x01 odd\n") + std::string(200, 'n'), .mode = 0644, .uid = uid, .gid = gid}, "odd");
-    for (int i = 0; i < 300; ++i) writer.put_file({.path = "many/" + std::to_string(i), .mode = 0644, .uid = uid, .gid = gid}, std::to_string(i));
+    writer.put_file({.path = std::string("d/\xff\x01 odd\n") + std::string(200, 'n'),
+                     .mode = 0644,
+                     .uid = uid,
+                     .gid = gid},
+                    "odd");
+    for (int i = 0; i < 300; ++i)
+      writer.put_file({.path = "many/" + std::to_string(i), .mode = 0644, .uid = uid, .gid = gid},
+                      std::to_string(i));
     writer.put({.path = "many", .type = EntryType::directory, .mode = 0755, .uid = uid, .gid = gid});
     layer->listing = writer.finish();
     tree.add(layer);
   }
 
-  [[nodiscard]] std::filesystem::path write(const std::string& format, const std::string& compression, unsigned jobs, const std::string& name) const {
+  [[nodiscard]] std::filesystem::path write(const std::string& format, const std::string& compression,
+                                            unsigned jobs, const std::string& name) const {
     const std::filesystem::path path = temp.path() / name;
     ImageSpec image{.format = format, .compression = compression};
     image_format(format).write(tree, {.image = image, .time = 1700000000, .jobs = jobs}, path);
@@ -71,8 +83,8 @@ TEST_CASE("every format and compressor keeps the tree, with the same bytes for a
     const char* format;
     const char* compression;
   };
-  for (const Kind kind : {Kind{"squashfs", "zstd"}, Kind{"squashfs", "xz"}, Kind{"squashfs", "gzip"}, Kind{"squashfs", "lz4"},
-                          Kind{"squashfs", "none"}, Kind{"tar", "zstd"}}) {
+  for (const Kind kind : {Kind{"squashfs", "zstd"}, Kind{"squashfs", "xz"}, Kind{"squashfs", "gzip"},
+                          Kind{"squashfs", "lz4"}, Kind{"squashfs", "none"}, Kind{"tar", "zstd"}}) {
     CAPTURE(kind.format, kind.compression);
     const auto one = nasty.write(kind.format, kind.compression, 1, "one");
     const auto eight = nasty.write(kind.format, kind.compression, 8, "eight");
@@ -103,7 +115,8 @@ TEST_CASE("unsquashfs and tar agree with what was written") {
   CHECK(tree_digest(read_image(out, 2).listing) == tree_digest(nasty.tree.entries()));
   const auto untarred = nasty.temp.path() / "untarred";
   make_folders(untarred);
-  CHECK(run_command({.argv = {"tar", "--same-permissions", "-C", untarred.string(), "-xf", tar.string()}}).exit_code == 0);
+  CHECK(run_command({.argv = {"tar", "--same-permissions", "-C", untarred.string(), "-xf", tar.string()}})
+            .exit_code == 0);
   CHECK(tree_digest(read_image(untarred, 2).listing) == tree_digest(nasty.tree.entries()));
 }
 
@@ -132,8 +145,13 @@ TEST_CASE("archives whose paths leave the root are refused") {
     std::vector<std::string> paths;
   };
   const auto decode_tar = [&](const std::string& name) {
-    const std::string script = "import tarfile,io,sys\nt=tarfile.open(sys.argv[1],'w')\ni=tarfile.TarInfo(sys.argv[2])\nt.addfile(i,io.BytesIO())\nt.close()\n";
-    REQUIRE(run_command({.argv = {"python3", "-c", script, (temp.path() / "t.tar").string(), name}}).exit_code == 0);
+    const std::string script =
+        "import "
+        "tarfile,io,sys\nt=tarfile.open(sys.argv[1],'w')\ni=tarfile.TarInfo(sys.argv[2])\nt.addfile(i,io."
+        "BytesIO())\nt.close()\n";
+    REQUIRE(
+        run_command({.argv = {"python3", "-c", script, (temp.path() / "t.tar").string(), name}}).exit_code ==
+        0);
     const UniqueFd fd = open_file(temp.path() / "t.tar", O_RDONLY);
     Sink sink;
     decode_archive(fd.get(), ArchiveKind::archive, sink);

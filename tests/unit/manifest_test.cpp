@@ -48,8 +48,8 @@ TEST_CASE("arrays append over parts, the file itself last, without duplicates") 
   const Folder folder;
   folder.put("a.toml", "schema = 1\n[packages]\ninstall = [\"one\", \"two\"]\n");
   folder.put("b.toml", "schema = 1\n[packages]\ninstall = [\"two\", \"three\"]\n");
-  folder.put("runtime.toml", "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"a.toml\", \"b.toml\"]\n" + kBase +
-                                 "[packages]\ninstall = [\"!one\", \"four\"]\n");
+  folder.put("runtime.toml", "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"a.toml\", \"b.toml\"]\n" +
+                                 kBase + "[packages]\ninstall = [\"!one\", \"four\"]\n");
   const Manifest manifest = folder.load();
   CHECK(names(manifest.packages.install) == std::vector<std::string>{"two", "three", "four"});
   CHECK(manifest.parts == std::vector<std::string>{"a.toml", "b.toml", "runtime.toml"});
@@ -58,9 +58,12 @@ TEST_CASE("arrays append over parts, the file itself last, without duplicates") 
 
 TEST_CASE("entries with the same identity replace in place, enabled = false drops") {
   const Folder folder;
-  folder.put("a.toml", "schema = 1\n[[file]]\ntarget = \"/a\"\ncontent = \"1\"\n[[file]]\ntarget = \"/b\"\ncontent = \"1\"\n[[file]]\ntarget = \"/c\"\ncontent = \"1\"\n");
-  folder.put("runtime.toml", "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"a.toml\"]\n" + kBase +
-                                 "[[file]]\ntarget = \"/a\"\ncontent = \"2\"\n[[file]]\ntarget = \"/b\"\nenabled = false\n");
+  folder.put("a.toml",
+             "schema = 1\n[[file]]\ntarget = \"/a\"\ncontent = \"1\"\n[[file]]\ntarget = \"/b\"\ncontent = "
+             "\"1\"\n[[file]]\ntarget = \"/c\"\ncontent = \"1\"\n");
+  folder.put("runtime.toml",
+             "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"a.toml\"]\n" + kBase +
+                 "[[file]]\ntarget = \"/a\"\ncontent = \"2\"\n[[file]]\ntarget = \"/b\"\nenabled = false\n");
   const Manifest manifest = folder.load();
   REQUIRE(manifest.files.size() == 2);
   CHECK(manifest.files[0].target == "/a");
@@ -70,7 +73,8 @@ TEST_CASE("entries with the same identity replace in place, enabled = false drop
 
 TEST_CASE("name, version and expect are never inherited") {
   const Folder folder;
-  folder.put("a.toml", "schema = 1\n[runtime]\nname = \"part\"\nversion = \"9\"\n[expect]\nmax_size = \"1\"\n");
+  folder.put("a.toml",
+             "schema = 1\n[runtime]\nname = \"part\"\nversion = \"9\"\n[expect]\nmax_size = \"1\"\n");
   folder.put("runtime.toml", "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"a.toml\"]\n" + kBase);
   const Manifest manifest = folder.load();
   CHECK(manifest.name == "t");
@@ -82,7 +86,8 @@ TEST_CASE("the digest covers what matters and nothing else") {
   const Folder folder;
   folder.put("runtime.toml", kHead + kBase);
   const Manifest plain = folder.load();
-  folder.put("runtime.toml", "# a comment\n" + kHead + "version = \"2\"\ndescription = \"d\"\n" + kBase + "[expect]\nmax_size = \"1M\"\n");
+  folder.put("runtime.toml", "# a comment\n" + kHead + "version = \"2\"\ndescription = \"d\"\n" + kBase +
+                                 "[expect]\nmax_size = \"1M\"\n");
   const Manifest described = folder.load();
   CHECK(plain.digest == described.digest);
   CHECK(plain.declared == described.declared);
@@ -95,17 +100,22 @@ TEST_CASE("a part reached twice counts once, a loop is an error") {
   folder.put("base.toml", "schema = 1\n[packages]\ninstall = [\"x1\"]\n");
   folder.put("a.toml", "schema = 1\n[runtime]\nextends = [\"base.toml\"]\n");
   folder.put("b.toml", "schema = 1\n[runtime]\nextends = [\"base.toml\"]\n");
-  folder.put("runtime.toml", "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"a.toml\", \"b.toml\"]\n" + kBase);
+  folder.put("runtime.toml",
+             "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"a.toml\", \"b.toml\"]\n" + kBase);
   CHECK(folder.load().parts.size() == 4);
   folder.put("base.toml", "schema = 1\n[runtime]\nextends = [\"a.toml\"]\n");
-  CHECK(problems_of(folder) == std::vector<std::string>{"extends runs in a circle: a.toml → base.toml → a.toml"});
+  CHECK(problems_of(folder) ==
+        std::vector<std::string>{"extends runs in a circle: a.toml → base.toml → a.toml"});
 }
 
 TEST_CASE("paths stay inside the project") {
   const Folder folder;
-  folder.put("runtime.toml", kHead + kBase + "[[file]]\ntarget = \"/a\"\nsource = \"../x\"\n[[file]]\ntarget = \"/b\"\nsource = \"link/passwd\"\n");
+  folder.put("runtime.toml", kHead + kBase +
+                                 "[[file]]\ntarget = \"/a\"\nsource = \"../x\"\n[[file]]\ntarget = "
+                                 "\"/b\"\nsource = \"link/passwd\"\n");
   std::filesystem::create_directory_symlink("/etc", folder.temp.path() / "link");
-  CHECK(problems_of(folder) == std::vector<std::string>{"'../x' leads out of the project", "'link/passwd' leads out of the project"});
+  CHECK(problems_of(folder) == std::vector<std::string>{"'../x' leads out of the project",
+                                                        "'link/passwd' leads out of the project"});
 }
 
 TEST_CASE("a part in a subfolder names its files from there") {
@@ -118,7 +128,9 @@ TEST_CASE("a part in a subfolder names its files from there") {
 
 TEST_CASE("a lock reads back as it was written") {
   const Folder folder;
-  folder.put("runtime.toml", kHead + kBase + "[[run]]\nname = \"r\"\nscript = '''\n#!/bin/sh\necho \"[manifest]\" '\\n'\n'''\n");
+  folder.put(
+      "runtime.toml",
+      kHead + kBase + "[[run]]\nname = \"r\"\nscript = '''\n#!/bin/sh\necho \"[manifest]\" '\\n'\n'''\n");
   const Manifest manifest = folder.load();
   Lock lock;
   lock.declared = manifest.declared;
@@ -127,7 +139,8 @@ TEST_CASE("a lock reads back as it was written") {
   lock.resolver = "apt 2.6.1";
   lock.inputs = {{"files/a", "file", sha256("a")}};
   lock.repositories = {{"debian", "bookworm", 1700000000, sha256("i"), "ABCD", true}};
-  lock.layers = {{"packages", {{"bash", "5.2", "amd64", 10, sha256("b"), "debian/bookworm", "pool/b.deb", true, true}}}};
+  lock.layers = {
+      {"packages", {{"bash", "5.2", "amd64", 10, sha256("b"), "debian/bookworm", "pool/b.deb", true, true}}}};
   lock.removed = {"gcc"};
   lock.archives = {{"tool", 5, sha256("t")}};
   const auto source = std::make_shared<const SourceText>(SourceText{"m", manifest.text});

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "tree/tree.hpp"
+
 #include <filesystem>
 
 #include "base/diagnostic.hpp"
@@ -7,7 +9,6 @@
 #include "tree/layer_writer.hpp"
 #include "tree/listing_text.hpp"
 #include "tree/scan.hpp"
-#include "tree/tree.hpp"
 
 using namespace alephc;
 
@@ -47,17 +48,25 @@ TEST_CASE("the tree text is what the contract says") {
   capable.xattrs = {{"security.capability", std::string("\x01\x02", 2)}};
   Entry second = file("b c");
   second.hard_link = "a%";
-  const Listing listing{folder(""), file("a%"), second, folder("bin"), capable, folder("dev"), device, link_to("l", "/t x")};
+  const Listing listing{folder(""), file("a%"),    second, folder("bin"),
+                        capable,    folder("dev"), device, link_to("l", "/t x")};
   const std::string x = sha256("x").hex();
-  CHECK(tree_text(listing) == "alephc-tree 1\n"
-                              ". d 0755 0 0 - - -\n"
-                              "a%25 f 0644 0 0 1:" + x + " - -\n"
-                              "b%20c f 0644 0 0 1:" + x + " a%25 -\n"
-                              "bin d 0755 0 0 - - -\n"
-                              "bin/ping f 0644 0 0 1:" + x + " - security.capability=0102\n"
-                              "dev d 0755 0 0 - - -\n"
-                              "dev/null c 0666 0 0 1:3 - -\n"
-                              "l l 0777 0 0 /t%20x - -\n");
+  CHECK(tree_text(listing) ==
+        "alephc-tree 1\n"
+        ". d 0755 0 0 - - -\n"
+        "a%25 f 0644 0 0 1:" +
+            x +
+            " - -\n"
+            "b%20c f 0644 0 0 1:" +
+            x +
+            " a%25 -\n"
+            "bin d 0755 0 0 - - -\n"
+            "bin/ping f 0644 0 0 1:" +
+            x +
+            " - security.capability=0102\n"
+            "dev d 0755 0 0 - - -\n"
+            "dev/null c 0666 0 0 1:3 - -\n"
+            "l l 0777 0 0 /t%20x - -\n");
 }
 
 TEST_CASE("the tree digest ignores times, the layer text does not") {
@@ -80,14 +89,17 @@ TEST_CASE("a layer text reads back as it was written") {
 
 TEST_CASE("damaged layer texts are refused") {
   const std::string good = layer_text({folder("a"), file("b")});
-  for (const std::string& bad : {std::string("alephc-layer 2\n"), good + "x", std::string("alephc-layer 1\nb f 0644 0 0 0 1:ff - -\n"),
-                                 std::string("alephc-layer 1\nb d 0755 0 0 0 - - -\na d 0755 0 0 0 - - -\n"), good.substr(0, good.size() - 1)})
+  for (const std::string& bad :
+       {std::string("alephc-layer 2\n"), good + "x", std::string("alephc-layer 1\nb f 0644 0 0 0 1:ff - -\n"),
+        std::string("alephc-layer 1\nb d 0755 0 0 0 - - -\na d 0755 0 0 0 - - -\n"),
+        good.substr(0, good.size() - 1)})
     CHECK_THROWS_AS(parse_layer_text(bad), Error);
 }
 
 TEST_CASE("layers stack: replaced, whited out, and folders that become files") {
   Tree tree;
-  tree.add(layer({folder(""), folder("a"), file("a/one"), file("a/two"), file("a-b"), folder("c"), file("c/deep")}));
+  tree.add(layer(
+      {folder(""), folder("a"), file("a/one"), file("a/two"), file("a-b"), folder("c"), file("c/deep")}));
   tree.add(layer({file("a/one", "new"), gone("a/two"), file("c")}));
   CHECK(paths(tree) == std::vector<std::string>{"", "a", "a-b", "a/one", "c"});
   CHECK(tree.find("a/one")->content == sha256("new"));
@@ -108,8 +120,9 @@ TEST_CASE("a hard-link group that loses its first path gets another") {
 
 TEST_CASE("paths resolve inside the tree, whatever symlinks say") {
   Tree tree;
-  tree.add(layer({folder(""), folder("usr"), folder("usr/lib"), link_to("lib", "usr/lib"), link_to("abs", "/usr/lib"),
-                  link_to("out", "../../../etc"), link_to("loop", "loop"), file("usr/lib/f"), link_to("usr/lib/s", "f")}));
+  tree.add(layer({folder(""), folder("usr"), folder("usr/lib"), link_to("lib", "usr/lib"),
+                  link_to("abs", "/usr/lib"), link_to("out", "../../../etc"), link_to("loop", "loop"),
+                  file("usr/lib/f"), link_to("usr/lib/s", "f")}));
   CHECK(tree.resolve("lib/f") == "usr/lib/f");
   CHECK(tree.resolve("abs/s") == "usr/lib/f");
   CHECK(tree.resolve("abs/s", false) == "usr/lib/s");
@@ -119,9 +132,12 @@ TEST_CASE("paths resolve inside the tree, whatever symlinks say") {
 }
 
 TEST_CASE("an overlay upper becomes the difference only") {
-  const Listing below{folder(""), folder("d"), file("d/changed"), file("d/gone"), file("d/kept"), folder("o"), file("o/x"), file("o/y")};
+  const Listing below{folder(""),     folder("d"), file("d/changed"), file("d/gone"),
+                      file("d/kept"), folder("o"), file("o/x"),       file("o/y")};
   ScanResult upper;
-  upper.listing = {folder(""), folder("d"), file("d/changed", "new"), gone("d/gone"), file("d/kept"), gone("d/never"), folder("o"), file("o/x")};
+  upper.listing = {folder(""),     folder("d"),    file("d/changed", "new"),
+                   gone("d/gone"), file("d/kept"), gone("d/never"),
+                   folder("o"),    file("o/x")};
   upper.opaque = {"o"};
   std::vector<std::string> redundant;
   const Listing out = upper_to_layer(below, upper, redundant);

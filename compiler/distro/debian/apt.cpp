@@ -18,8 +18,9 @@ std::string host_of(std::size_t source) {
 
 /// The name apt gives to an index in its lists folder: the address without scheme, '/' as '_'.
 std::string list_name(const std::string& host, const Source& source, const std::string& file) {
-  const std::string place = source.is_flat() ? (source.suite == "./" ? "." : source.suite.substr(0, source.suite.size() - 1))
-                                             : "dists/" + source.suite;
+  const std::string place =
+      source.is_flat() ? (source.suite == "./" ? "." : source.suite.substr(0, source.suite.size() - 1))
+                       : "dists/" + source.suite;
   std::string name = host + "/" + place + "/" + file;
   std::replace(name.begin(), name.end(), '/', '_');
   return name;
@@ -34,7 +35,8 @@ std::optional<Chosen> parse_inst(const std::string& line) {
   const std::size_t open = line.find(" (");
   const std::size_t close = line.find("])", open);
   const std::size_t arch = line.rfind('[', close);
-  if (open == std::string::npos || close == std::string::npos || arch == std::string::npos) return std::nullopt;
+  if (open == std::string::npos || close == std::string::npos || arch == std::string::npos)
+    return std::nullopt;
   chosen.version = line.substr(open + 2, line.find(' ', open + 2) - open - 2);
   chosen.arch = line.substr(arch + 1, close - arch - 1);
   return chosen;
@@ -54,7 +56,8 @@ std::string apt_words(const std::string& errors, const std::string& output) {
 AptRoot::AptRoot(const Store& store, const std::vector<VerifiedSource>& sources, std::string arch,
                  const std::vector<std::string>& foreign_archs, bool recommends)
     : folder_(fs::temp_directory_path(), "alephc-apt"), arch_(std::move(arch)) {
-  for (const char* folder : {"lists/partial", "cache/archives/partial", "log"}) make_folders(folder_.path() / folder);
+  for (const char* folder : {"lists/partial", "cache/archives/partial", "log"})
+    make_folders(folder_.path() / folder);
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const VerifiedSource& verified = sources[i];
     const Source& source = verified.source;
@@ -64,11 +67,13 @@ AptRoot::AptRoot(const Store& store, const std::vector<VerifiedSource>& sources,
     const fs::path lists = folder_.path() / "lists";
     atomic_write(lists / list_name(host_of(i), source, "Release"), verified.release.text);
     for (const PackagesFile& file : verified.packages) {
-      const std::string path = source.is_flat() ? "Packages" : file.component + "/binary-" + file.arch + "/Packages";
+      const std::string path =
+          source.is_flat() ? "Packages" : file.component + "/binary-" + file.arch + "/Packages";
       fs::create_symlink(store.blob_path(file.digest), lists / list_name(host_of(i), source, path));
     }
     if (source.priority != 0)
-      preferences_ += "Package: *\nPin: origin \"" + host_of(i) + "\"\nPin-Priority: " + std::to_string(source.priority) + "\n\n";
+      preferences_ += "Package: *\nPin: origin \"" + host_of(i) +
+                      "\"\nPin-Priority: " + std::to_string(source.priority) + "\n\n";
   }
   write_config(foreign_archs, recommends);
   atomic_write(folder_.path() / "status", "");
@@ -78,19 +83,30 @@ void AptRoot::write_config(const std::vector<std::string>& foreign_archs, bool r
   const std::string root = folder_.path().string();
   std::string text = "Dir \"" + root + "/\";\n";
   // Relative to Dir; main and parts would still be read from this machine without their own lines.
-  text +=
-      "Dir::State \"\"; Dir::State::Lists \"lists\"; Dir::State::status \"" + root + "/status\";\n"
-      "Dir::State::extended_states \"" + root + "/extended_states\";\n"
-      "Dir::Cache \"cache\"; Dir::Cache::archives \"archives\";\n"
-      "Dir::Etc \"\"; Dir::Etc::main \"/dev/null\"; Dir::Etc::parts \"/dev/null\";\n"
-      "Dir::Etc::sourcelist \"" + root + "/sources.list\"; Dir::Etc::sourceparts \"/dev/null\";\n"
-      "Dir::Etc::preferences \"" + root + "/preferences\"; Dir::Etc::preferencesparts \"/dev/null\";\n"
-      "Dir::Etc::trusted \"/dev/null\"; Dir::Etc::trustedparts \"/dev/null\";\n"
-      "Dir::Log \"" + root + "/log\"; Dir::Log::Planner \"\"; Dir::Log::Solver \"\";\n"
-      "APT::Install-Recommends \"" + std::string(recommends ? "true" : "false") + "\"; APT::Install-Suggests \"false\";\n"
-      "APT::Get::AllowUnauthenticated \"true\"; APT::Get::Show-User-Simulation-Note \"false\";\n"
-      "APT::Get::Always-Include-Phased-Updates \"true\"; APT::Get::Assume-Yes \"true\"; APT::Get::Simulate \"true\";\n"
-      "Acquire::Check-Valid-Until \"false\"; Debug::NoLocking \"true\";\n";
+  text += "Dir::State \"\"; Dir::State::Lists \"lists\"; Dir::State::status \"" + root +
+          "/status\";\n"
+          "Dir::State::extended_states \"" +
+          root +
+          "/extended_states\";\n"
+          "Dir::Cache \"cache\"; Dir::Cache::archives \"archives\";\n"
+          "Dir::Etc \"\"; Dir::Etc::main \"/dev/null\"; Dir::Etc::parts \"/dev/null\";\n"
+          "Dir::Etc::sourcelist \"" +
+          root +
+          "/sources.list\"; Dir::Etc::sourceparts \"/dev/null\";\n"
+          "Dir::Etc::preferences \"" +
+          root +
+          "/preferences\"; Dir::Etc::preferencesparts \"/dev/null\";\n"
+          "Dir::Etc::trusted \"/dev/null\"; Dir::Etc::trustedparts \"/dev/null\";\n"
+          "Dir::Log \"" +
+          root +
+          "/log\"; Dir::Log::Planner \"\"; Dir::Log::Solver \"\";\n"
+          "APT::Install-Recommends \"" +
+          std::string(recommends ? "true" : "false") +
+          "\"; APT::Install-Suggests \"false\";\n"
+          "APT::Get::AllowUnauthenticated \"true\"; APT::Get::Show-User-Simulation-Note \"false\";\n"
+          "APT::Get::Always-Include-Phased-Updates \"true\"; APT::Get::Assume-Yes \"true\"; "
+          "APT::Get::Simulate \"true\";\n"
+          "Acquire::Check-Valid-Until \"false\"; Debug::NoLocking \"true\";\n";
   text += "APT::Architecture \"" + arch_ + "\"; APT::Architectures { \"" + arch_ + "\";";
   for (const std::string& foreign : foreign_archs) text += " \"" + foreign + "\";";
   atomic_write(folder_.path() / "apt.conf", text + " };\n");
@@ -99,7 +115,8 @@ void AptRoot::write_config(const std::vector<std::string>& foreign_archs, bool r
 void AptRoot::add_local(const std::string& packages_text) {
   sources_list_ += "deb [trusted=yes] http://alephc-local/ ./\n";
   atomic_write(folder_.path() / "lists/alephc-local_._Packages", packages_text);
-  atomic_write(folder_.path() / "lists/alephc-local_._Release", "Origin: alephc-local\nDate: Thu, 01 Jan 1970 00:00:00 UTC\n");
+  atomic_write(folder_.path() / "lists/alephc-local_._Release",
+               "Origin: alephc-local\nDate: Thu, 01 Jan 1970 00:00:00 UTC\n");
 }
 
 void AptRoot::keep_versions(const std::vector<Chosen>& packages) {
@@ -112,8 +129,8 @@ void AptRoot::set_installed(const std::string& status_text, const std::vector<Ch
   atomic_write(folder_.path() / "status", status_text);
   std::string states;
   for (const Chosen& package : automatic)
-    states += "Package: " + package.name + "\nArchitecture: " + (package.arch == "all" ? arch_ : package.arch) +
-              "\nAuto-Installed: 1\n\n";
+    states += "Package: " + package.name +
+              "\nArchitecture: " + (package.arch == "all" ? arch_ : package.arch) + "\nAuto-Installed: 1\n\n";
   atomic_write(folder_.path() / "extended_states", states);
 }
 
@@ -122,11 +139,12 @@ AptAnswer AptRoot::run(const std::vector<std::string>& arguments) const {
   atomic_write(folder_.path() / "preferences", preferences_);
   std::vector<std::string> argv{"apt-get"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const CommandResult result = run_command({.argv = argv,
-                                            .environment = {{"APT_CONFIG", (folder_.path() / "apt.conf").string()},
-                                                            {"LC_ALL", "C"},
-                                                            {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
-                                                            {"SOURCE_DATE_EPOCH", "0"}}});
+  const CommandResult result =
+      run_command({.argv = argv,
+                   .environment = {{"APT_CONFIG", (folder_.path() / "apt.conf").string()},
+                                   {"LC_ALL", "C"},
+                                   {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+                                   {"SOURCE_DATE_EPOCH", "0"}}});
   AptAnswer answer;
   answer.ok = result.exit_code == 0;
   for (const std::string& line : split(result.output, '\n')) {
@@ -153,8 +171,8 @@ AptAnswer AptRoot::purge(const std::vector<std::string>& names) const {
 }
 
 std::string AptRoot::version() {
-  const CommandResult result =
-      run_command({.argv = {"apt-get", "--version"}, .environment = {{"LC_ALL", "C"}, {"APT_CONFIG", "/dev/null"}}});
+  const CommandResult result = run_command(
+      {.argv = {"apt-get", "--version"}, .environment = {{"LC_ALL", "C"}, {"APT_CONFIG", "/dev/null"}}});
   const std::vector<std::string> words = split_words(result.output);
   return words.size() > 1 ? "apt " + words[1] : "apt";
 }

@@ -23,8 +23,8 @@ struct AptAnswer {
   std::string errors{};  ///< apt's own words when it found no solution
 };
 
-/// apt's solver as a child process on a private root, fed with indexes that we verified: it downloads nothing, and nothing of
-/// this machine's apt configuration or dpkg state reaches it.
+/// apt's solver as a child process on a private root, fed with indexes that we verified: it downloads
+/// nothing, and nothing of this machine's apt configuration or dpkg state reaches it.
 class AptRoot {
  public:
   AptRoot(const Store& store, const std::vector<VerifiedSource>& sources, std::string arch,

@@ -30,7 +30,9 @@ int order_of(char c) {
 int compare_part(std::string_view a, std::string_view b) {
   std::size_t i = 0;
   std::size_t j = 0;
-  const auto at = [](std::string_view text, std::size_t index) { return index < text.size() ? text[index] : '\0'; };
+  const auto at = [](std::string_view text, std::size_t index) {
+    return index < text.size() ? text[index] : '\0';
+  };
   while (i < a.size() || j < b.size()) {
     while ((i < a.size() && !is_digit(a[i])) || (j < b.size() && !is_digit(b[j]))) {
       const int difference = order_of(at(a, i)) - order_of(at(b, j));
@@ -137,7 +139,8 @@ std::vector<std::vector<Relation>> parse_relations(std::string_view text) {
   for (const std::string& group : split(text, ',')) {
     if (trim(group).empty()) continue;
     std::vector<Relation>& alternatives = groups.emplace_back();
-    for (const std::string& alternative : split(group, '|')) alternatives.push_back(parse_relation(alternative));
+    for (const std::string& alternative : split(group, '|'))
+      alternatives.push_back(parse_relation(alternative));
   }
   return groups;
 }

@@ -9,20 +9,24 @@
 
 namespace alephc::debian {
 
-/// One paragraph of a control file (deb822): field names as written, values with their continuation lines, trimmed.
+/// One paragraph of a control file (deb822): field names as written, values with their continuation lines,
+/// trimmed.
 class Stanza {
  public:
   void add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
-  [[nodiscard]] std::string_view get(std::string_view name) const;  ///< "" when absent; names compare without case
+  [[nodiscard]] std::string_view get(
+      std::string_view name) const;  ///< "" when absent; names compare without case
   [[nodiscard]] bool empty() const { return fields_.empty(); }
-  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& fields() const { return fields_; }
+  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& fields() const {
+    return fields_;
+  }
 
  private:
   std::vector<std::pair<std::string_view, std::string_view>> fields_;
 };
 
-/// Cuts the next paragraph off text; nullopt at the end. The views point into text's bytes. Lines that are no field are
-/// skipped.
+/// Cuts the next paragraph off text; nullopt at the end. The views point into text's bytes. Lines that are no
+/// field are skipped.
 [[nodiscard]] std::optional<Stanza> next_stanza(std::string_view& text);
 
 /// One alternative of a relation: NAME[:ARCH] [(OP VERSION)].

@@ -71,7 +71,8 @@ void Database::write(const std::string& path, const std::string& content, std::u
 }
 
 void Database::create(const std::vector<std::string>& archs) const {
-  for (const char* folder : {"info", "alternatives", "parts", "triggers", "updates"}) make_folders(upper_ / kDpkg / folder);
+  for (const char* folder : {"info", "alternatives", "parts", "triggers", "updates"})
+    make_folders(upper_ / kDpkg / folder);
   write(kDpkg + "info/format", "1\n");
   write(kDpkg + "status", "");
   write(kDpkg + "diversions", "");
@@ -93,7 +94,8 @@ void Database::add_unpacked(const std::vector<UnpackedPackage>& packages) const 
     status += status_stanza(package);
   }
   write(kDpkg + "status", status);
-  // Those who are interested so far hear of the new packages; the new packages' own interests count from now on.
+  // Those who are interested so far hear of the new packages; the new packages' own interests count from now
+  // on.
   activate_triggers(packages);
   add_interests(packages);
 }
@@ -118,14 +120,16 @@ void Database::add_interests(const std::vector<UnpackedPackage>& packages) const
 void Database::activate_triggers(const std::vector<UnpackedPackage>& packages) const {
   std::vector<std::string> watched;
   for (const std::string& line : split(read(kDpkg + "triggers/File"), '\n'))
-    if (const std::size_t end = line.find(' '); end != std::string::npos) watched.push_back(line.substr(0, end));
+    if (const std::size_t end = line.find(' '); end != std::string::npos)
+      watched.push_back(line.substr(0, end));
   std::set<std::string> activated;
   for (const UnpackedPackage& package : packages) {
     for (const auto& [directive, trigger] : trigger_directives(package))
       if (directive.starts_with("activate")) activated.insert(trigger);
     for (const std::string& trigger : watched)
       for (const std::string& path : package.paths)
-        if (path.starts_with(trigger) && (path.size() == trigger.size() || path[trigger.size()] == '/')) activated.insert(trigger);
+        if (path.starts_with(trigger) && (path.size() == trigger.size() || path[trigger.size()] == '/'))
+          activated.insert(trigger);
   }
   if (activated.empty()) return;
   std::string text = read(kDpkg + "triggers/Unincorp");
@@ -137,7 +141,9 @@ void Database::drop_paths(const std::map<std::string, std::vector<std::string>>&
   for (const auto& [package, paths] : lost) {
     const std::string file = kDpkg + "info/" + package + ".list";
     std::vector<std::string> lines = split(read(file), '\n');
-    std::erase_if(lines, [&](const std::string& line) { return std::find(paths.begin(), paths.end(), line) != paths.end(); });
+    std::erase_if(lines, [&](const std::string& line) {
+      return std::find(paths.begin(), paths.end(), line) != paths.end();
+    });
     write(file, join(lines, "\n"));
   }
 }
@@ -148,7 +154,8 @@ void Database::add_automatic(const std::vector<LockedPackage>& packages) const {
   std::set<std::pair<std::string, std::string>> automatic;
   for (const LockedPackage& package : packages)
     if (package.automatic) automatic.emplace(package.name, package.arch == "all" ? arch_ : package.arch);
-  for (const auto& [name, arch] : automatic) text += "Package: " + name + "\nArchitecture: " + arch + "\nAuto-Installed: 1\n\n";
+  for (const auto& [name, arch] : automatic)
+    text += "Package: " + name + "\nArchitecture: " + arch + "\nAuto-Installed: 1\n\n";
   if (!automatic.empty()) write(path, text);
 }
 

@@ -12,8 +12,8 @@
 
 namespace alephc::debian {
 
-/// dpkg's and apt's files below /var/lib, written as those programs write them. Reads see the upper folder first, then the
-/// layers below.
+/// dpkg's and apt's files below /var/lib, written as those programs write them. Reads see the upper folder
+/// first, then the layers below.
 class Database {
  public:
   Database(const Tree& below, std::filesystem::path upper, std::string arch)
@@ -21,7 +21,8 @@ class Database {
 
   /// The empty database of a new system. archs: native first.
   void create(const std::vector<std::string>& archs) const;
-  /// Records packages as "install ok unpacked" and activates the triggers that their files and control data name.
+  /// Records packages as "install ok unpacked" and activates the triggers that their files and control data
+  /// name.
   void add_unpacked(const std::vector<UnpackedPackage>& packages) const;
   void drop_paths(const std::map<std::string, std::vector<std::string>>& lost) const;
   /// apt's list of packages that only others need.

@@ -78,8 +78,9 @@ void DebSink::read_control_fields() {
   package_.name = stanza->get("Package");
   package_.version = stanza->get("Version");
   package_.arch = stanza->get("Architecture");
-  const bool usable = !package_.name.empty() && package_.name.find('/') == std::string::npos && !package_.version.empty() &&
-                      !package_.arch.empty() && package_.arch.find('/') == std::string::npos;
+  const bool usable = !package_.name.empty() && package_.name.find('/') == std::string::npos &&
+                      !package_.version.empty() && !package_.arch.empty() &&
+                      package_.arch.find('/') == std::string::npos;
   if (!usable) throw Error(ErrorKind::integrity, "the package's control file is damaged");
   const auto listed = package_.control_files.find("conffiles");
   if (listed == package_.control_files.end()) return;
@@ -136,7 +137,8 @@ void DebSink::create(const std::string& place) {
       file_ = open_at(root, place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
       return;
     case symlink:
-      if (::symlinkat(entry_.link_target.c_str(), root, place.c_str()) != 0) throw system_error("make /" + place, errno);
+      if (::symlinkat(entry_.link_target.c_str(), root, place.c_str()) != 0)
+        throw system_error("make /" + place, errno);
       break;
     case fifo:
       if (::mkfifoat(root, place.c_str(), 0600) != 0) throw system_error("make /" + place, errno);
@@ -166,7 +168,8 @@ void DebSink::data(std::string_view bytes) {
   if (file_) return write_all(file_.get(), bytes);
   if (control_ == nullptr) return;
   *control_ += bytes;
-  if (control_->size() > kMaxControl) throw Error(ErrorKind::integrity, "a control file of the package is too large");
+  if (control_->size() > kMaxControl)
+    throw Error(ErrorKind::integrity, "a control file of the package is too large");
 }
 
 void DebSink::end_entry() {

@@ -35,7 +35,7 @@ class DebSink : public ArchiveSink {
   UnpackedPackage& package_;
   std::uint32_t owner_;
   Entry entry_;
-  std::string place_;          ///< of the regular file being written
+  std::string place_;  ///< of the regular file being written
   UniqueFd file_;
   std::string* control_ = nullptr;  ///< where control data goes
   bool data_started_ = false;

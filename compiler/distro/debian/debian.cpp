@@ -26,9 +26,11 @@ class Debian : public Distro {
     for (const LockedLayer& layer : lock.layers) {
       for (const LockedPackage& package : layer.packages) {
         if (package.repository == "file") continue;
-        RemoteFile file{.digest = package.sha256, .size = package.size, .label = package.name + " " + package.version};
+        RemoteFile file{
+            .digest = package.sha256, .size = package.size, .label = package.name + " " + package.version};
         if (package.repository == "url") file.urls = {package.path};
-        for (const std::string& base : bases[package.repository]) file.urls.push_back(base + "/" + package.path);
+        for (const std::string& base : bases[package.repository])
+          file.urls.push_back(base + "/" + package.path);
         files.push_back(std::move(file));
       }
     }
@@ -39,7 +41,8 @@ class Debian : public Distro {
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
 
-  [[nodiscard]] std::vector<SandboxCommand> remove_commands(const std::vector<std::string>& names) const override {
+  [[nodiscard]] std::vector<SandboxCommand> remove_commands(
+      const std::vector<std::string>& names) const override {
     SandboxCommand purge{.argv = {"dpkg", "--force-unsafe-io", "--purge"}};
     purge.argv.insert(purge.argv.end(), names.begin(), names.end());
     return {purge};
@@ -52,20 +55,25 @@ class Debian : public Distro {
       const std::size_t dot = locale.find('.');
       list += locale + " " + (dot == std::string::npos ? "UTF-8" : locale.substr(dot + 1)) + "\n";
     }
-    return {{.argv = {"sh", "-euc", "command -v locale-gen >/dev/null || { echo 'the package locales is missing: add it to packages.install'; exit 1; }; "
-                                    "cat > /etc/locale.gen; locale-gen"},
+    return {{.argv = {"sh", "-euc",
+                      "command -v locale-gen >/dev/null || { echo 'the package locales is missing: add it to "
+                      "packages.install'; exit 1; }; "
+                      "cat > /etc/locale.gen; locale-gen"},
              .input = list}};
   }
 
-  [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock, const Tree& tree,
+  [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,
+                                                         const Tree& tree,
                                                          const std::string& name) const override {
     return debian::explain_package(manifest, lock, tree, name);
   }
-  [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path) const override {
+  [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree,
+                                                      const std::string& path) const override {
     return debian::explain_path(tree, path);
   }
 
-  [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& manifest, const Lock& lock) const override {
+  [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& manifest,
+                                                         const Lock& lock) const override {
     const std::vector<std::string>& wanted = manifest.base.image_sources;
     SourcesFile file{.path = "etc/apt/sources.list"};
     if (wanted == std::vector<std::string>{"none"}) return std::nullopt;
@@ -75,7 +83,8 @@ class Debian : public Distro {
     }
     for (const LockedRepository& repository : lock.repositories)
       if (repository.name == "debian")
-        file.content += "deb [check-valid-until=no] " + snapshot_base(repository.suite, compact_date(repository.date + 12 * 3600)) + " " +
+        file.content += "deb [check-valid-until=no] " +
+                        snapshot_base(repository.suite, compact_date(repository.date + 12 * 3600)) + " " +
                         repository.suite + " " + join(manifest.base.components, " ") + "\n";
     return file;
   }

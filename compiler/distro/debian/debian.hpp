@@ -16,8 +16,8 @@ namespace alephc::debian {
 void install(const InstallJob& job, Reporter& reporter);
 
 /// Answers `why` from dpkg's database in the tree.
-[[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock, const Tree& tree,
-                                                       const std::string& name);
+[[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,
+                                                       const Tree& tree, const std::string& name);
 [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path);
 
 }  // namespace alephc::debian

@@ -41,19 +41,22 @@ std::map<std::string, Installed> read_installed(const Tree& tree) {
     for (const char* field : {"Pre-Depends", "Depends", "Recommends"})
       for (const auto& group : parse_relations(stanza.get(field)))
         for (const Relation& relation : group)
-          if (const auto it = provider.find(relation.name); it != provider.end()) package.needs.emplace_back(it->second, field);
+          if (const auto it = provider.find(relation.name); it != provider.end())
+            package.needs.emplace_back(it->second, field);
   }
   return installed;
 }
 
 }  // namespace
 
-std::vector<std::string> explain_package(const Manifest& manifest, const Lock& /*lock*/, const Tree& tree, const std::string& name) {
+std::vector<std::string> explain_package(const Manifest& manifest, const Lock& /*lock*/, const Tree& tree,
+                                         const std::string& name) {
   const std::map<std::string, Installed> installed = read_installed(tree);
   if (!installed.contains(name)) {
     std::vector<std::string> names;
     for (const auto& [known, package] : installed) names.push_back(known);
-    throw Error(ErrorKind::failed, "the package '" + name + "' is not in the image", did_you_mean(name, names));
+    throw Error(ErrorKind::failed, "the package '" + name + "' is not in the image",
+                did_you_mean(name, names));
   }
   struct Reached {
     std::string from{};
@@ -62,15 +65,19 @@ std::vector<std::string> explain_package(const Manifest& manifest, const Lock& /
   std::map<std::string, Reached> reached;
   std::deque<std::string> queue;
   const auto seed = [&](const std::string& package, const std::string& how) {
-    if (installed.contains(package) && reached.try_emplace(package, Reached{"", how}).second) queue.push_back(package);
+    if (installed.contains(package) && reached.try_emplace(package, Reached{"", how}).second)
+      queue.push_back(package);
   };
   for (const Text& text : manifest.packages.install) {
-    std::string place = text.at.source ? text.at.source->name + ":" + std::to_string(text.at.line) : "the manifest";
+    std::string place =
+        text.at.source ? text.at.source->name + ":" + std::to_string(text.at.line) : "the manifest";
     seed(parse_request(text.value).name, "asked for in packages.install (" + place + ")");
   }
   for (const auto& [package, info] : installed) {
-    if (info.essential) seed(package, "part of every Debian system (Essential)");
-    else if (info.priority == "required") seed(package, "part of every Debian system (Priority: required)");
+    if (info.essential)
+      seed(package, "part of every Debian system (Essential)");
+    else if (info.priority == "required")
+      seed(package, "part of every Debian system (Priority: required)");
   }
   seed("apt", "part of the base system");
   seed("usr-is-merged", "part of the base system");
@@ -84,7 +91,8 @@ std::vector<std::string> explain_package(const Manifest& manifest, const Lock& /
   std::vector<std::string> lines;
   for (std::string at = name; !at.empty(); at = reached[at].from) {
     const Reached& step = reached[at];
-    lines.push_back(step.from.empty() ? at + " is " + step.how : at + " is in " + step.how + " of " + step.from);
+    lines.push_back(step.from.empty() ? at + " is " + step.how
+                                      : at + " is in " + step.how + " of " + step.from);
   }
   std::reverse(lines.begin(), lines.end());
   return lines;
@@ -95,8 +103,9 @@ std::vector<std::string> explain_path(const Tree& tree, const std::string& path)
     if (!entry.path.starts_with("var/lib/dpkg/info/") || !entry.path.ends_with(".list")) continue;
     const std::string text = "\n" + tree.read_content(entry);
     // Packages name paths as before the merge of / and /usr.
-    const bool ships = text.find("\n/" + path + "\n") != std::string::npos ||
-                       (path.starts_with("usr/") && text.find("\n/" + path.substr(4) + "\n") != std::string::npos);
+    const bool ships =
+        text.find("\n/" + path + "\n") != std::string::npos ||
+        (path.starts_with("usr/") && text.find("\n/" + path.substr(4) + "\n") != std::string::npos);
     if (!ships) continue;
     const std::string file = base_name(entry.path);
     return {"/" + path + " belongs to the package " + file.substr(0, file.size() - 5)};

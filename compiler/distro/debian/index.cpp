@@ -34,7 +34,9 @@ void PackageIndex::add(std::string_view text, std::uint32_t source, std::int64_t
         package.sha256 = Digest::from_hex(value).value_or(Digest{});
     }
     // Without a name, a place or a hash it is nothing that could be installed.
-    if (package.name.empty() || package.version.empty() || package.filename.empty() || package.sha256.is_zero()) continue;
+    if (package.name.empty() || package.version.empty() || package.filename.empty() ||
+        package.sha256.is_zero())
+      continue;
     by_name_.emplace(package.name, packages_.size());
     packages_.push_back(package);
   }
@@ -47,7 +49,8 @@ std::vector<const IndexedPackage*> PackageIndex::named(std::string_view name) co
   return found;
 }
 
-const IndexedPackage* PackageIndex::find(std::string_view name, std::string_view version, std::string_view arch) const {
+const IndexedPackage* PackageIndex::find(std::string_view name, std::string_view version,
+                                         std::string_view arch) const {
   const IndexedPackage* best = nullptr;
   for (const IndexedPackage* package : named(name)) {
     if (package->version != version || package->arch != arch) continue;
@@ -70,7 +73,8 @@ bool PackageIndex::is_provided(std::string_view name) const {
 
 std::vector<std::string> PackageIndex::names() const {
   std::vector<std::string> names;
-  for (auto it = by_name_.begin(); it != by_name_.end(); it = by_name_.upper_bound(it->first)) names.emplace_back(it->first);
+  for (auto it = by_name_.begin(); it != by_name_.end(); it = by_name_.upper_bound(it->first))
+    names.emplace_back(it->first);
   return names;
 }
 

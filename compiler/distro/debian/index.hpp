@@ -35,8 +35,10 @@ class PackageIndex {
   void add(std::string_view text, std::uint32_t source, std::int64_t priority_pin = 500);
   [[nodiscard]] const std::vector<IndexedPackage>& packages() const { return packages_; }
   [[nodiscard]] std::vector<const IndexedPackage*> named(std::string_view name) const;
-  /// name, version and arch decide; of several the higher pin priority, then the first source wins. Null if there is none.
-  [[nodiscard]] const IndexedPackage* find(std::string_view name, std::string_view version, std::string_view arch) const;
+  /// name, version and arch decide; of several the higher pin priority, then the first source wins. Null if
+  /// there is none.
+  [[nodiscard]] const IndexedPackage* find(std::string_view name, std::string_view version,
+                                           std::string_view arch) const;
   [[nodiscard]] bool is_provided(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> names() const;
 

@@ -20,12 +20,14 @@ std::string suite_url(const Source& source, const std::string& base, const std::
 }
 
 [[noreturn]] void unknown_suite(const Source& source, const std::vector<std::string>& urls) {
-  Diagnostic problem{.message = "no mirror has the suite '" + source.suite + "' of " + source.name, .at = source.at};
+  Diagnostic problem{.message = "no mirror has the suite '" + source.suite + "' of " + source.name,
+                     .at = source.at};
   for (const std::string& url : urls) problem.context.push_back("asked " + public_url(url));
   if (urls.empty()) problem.context.emplace_back("there is no mirror to ask: this machine's apt names none");
   std::vector<std::string> known{"bullseye", "bookworm", "trixie", "forky", "sid"};
   problem.hint = did_you_mean(source.suite, known);
-  if (problem.hint.empty()) problem.hint = "is the release spelled right? name a mirror that has it with --mirror";
+  if (problem.hint.empty())
+    problem.hint = "is the release spelled right? name a mirror that has it with --mirror";
   throw Error(ErrorKind::failed, std::vector{problem});
 }
 
@@ -34,10 +36,13 @@ void check_dates(const VerifiedSource& verified, const Lock* previous, bool allo
   const Release& release = verified.release;
   const std::int64_t now = std::time(nullptr);
   if (source.check_valid_until && release.valid_until != 0 && release.valid_until < now) {
-    Diagnostic problem{.message = "the Release of " + source.id() + " expired on " + readable_date(release.valid_until)};
+    Diagnostic problem{.message = "the Release of " + source.id() + " expired on " +
+                                  readable_date(release.valid_until)};
     problem.context = {"dated " + readable_date(release.date)};
-    problem.hint = "the mirror is stale, or somebody keeps updates from you: try another mirror; 'check_valid_until = false' in "
-                   "[base] accepts it";
+    problem.hint =
+        "the mirror is stale, or somebody keeps updates from you: try another mirror; 'check_valid_until = "
+        "false' in "
+        "[base] accepts it";
     throw Error(ErrorKind::integrity, std::vector{problem});
   }
   if (previous == nullptr || allow_older) return;
@@ -45,14 +50,16 @@ void check_dates(const VerifiedSource& verified, const Lock* previous, bool allo
     if (old.name != source.name || old.suite != source.suite || release.date >= old.date) continue;
     Diagnostic problem{.message = "the Release of " + source.id() + " is older than the locked one"};
     problem.context = {"offered: " + readable_date(release.date), "locked:  " + readable_date(old.date)};
-    problem.hint = "the mirror is stale, or somebody offers old packages: try another mirror; 'alephc lock --date' goes back on "
-                   "purpose";
+    problem.hint =
+        "the mirror is stale, or somebody offers old packages: try another mirror; 'alephc lock --date' goes "
+        "back on "
+        "purpose";
     throw Error(ErrorKind::integrity, std::vector{problem});
   }
 }
 
-/// The first base with an InRelease that verifies; a mirror with a bad one is passed over, and its failure is the error if
-/// no other has a good one.
+/// The first base with an InRelease that verifies; a mirror with a bad one is passed over, and its failure is
+/// the error if no other has a good one.
 std::optional<VerifiedSource> fetch_release(const Source& source, const ToolBox& tools) {
   std::vector<std::string> bases = source.bases;
   std::vector<std::string> asked;
@@ -97,11 +104,14 @@ std::optional<RemoteFile> remote_packages(const VerifiedSource& verified, const 
   for (const char* form : kForms) {
     const auto it = verified.release.files.find(path + form);
     if (it == verified.release.files.end()) continue;
-    RemoteFile file{.digest = it->second.sha256, .size = it->second.size, .label = verified.source.id() + " " + path + form};
+    RemoteFile file{.digest = it->second.sha256,
+                    .size = it->second.size,
+                    .label = verified.source.id() + " " + path + form};
     const std::string folder = path.substr(0, path.rfind('/') + 1);
     for (const std::string& base : verified.source.bases) {
       if (verified.release.by_hash)
-        file.urls.push_back(suite_url(verified.source, base, folder + "by-hash/SHA256/" + it->second.sha256.hex()));
+        file.urls.push_back(
+            suite_url(verified.source, base, folder + "by-hash/SHA256/" + it->second.sha256.hex()));
       file.urls.push_back(suite_url(verified.source, base, path + form));
     }
     return file;
@@ -121,8 +131,9 @@ std::vector<std::pair<PackagesFile, std::string>> packages_paths(const VerifiedS
 
 }  // namespace
 
-std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources, const std::vector<std::string>& archs,
-                                          const Lock* previous, bool allow_older, const ToolBox& tools) {
+std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources,
+                                          const std::vector<std::string>& archs, const Lock* previous,
+                                          bool allow_older, const ToolBox& tools) {
   std::vector<VerifiedSource> verified;
   for (const Source& source : sources) {
     tools.reporter.progress("lock  " + source.id());

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// How a layer of packages is installed. dpkg unpacks one package after the other and syncs each; here members are decoded and
-// unpacked in parallel, dpkg's database is written as dpkg would, and then the real dpkg configures everything in the
-// sandbox. What runs is in dpkg's order where the order can be seen:
-//   1. The Essential packages and all they need: unpacked, then their preinst scripts, then configured, as every Debian
+// How a layer of packages is installed. dpkg unpacks one package after the other and syncs each; here members
+// are decoded and unpacked in parallel, dpkg's database is written as dpkg would, and then the real dpkg
+// configures everything in the sandbox. What runs is in dpkg's order where the order can be seen:
+//   1. The Essential packages and all they need: unpacked, then their preinst scripts, then configured, as
+//   every Debian
 //      bootstrap does it.
 //   2. Packages that a later preinst may rely on (Pre-Depends): the same.
-//   3. The rest: those without preinst unpacked, the preinst scripts of the others run, those unpacked (diversions that
+//   3. The rest: those without preinst unpacked, the preinst scripts of the others run, those unpacked
+//   (diversions that
 //      the scripts made are honoured), all configured.
 #include <algorithm>
 #include <array>
@@ -51,7 +53,8 @@ class Timer {
   ~Timer() {
     const auto spent = std::chrono::steady_clock::now() - start_;
     const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(spent).count() / 100;
-    reporter_.detail("  " + what_ + "  " + std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s");
+    reporter_.detail("  " + what_ + "  " + std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) +
+                     " s");
   }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
@@ -92,15 +95,18 @@ class Installer {
     if (arch_ == "amd64") merged.emplace_back("lib64");
     for (const std::string& name : merged) {
       make_folders(job_.upper / "usr" / name);
-      if (!fs::exists(fs::symlink_status(job_.upper / name))) fs::create_directory_symlink("usr/" + name, job_.upper / name);
+      if (!fs::exists(fs::symlink_status(job_.upper / name)))
+        fs::create_directory_symlink("usr/" + name, job_.upper / name);
     }
-    for (const char* folder : {"dev/pts", "dev/shm", "proc", "sys", "run", "tmp", "etc", "var/lib/dpkg"}) make_folders(job_.upper / folder);
+    for (const char* folder : {"dev/pts", "dev/shm", "proc", "sys", "run", "tmp", "etc", "var/lib/dpkg"})
+      make_folders(job_.upper / folder);
     fs::permissions(job_.upper / "tmp", fs::perms(01777));
     make_devices();
     std::vector<std::string> archs{arch_};
     for (const LockedLayer& layer : job_.lock.layers)
       for (const LockedPackage& package : layer.packages)
-        if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end()) archs.push_back(package.arch);
+        if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end())
+          archs.push_back(package.arch);
     database_.create(archs);
     database_.write("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n");
   }
@@ -111,22 +117,32 @@ class Installer {
       unsigned major;
       unsigned minor;
     };
-    static constexpr std::array<Device, 8> kDevices{{{"console", 5, 1}, {"full", 1, 7}, {"null", 1, 3}, {"ptmx", 5, 2},
-                                                     {"random", 1, 8}, {"tty", 5, 0}, {"urandom", 1, 9}, {"zero", 1, 5}}};
+    static constexpr std::array<Device, 8> kDevices{{{"console", 5, 1},
+                                                     {"full", 1, 7},
+                                                     {"null", 1, 3},
+                                                     {"ptmx", 5, 2},
+                                                     {"random", 1, 8},
+                                                     {"tty", 5, 0},
+                                                     {"urandom", 1, 9},
+                                                     {"zero", 1, 5}}};
     const fs::path dev = job_.upper / "dev";
     for (const Device& device : kDevices) {
       const std::string path = (dev / device.name).string();
-      if (::mknod(path.c_str(), S_IFCHR | 0666U, ::makedev(device.major, device.minor)) != 0 || ::chmod(path.c_str(), 0666) != 0)
+      if (::mknod(path.c_str(), S_IFCHR | 0666U, ::makedev(device.major, device.minor)) != 0 ||
+          ::chmod(path.c_str(), 0666) != 0)
         throw system_error("make /dev/" + std::string(device.name), errno);
     }
-    static constexpr std::array<std::array<const char*, 2>, 4> kLinks{
-        {{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}}};
+    static constexpr std::array<std::array<const char*, 2>, 4> kLinks{{{"/proc/self/fd", "fd"},
+                                                                       {"/proc/self/fd/0", "stdin"},
+                                                                       {"/proc/self/fd/1", "stdout"},
+                                                                       {"/proc/self/fd/2", "stderr"}}};
     for (const auto& [target, name] : kLinks) fs::create_symlink(target, dev / name);
   }
 
   static std::string label_of(const LockedPackage& package) { return package.name + " " + package.version; }
 
-  std::vector<UnpackedPackage> unpack(Unpacker& unpacker, const std::vector<std::size_t>& members, bool postpone) {
+  std::vector<UnpackedPackage> unpack(Unpacker& unpacker, const std::vector<std::size_t>& members,
+                                      bool postpone) {
     std::vector<PackageToUnpack> packages;
     for (const std::size_t i : members) {
       const LockedPackage& package = layer_.packages[i];
@@ -136,8 +152,10 @@ class Installer {
     const Timer timer(reporter_, "unpacking " + std::to_string(members.size()) + " packages");
     std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, job_.jobs, postpone);
     for (std::size_t k = 0; k < members.size(); ++k)
-      if (unpacked[k].name != layer_.packages[members[k]].name || unpacked[k].version != layer_.packages[members[k]].version)
-        throw Error(ErrorKind::integrity, "the package " + packages[k].label + " is not the one that the lock names");
+      if (unpacked[k].name != layer_.packages[members[k]].name ||
+          unpacked[k].version != layer_.packages[members[k]].version)
+        throw Error(ErrorKind::integrity,
+                    "the package " + packages[k].label + " is not the one that the lock names");
     std::vector<UnpackedPackage> complete;
     for (const UnpackedPackage& package : unpacked)
       if (!package.postponed) complete.push_back(package);
@@ -178,7 +196,8 @@ class Installer {
     unpacker.invalidate();
   }
 
-  /// Pre-Depends of a package, and what they need in turn, that this layer brings and nothing has configured yet.
+  /// Pre-Depends of a package, and what they need in turn, that this layer brings and nothing has configured
+  /// yet.
   std::vector<std::string> unconfigured_needs(const UnpackedPackage& package) const {
     std::set<std::string> needs;
     std::vector<std::string> queue = names_of(package, "Pre-Depends");
@@ -208,8 +227,8 @@ class Installer {
     (void)unpack(unpacker, members, false);
   }
 
-  /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for its templates
-  /// there and takes the owner of a question from the control file.
+  /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for
+  /// its templates there and takes the owner of a question from the control file.
   void run_preinsts(const std::vector<const UnpackedPackage*>& packages) const {
     if (packages.empty()) return;
     const fs::path staging = job_.upper / "var/lib/dpkg";
@@ -218,7 +237,8 @@ class Installer {
       const std::string folder = "tmp.ci." + std::to_string(i);
       make_folders(staging / folder);
       atomic_write(staging / folder / "control", packages[i]->control);
-      for (const auto& [name, file] : packages[i]->control_files) atomic_write(staging / folder / name, file.content, file.mode);
+      for (const auto& [name, file] : packages[i]->control_files)
+        atomic_write(staging / folder / name, file.content, file.mode);
       commands.push_back(preinst_command(*packages[i], folder));
     }
     run_scripts("running preinst scripts", commands);
@@ -226,7 +246,9 @@ class Installer {
   }
 
   static SandboxCommand preinst_command(const UnpackedPackage& package, const std::string& folder) {
-    return {.argv = {"/bin/sh", "-ec", "cd /var/lib/dpkg; rm -rf tmp.ci; mv " + folder + " tmp.ci; cd /; exec /var/lib/dpkg/tmp.ci/preinst install"},
+    return {.argv = {"/bin/sh", "-ec",
+                     "cd /var/lib/dpkg; rm -rf tmp.ci; mv " + folder +
+                         " tmp.ci; cd /; exec /var/lib/dpkg/tmp.ci/preinst install"},
             .env = {{"DPKG_MAINTSCRIPT_PACKAGE", package.name},
                     {"DPKG_MAINTSCRIPT_ARCH", package.arch},
                     {"DPKG_MAINTSCRIPT_NAME", "preinst"},
@@ -237,7 +259,8 @@ class Installer {
   }
 
   static SandboxCommand configure_command(const std::vector<std::string>& what) {
-    SandboxCommand command{.argv = {"dpkg", "--force-unsafe-io", "--force-confdef", "--force-confold", "--configure"}};
+    SandboxCommand command{
+        .argv = {"dpkg", "--force-unsafe-io", "--force-confdef", "--force-confold", "--configure"}};
     command.argv.insert(command.argv.end(), what.begin(), what.end());
     return command;
   }
@@ -246,7 +269,8 @@ class Installer {
     if (job_.manifest.packages.debconf.empty() || job_.layer != 0) return;
     // debconf itself is unpacked at least; its configuration file still has dpkg's temporary name.
     const bool fresh = fs::exists(job_.upper / "etc/debconf.conf.dpkg-new");
-    SandboxCommand command{.argv = {"debconf-set-selections"}, .input = join(job_.manifest.packages.debconf, "\n") + "\n"};
+    SandboxCommand command{.argv = {"debconf-set-selections"},
+                           .input = join(job_.manifest.packages.debconf, "\n") + "\n"};
     if (fresh) command.env["DEBCONF_SYSTEMRC"] = "/etc/debconf.conf.dpkg-new";
     run_scripts("setting debconf answers", {command});
     unpacker.invalidate();
@@ -260,7 +284,8 @@ class Installer {
     options.root.upper = job_.upper;
     options.root.scratch = job_.scratch;
     // Nothing may start a service in there.
-    const bool has_policy = fs::exists(fs::symlink_status(job_.upper / kPolicy)) || job_.below.find(kPolicy) != nullptr;
+    const bool has_policy =
+        fs::exists(fs::symlink_status(job_.upper / kPolicy)) || job_.below.find(kPolicy) != nullptr;
     if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);
     run_checked(options, commands, doing);
     const bool ours = !has_policy && fs::is_regular_file(fs::symlink_status(job_.upper / kPolicy));
@@ -272,7 +297,9 @@ class Installer {
     std::string_view rest = status;
     while (const auto stanza = next_stanza(rest)) {
       if (stanza->get("Status") == "install ok installed") continue;
-      throw Error(ErrorKind::failed, "package " + std::string(stanza->get("Package")) + " was left as '" + std::string(stanza->get("Status")) + "'",
+      throw Error(ErrorKind::failed,
+                  "package " + std::string(stanza->get("Package")) + " was left as '" +
+                      std::string(stanza->get("Status")) + "'",
                   "the log of the step says more: " + job_.log.string());
     }
   }

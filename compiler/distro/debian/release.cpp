@@ -50,7 +50,8 @@ std::string without_armor(const std::string& key, const std::string& label) {
   return out;
 }
 
-[[noreturn]] void refuse(const std::string& label, const std::string& why, const std::vector<std::string>& details) {
+[[noreturn]] void refuse(const std::string& label, const std::string& why,
+                         const std::vector<std::string>& details) {
   Diagnostic problem{.message = "the signature of " + label + " " + why, .context = details};
   problem.hint = "the mirror is broken or tampered with, or the keyring is not the one of this archive";
   throw Error(ErrorKind::integrity, std::vector{problem});
@@ -112,7 +113,8 @@ std::string compact_date(std::int64_t seconds) {
 
 std::string readable_date(std::int64_t seconds) {
   const std::string at = compact_date(seconds);
-  return at.substr(0, 4) + "-" + at.substr(4, 2) + "-" + at.substr(6, 2) + " " + at.substr(9, 2) + ":" + at.substr(11, 2) + " UTC";
+  return at.substr(0, 4) + "-" + at.substr(4, 2) + "-" + at.substr(6, 2) + " " + at.substr(9, 2) + ":" +
+         at.substr(11, 2) + " UTC";
 }
 
 Release parse_release(std::string text) {
@@ -150,10 +152,10 @@ Release verify_release(const std::string& in_release, const fs::path& keyring, c
                 "install debian-archive-keyring, or name a keyring with base.keyring");
   atomic_write(work.path() / "keyring.gpg", without_armor(*key, label));
   atomic_write(work.path() / "InRelease", in_release);
-  const CommandResult result =
-      run_command({.argv = {"gpgv", "--homedir", work.path().string(), "--status-fd", "2", "--keyring",
-                            (work.path() / "keyring.gpg").string(), "--output", "-", (work.path() / "InRelease").string()},
-                   .environment = {{"LC_ALL", "C"}, {"PATH", "/usr/bin:/bin"}}});
+  const CommandResult result = run_command({.argv = {"gpgv", "--homedir", work.path().string(), "--status-fd",
+                                                     "2", "--keyring", (work.path() / "keyring.gpg").string(),
+                                                     "--output", "-", (work.path() / "InRelease").string()},
+                                            .environment = {{"LC_ALL", "C"}, {"PATH", "/usr/bin:/bin"}}});
   std::set<std::string> good;
   std::vector<std::string> details;
   bool is_good = false;  // of the signature that the next VALIDSIG belongs to: expired keys make those too

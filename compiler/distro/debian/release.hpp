@@ -30,8 +30,9 @@ struct Release {
   std::string text{};                        ///< what was signed
 };
 
-/// Checks the OpenPGP signature of an InRelease with gpgv against a keyring (binary or armored) and returns only what is
-/// covered by it. If fingerprint is not empty the good signature must be of that primary key. Throws an integrity Error.
+/// Checks the OpenPGP signature of an InRelease with gpgv against a keyring (binary or armored) and returns
+/// only what is covered by it. If fingerprint is not empty the good signature must be of that primary key.
+/// Throws an integrity Error.
 [[nodiscard]] Release verify_release(const std::string& in_release, const std::filesystem::path& keyring,
                                      const std::string& fingerprint, const std::string& label);
 

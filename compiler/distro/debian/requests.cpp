@@ -17,24 +17,27 @@ std::vector<std::string> providers_of(const std::string& name, const PackageInde
     if (package.provides.find(name) == std::string_view::npos) continue;
     for (const auto& group : parse_relations(package.provides))
       for (const Relation& relation : group)
-        if (relation.name == name && std::find(providers.begin(), providers.end(), package.name) == providers.end())
+        if (relation.name == name &&
+            std::find(providers.begin(), providers.end(), package.name) == providers.end())
           providers.emplace_back(package.name);
   }
   return providers;
 }
 
-void unknown_package(const Request& request, const SourceSpan& at, const PackageIndex& index, DiagnosticList& problems) {
+void unknown_package(const Request& request, const SourceSpan& at, const PackageIndex& index,
+                     DiagnosticList& problems) {
   std::vector<std::string> providers = providers_of(request.name, index);
   if (!providers.empty()) {
     constexpr std::size_t kShown = 8;
     if (providers.size() > kShown) providers.resize(kShown);
-    return problems.error("'" + request.name + "' is a virtual package", at, "choose one that provides it: " + join(providers, ", "));
+    return problems.error("'" + request.name + "' is a virtual package", at,
+                          "choose one that provides it: " + join(providers, ", "));
   }
   problems.error("there is no package '" + request.name + "'", at, did_you_mean(request.name, index.names()));
 }
 
-void check_one(const Text& text, const PackageIndex& index, const std::vector<Source>& sources, const std::string& arch,
-               DiagnosticList& problems) {
+void check_one(const Text& text, const PackageIndex& index, const std::vector<Source>& sources,
+               const std::string& arch, DiagnosticList& problems) {
   const Request request = parse_request(text.value);
   const std::vector<const IndexedPackage*> candidates = index.named(request.name);
   if (candidates.empty()) return unknown_package(request, text.at, index, problems);
@@ -50,14 +53,16 @@ void check_one(const Text& text, const PackageIndex& index, const std::vector<So
   }
   if (!has_arch) problems.error("'" + request.name + "' does not exist for " + wanted_arch, text.at);
   if (!has_version)
-    problems.error("'" + request.name + "' has no version " + request.version, text.at, "there is " + join(versions, ", "));
-  const bool known_suite = request.suite.empty() || std::any_of(sources.begin(), sources.end(), [&](const Source& source) {
-                             return source.suite == request.suite;
-                           });
+    problems.error("'" + request.name + "' has no version " + request.version, text.at,
+                   "there is " + join(versions, ", "));
+  const bool known_suite = request.suite.empty() ||
+                           std::any_of(sources.begin(), sources.end(),
+                                       [&](const Source& source) { return source.suite == request.suite; });
   if (!known_suite) {
     std::vector<std::string> suites;
     for (const Source& source : sources) suites.push_back(source.suite);
-    problems.error("'" + request.suite + "' is none of the manifest's suites", text.at, "there are: " + join(suites, ", "));
+    problems.error("'" + request.suite + "' is none of the manifest's suites", text.at,
+                   "there are: " + join(suites, ", "));
   }
 }
 
@@ -75,8 +80,8 @@ Request parse_request(const std::string& text) {
   return request;
 }
 
-void check_requests(const std::vector<Text>& requests, const PackageIndex& index, const std::vector<Source>& sources,
-                    const std::string& arch, DiagnosticList& problems) {
+void check_requests(const std::vector<Text>& requests, const PackageIndex& index,
+                    const std::vector<Source>& sources, const std::string& arch, DiagnosticList& problems) {
   for (const Text& request : requests) check_one(request, index, sources, arch, problems);
 }
 

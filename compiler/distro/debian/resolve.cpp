@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One resolution for the whole manifest by apt's own solver, so that the set equals what apt-get would choose, then the
-// packages are dealt out to layers: one a part of the manifest that asks for packages, each with what it needs and no
-// earlier layer has. The base system goes with the first.
+// One resolution for the whole manifest by apt's own solver, so that the set equals what apt-get would
+// choose, then the packages are dealt out to layers: one a part of the manifest that asks for packages, each
+// with what it needs and no earlier layer has. The base system goes with the first.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -15,8 +15,8 @@
 #include "decode/decode.hpp"
 #include "distro/debian/apt.hpp"
 #include "distro/debian/control.hpp"
-#include "distro/debian/debian.hpp"
 #include "distro/debian/deb.hpp"
+#include "distro/debian/debian.hpp"
 #include "distro/debian/indexes.hpp"
 #include "distro/debian/requests.hpp"
 
@@ -67,7 +67,8 @@ class Resolver {
     for (const auto* list : {&manifest_.packages.install, &manifest_.packages.build}) {
       for (const Text& text : *list) {
         const Request request = parse_request(text.value);
-        const bool foreign = !request.arch.empty() && request.arch != arch_ && request.arch != "all" && request.arch != "any";
+        const bool foreign =
+            !request.arch.empty() && request.arch != arch_ && request.arch != "all" && request.arch != "any";
         if (foreign && std::find(foreign_.begin(), foreign_.end(), request.arch) == foreign_.end())
           foreign_.push_back(request.arch);
       }
@@ -82,7 +83,8 @@ class Resolver {
     for (std::uint32_t i = 0; i < verified_.size(); ++i) {
       for (const PackagesFile& file : verified_[i].packages) {
         auto text = tools_.store.read_blob(file.digest);
-        if (!text) throw Error(ErrorKind::failed, "a package index vanished from the store", "run the command again");
+        if (!text)
+          throw Error(ErrorKind::failed, "a package index vanished from the store", "run the command again");
         texts_.push_back(std::move(*text));
         const std::int64_t pin = verified_[i].source.priority;
         index_.add(texts_.back(), i, pin == 0 ? kDefaultPin : pin);
@@ -96,7 +98,7 @@ class Resolver {
       const std::string shown = file.path.empty() ? public_url(file.url) : file.path;
       with_context("reading the package " + shown, [&] {
         const UniqueFd fd = open_local(file);
-        struct stat info{};
+        struct stat info {};
         if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + shown, errno);
         const Digest digest = file.path.empty() ? file.sha256 : sha256_fd(fd.get());
         ::lseek(fd.get(), 0, SEEK_SET);
@@ -131,7 +133,8 @@ class Resolver {
 
   /// minbase: Essential + required + apt, and usr-is-merged where the release would otherwise take usrmerge.
   void collect_requests() {
-    const std::string& release = manifest_.base.suites.empty() ? manifest_.base.release : manifest_.base.suites.front();
+    const std::string& release =
+        manifest_.base.suites.empty() ? manifest_.base.release : manifest_.base.suites.front();
     std::set<std::string> base{"apt"};
     for (const IndexedPackage& package : index_.packages()) {
       const bool ours = package.source < sources_.size() && package.source < verified_.size() &&
@@ -159,7 +162,8 @@ class Resolver {
     std::vector<Chosen> kept;
     for (const LockedLayer& layer : request_.previous->layers)
       for (const LockedPackage& package : layer.packages)
-        if (!request_.update_packages.contains(package.name) && index_.find(package.name, package.version, package.arch))
+        if (!request_.update_packages.contains(package.name) &&
+            index_.find(package.name, package.version, package.arch))
           kept.push_back({package.name, package.version, package.arch});
     root.keep_versions(kept);
     return root;
@@ -187,11 +191,14 @@ class Resolver {
       problem.context.push_back("apt: " + std::string(trim(line)));
       const std::string name = std::string(trim(line)).substr(0, trim(line).find(' '));
       const std::vector<std::string> chain = requirement_chain(from, name, index_);
-      if (line.find(" : ") != std::string::npos && chain.size() > 1) problem.context.push_back("required by " + join(chain, " → "));
+      if (line.find(" : ") != std::string::npos && chain.size() > 1)
+        problem.context.push_back("required by " + join(chain, " → "));
       for (const Text& text : manifest_.packages.install)
-        if (!chain.empty() && parse_request(text.value).name == chain.front() && !problem.at) problem.at = text.at;
+        if (!chain.empty() && parse_request(text.value).name == chain.front() && !problem.at)
+          problem.at = text.at;
     }
-    problem.hint = "ask for other packages or versions, or add the suite or repository that has what is missing";
+    problem.hint =
+        "ask for other packages or versions, or add the suite or repository that has what is missing";
     throw Error(ErrorKind::failed, std::vector{problem});
   }
 
@@ -199,7 +206,11 @@ class Resolver {
     for (const Chosen& each : chosen) {
       const IndexedPackage* found = index_.find(each.name, each.version, each.arch);
       check(found != nullptr, "apt chooses packages of the indexes it was given");
-      LockedPackage package{.name = each.name, .version = each.version, .arch = each.arch, .size = found->size, .sha256 = found->sha256};
+      LockedPackage package{.name = each.name,
+                            .version = each.version,
+                            .arch = each.arch,
+                            .size = found->size,
+                            .sha256 = found->sha256};
       if (found->source < verified_.size()) {
         package.repository = verified_[found->source].source.id();
         package.path = found->filename;
@@ -284,7 +295,8 @@ class Resolver {
     }
   }
 
-  /// What is gone at the end: [packages] remove and build, with what only they needed, as apt's autoremover sees it.
+  /// What is gone at the end: [packages] remove and build, with what only they needed, as apt's autoremover
+  /// sees it.
   void find_removed(Resolution& resolution) {
     std::vector<std::string> names;
     DiagnosticList problems;
@@ -296,7 +308,8 @@ class Resolver {
     std::vector<Chosen> automatic;
     for (std::size_t i = 0; i < packages_.size(); ++i) {
       status += installed_stanza(*indexed_[i]);
-      if (packages_[i].automatic) automatic.push_back({packages_[i].name, packages_[i].version, packages_[i].arch});
+      if (packages_[i].automatic)
+        automatic.push_back({packages_[i].name, packages_[i].version, packages_[i].arch});
     }
     AptRoot root = make_root(false);
     root.set_installed(status, automatic);
@@ -304,16 +317,19 @@ class Resolver {
     if (!answer.ok) no_solution(answer.errors);
     resolution.removed = answer.remove;
     std::sort(resolution.removed.begin(), resolution.removed.end());
-    resolution.removed.erase(std::unique(resolution.removed.begin(), resolution.removed.end()), resolution.removed.end());
+    resolution.removed.erase(std::unique(resolution.removed.begin(), resolution.removed.end()),
+                             resolution.removed.end());
     keep_wanted(resolution.removed);
   }
 
   void check_removable(const Text& text, std::vector<std::string>& names, DiagnosticList& problems) const {
-    const auto it = std::find_if(packages_.begin(), packages_.end(), [&](const LockedPackage& package) { return package.name == text.value; });
+    const auto it = std::find_if(packages_.begin(), packages_.end(),
+                                 [&](const LockedPackage& package) { return package.name == text.value; });
     if (it == packages_.end()) {
       std::vector<std::string> known;
       for (const LockedPackage& package : packages_) known.push_back(package.name);
-      return problems.error("'" + text.value + "' is not installed, so it cannot be removed", text.at, did_you_mean(text.value, known));
+      return problems.error("'" + text.value + "' is not installed, so it cannot be removed", text.at,
+                            did_you_mean(text.value, known));
     }
     if (indexed_[static_cast<std::size_t>(it - packages_.begin())]->essential)
       return problems.error("'" + text.value + "' is essential and cannot be removed", text.at);
@@ -324,15 +340,18 @@ class Resolver {
     for (const Text& text : manifest_.packages.install) {
       const std::string name = parse_request(text.value).name;
       if (!std::binary_search(removed.begin(), removed.end(), name)) continue;
-      Diagnostic problem{.message = "'" + name + "' is to be installed, but removing other packages takes it away", .at = text.at};
+      Diagnostic problem{
+          .message = "'" + name + "' is to be installed, but removing other packages takes it away",
+          .at = text.at};
       problem.hint = "take it out of 'install', or what it needs out of 'remove' and 'build'";
       throw Error(ErrorKind::failed, std::vector{problem});
     }
   }
 
   std::string installed_stanza(const IndexedPackage& package) const {
-    std::string out = "Package: " + std::string(package.name) + "\nStatus: install ok installed\nVersion: " +
-                      std::string(package.version) + "\nArchitecture: " + std::string(package.arch) + "\n";
+    std::string out = "Package: " + std::string(package.name) +
+                      "\nStatus: install ok installed\nVersion: " + std::string(package.version) +
+                      "\nArchitecture: " + std::string(package.arch) + "\n";
     if (package.essential) out += "Essential: yes\n";
     if (!package.depends.empty()) out += "Depends: " + std::string(package.depends) + "\n";
     if (!package.pre_depends.empty()) out += "Pre-Depends: " + std::string(package.pre_depends) + "\n";

@@ -37,13 +37,15 @@ std::vector<AptEntry> machine_entries() {
   std::vector<fs::path> files;
   std::error_code ignored;
   for (const auto& file : fs::directory_iterator("/etc/apt/sources.list.d", ignored))
-    if (file.path().extension() == ".sources" || file.path().extension() == ".list") files.push_back(file.path());
+    if (file.path().extension() == ".sources" || file.path().extension() == ".list")
+      files.push_back(file.path());
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) add(file);
   return entries;
 }
 
-/// Those that name the suite first, then those of the same kind: a mirror of one release most likely has the others.
+/// Those that name the suite first, then those of the same kind: a mirror of one release most likely has the
+/// others.
 std::vector<std::string> machine_mirrors(const std::string& suite) {
   static const std::vector<AptEntry> kEntries = machine_entries();
   std::vector<std::string> bases;
@@ -59,7 +61,8 @@ std::vector<std::string> machine_mirrors(const std::string& suite) {
   return bases;
 }
 
-std::vector<std::string> mirrors_for(const Manifest& manifest, const Mirrors& mirrors, const std::string& suite) {
+std::vector<std::string> mirrors_for(const Manifest& manifest, const Mirrors& mirrors,
+                                     const std::string& suite) {
   std::vector<std::string> bases;
   for (const auto* list : {&mirrors.named, &manifest.base.mirrors, &mirrors.configured})
     for (const std::string& base : *list) add_unique(bases, base);
@@ -99,7 +102,8 @@ std::vector<AptEntry> parse_deb822_sources(const std::string& text) {
   std::string_view rest = text;
   while (const auto stanza = next_stanza(rest)) {
     const std::vector<std::string> types = split_words(stanza->get("Types"));
-    if (std::find(types.begin(), types.end(), "deb") == types.end() || stanza->get("Enabled") == "no") continue;
+    if (std::find(types.begin(), types.end(), "deb") == types.end() || stanza->get("Enabled") == "no")
+      continue;
     for (const std::string& uri : split_words(stanza->get("URIs")))
       entries.push_back({uri, split_words(stanza->get("Suites"))});
   }
@@ -139,7 +143,8 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors,
   return sources;
 }
 
-std::vector<std::string> bases_of(const Manifest& manifest, const LockedRepository& repository, const Mirrors& mirrors) {
+std::vector<std::string> bases_of(const Manifest& manifest, const LockedRepository& repository,
+                                  const Mirrors& mirrors) {
   for (const RepositorySpec& own : manifest.repositories)
     if (own.name == repository.name) return {own.url};
   std::vector<std::string> bases = mirrors_for(manifest, mirrors, repository.suite);

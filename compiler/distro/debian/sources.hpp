@@ -19,7 +19,7 @@ struct Source {
   std::string fingerprint{};  ///< pinned, or empty
   bool distribution_keyring = false;
   bool check_valid_until = true;
-  bool optional = false;  ///< the release may have no such suite (a default)
+  bool optional = false;      ///< the release may have no such suite (a default)
   std::int64_t priority = 0;  ///< apt pin; 0: apt's default
   SourceSpan at{};
 
@@ -27,9 +27,10 @@ struct Source {
   [[nodiscard]] std::string id() const { return name + "/" + suite; }
 };
 
-/// All sources of a manifest in order of precedence. date is a snapshot date or empty: then bases are mirrors first and
-/// the snapshot archive last.
-[[nodiscard]] std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors, const std::string& date);
+/// All sources of a manifest in order of precedence. date is a snapshot date or empty: then bases are mirrors
+/// first and the snapshot archive last.
+[[nodiscard]] std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors,
+                                             const std::string& date);
 
 /// Bases for one locked repository at build time, the snapshot archive of its date included.
 [[nodiscard]] std::vector<std::string> bases_of(const Manifest& manifest, const LockedRepository& repository,

@@ -52,7 +52,12 @@ Unpacker::Node* Unpacker::find_node(const std::string& path) {
   if (it != nodes_.end()) return it->second.type == EntryType::whiteout ? nullptr : &it->second;
   const Entry* entry = below_.find(path);
   if (entry == nullptr) return nullptr;
-  Node node{.type = entry->type, .link = entry->link_target, .mode = entry->mode, .uid = entry->uid, .gid = entry->gid, .mtime = entry->mtime};
+  Node node{.type = entry->type,
+            .link = entry->link_target,
+            .mode = entry->mode,
+            .uid = entry->uid,
+            .gid = entry->gid,
+            .mtime = entry->mtime};
   return &nodes_.emplace(path, std::move(node)).first->second;
 }
 
@@ -78,13 +83,16 @@ void Unpacker::ensure_in_upper(const std::string& path) {
     throw system_error("set the owner of /" + path, errno);
 }
 
-std::string Unpacker::resolve_link(const std::string& folder, const Node& link, std::uint32_t owner, int depth) {
-  if (depth > kMaxLinks) throw Error(ErrorKind::integrity, "/" + folder + " leads through a loop of symlinks");
+std::string Unpacker::resolve_link(const std::string& folder, const Node& link, std::uint32_t owner,
+                                   int depth) {
+  if (depth > kMaxLinks)
+    throw Error(ErrorKind::integrity, "/" + folder + " leads through a loop of symlinks");
   std::string at = link.link.starts_with('/') ? "" : parent_path(folder);
   for (const std::string& part : split(link.link, '/')) {
     if (part.empty() || part == ".") continue;
     if (part == "..") {
-      if (at.empty()) throw Error(ErrorKind::integrity, "the symlink /" + folder + " → " + link.link + " leaves the root");
+      if (at.empty())
+        throw Error(ErrorKind::integrity, "the symlink /" + folder + " → " + link.link + " leaves the root");
       at = parent_path(at);
       continue;
     }
@@ -124,7 +132,8 @@ std::string Unpacker::diverted(const std::string& path, const std::string& packa
   return it->second.second == package ? from.substr(1) : it->second.first;
 }
 
-bool Unpacker::replaces(const UnpackedPackage& package, const std::string& name, const std::string& version) const {
+bool Unpacker::replaces(const UnpackedPackage& package, const std::string& name,
+                        const std::string& version) const {
   std::string_view rest = package.control;
   const auto stanza = next_stanza(rest);
   for (const auto& group : parse_relations(stanza->get("Replaces")))
@@ -136,21 +145,25 @@ bool Unpacker::replaces(const UnpackedPackage& package, const std::string& name,
 /// The package that dpkg's database names for a path, "" if none does.
 std::string Unpacker::owner_before(const std::string& path) {
   const std::string wanted = "/" + path + "\n";
-  const auto owns = [&](const std::string& text) { return text.starts_with(wanted) || text.find("\n" + wanted) != std::string::npos; };
+  const auto owns = [&](const std::string& text) {
+    return text.starts_with(wanted) || text.find("\n" + wanted) != std::string::npos;
+  };
   const auto package_of = [](const std::string& file) { return file.substr(0, file.size() - 5); };
   const std::filesystem::path info = upper_ / "var/lib/dpkg/info";
   if (std::filesystem::is_directory(info))
     for (const auto& file : std::filesystem::directory_iterator(info))
-      if (file.path().extension() == ".list" && owns(read_file(file.path()))) return package_of(file.path().filename().string());
+      if (file.path().extension() == ".list" && owns(read_file(file.path())))
+        return package_of(file.path().filename().string());
   for (const Entry& entry : below_.entries())
-    if (entry.path.starts_with("var/lib/dpkg/info/") && entry.path.ends_with(".list") && !nodes_.contains(entry.path) &&
-        owns(below_.read_content(entry)))
+    if (entry.path.starts_with("var/lib/dpkg/info/") && entry.path.ends_with(".list") &&
+        !nodes_.contains(entry.path) && owns(below_.read_content(entry)))
       return package_of(base_name(entry.path));
   return {};
 }
 
 /// dpkg's rule for a path that another package has.
-bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner, Node& node, bool& skip) {
+bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner,
+                           Node& node, bool& skip) {
   std::string other;
   if (node.owner == kBefore) {
     other = owner_before(path);
@@ -177,7 +190,8 @@ bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& pa
 }
 
 /// Decides where an entry goes and reserves the place. Called under the mutex.
-std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile, bool& skip) {
+std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile,
+                            bool& skip) {
   const std::string folder = resolve_folder(parent_path(entry.path), owner);
   std::string place = folder.empty() ? base_name(entry.path) : folder + "/" + base_name(entry.path);
   if (conffile) {
@@ -196,7 +210,9 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
     } else if (node->type != EntryType::directory) {
       if (foreign && !sequential_) throw OrderMatters{};
       skip = node->type == EntryType::symlink;
-      if (!skip) throw Error(ErrorKind::failed, "/" + place + " is a folder in " + package.label + ", but a file is there");
+      if (!skip)
+        throw Error(ErrorKind::failed,
+                    "/" + place + " is a folder in " + package.label + ", but a file is there");
       return place;
     }
     // The first package in order gives a shared folder its attributes, as dpkg leaves an existing one alone.
@@ -216,7 +232,8 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
     if (node->type == EntryType::directory) {
       skip = entry.type == EntryType::symlink;  // a symlink never replaces a folder
       if (skip) return place;
-      throw Error(ErrorKind::failed, "/" + place + " is a file in " + package.label + ", but a folder is there");
+      throw Error(ErrorKind::failed,
+                  "/" + place + " is a file in " + package.label + ", but a folder is there");
     }
     if (!may_replace(package, place, owner, *node, skip)) return place;
     if (node->in_upper && ::unlinkat(root_.get(), place.c_str(), 0) != 0)

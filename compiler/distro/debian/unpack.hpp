@@ -40,9 +40,10 @@ struct PackageToUnpack {
   std::function<UniqueFd()> open{};
 };
 
-/// Unpacks packages into an upper folder as dpkg would into the merged tree: through symlinks to folders, conffiles as
-/// .dpkg-new, diversions honoured, other packages' files replaced only where Replaces allows. Nothing is ever written
-/// outside the folder: places are looked up in a model of the tree, not by the kernel.
+/// Unpacks packages into an upper folder as dpkg would into the merged tree: through symlinks to folders,
+/// conffiles as .dpkg-new, diversions honoured, other packages' files replaced only where Replaces allows.
+/// Nothing is ever written outside the folder: places are looked up in a model of the tree, not by the
+/// kernel.
 class Unpacker {
  public:
   Unpacker(const Tree& below, std::filesystem::path upper);
@@ -50,13 +51,15 @@ class Unpacker {
   /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions anew.
   void invalidate() { stale_ = true; }
 
-  /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with the same path, a
-  /// symlink here that is a folder there) undoes the batch, which then runs again one package after the other.
-  /// With postpone_preinst, packages that have a preinst are read up to their files only.
-  [[nodiscard]] std::vector<UnpackedPackage> unpack(const std::vector<PackageToUnpack>& packages, unsigned jobs,
-                                                    bool postpone_preinst);
+  /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with
+  /// the same path, a symlink here that is a folder there) undoes the batch, which then runs again one
+  /// package after the other. With postpone_preinst, packages that have a preinst are read up to their files
+  /// only.
+  [[nodiscard]] std::vector<UnpackedPackage> unpack(const std::vector<PackageToUnpack>& packages,
+                                                    unsigned jobs, bool postpone_preinst);
 
-  /// Paths that packages of earlier batches or layers lost to others: package (or package:arch) → absolute paths.
+  /// Paths that packages of earlier batches or layers lost to others: package (or package:arch) → absolute
+  /// paths.
   [[nodiscard]] const std::map<std::string, std::vector<std::string>>& lost_paths() const { return lost_; }
 
  private:
@@ -83,8 +86,10 @@ class Unpacker {
   std::string resolve_link(const std::string& folder, const Node& link, std::uint32_t owner, int depth);
   void make_folder(const std::string& path, std::uint32_t owner);
   void ensure_in_upper(const std::string& path);
-  std::string claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile, bool& skip);
-  bool may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner, Node& node, bool& skip);
+  std::string claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile,
+                    bool& skip);
+  bool may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner, Node& node,
+                   bool& skip);
   bool replaces(const UnpackedPackage& package, const std::string& name, const std::string& version) const;
   std::string owner_before(const std::string& path);
   std::string diverted(const std::string& path, const std::string& package) const;
@@ -101,7 +106,7 @@ class Unpacker {
   bool postpone_preinst_ = false;
   std::unordered_map<std::string, Node> nodes_;
   std::unordered_map<std::string, std::string> folders_;  ///< folder as packages name it → where it is
-  std::vector<std::string> made_;                          ///< by this batch, in order
+  std::vector<std::string> made_;                         ///< by this batch, in order
   std::vector<UnpackedPackage> packages_;
   std::map<std::string, std::pair<std::string, std::string>> diversions_;  ///< path → (diverted to, package)
   std::map<std::string, std::vector<std::string>> lost_;
