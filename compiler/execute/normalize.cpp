@@ -21,7 +21,11 @@ class Normalizer {
 
   [[nodiscard]] const Tree& tree() const { return below_; }
 
-  void remove(const std::string& path) { out_.whiteout(path); }
+  void remove(const std::string& path) {
+    if (is_gone(path)) return;
+    out_.whiteout(path);
+    removed_.insert(path);
+  }
 
   void remove_below(const std::string& folder) {
     const Listing& entries = below_.entries();
@@ -39,6 +43,7 @@ class Normalizer {
   }
 
   void rewrite(const Entry& entry, const std::string& text) {
+    if (is_gone(entry.path)) return;
     Entry copy = entry;
     copy.mtime = kStepTime;
     copy.hard_link.clear();
@@ -69,8 +74,16 @@ class Normalizer {
   }
 
  private:
+  /// Removed by an earlier rule, by itself or with a folder above it.
+  [[nodiscard]] bool is_gone(const std::string& path) const {
+    for (std::string at = path; !at.empty(); at = parent_path(at))
+      if (removed_.contains(at)) return true;
+    return false;
+  }
+
   const Tree& below_;
   LayerWriter& out_;
+  std::set<std::string> removed_;
 };
 
 // Written by the clock. Files that programs expect to find stay, empty.

@@ -63,6 +63,7 @@ TEST_CASE("normalize takes out what differs and what must not be shared") {
                  {"etc/machine-id", "abc"},
                  {"var/cache/ldconfig/aux-cache", "inodes"},
                  {"tmp/left", "x"},
+                 {"tmp/pkg/__pycache__/m.cpython-311.pyc", std::string("\xa7\r\r\n\0\0\0\0TIMESIZEcode", 20)},
                  {"etc/shadow", "root:*:20000:0:99999:7:::\n"},
                  {"var/lib/dpkg/triggers/File", "/b p\n/a q\n"},
                  {"var/lib/dpkg/status-old", "x"}});
