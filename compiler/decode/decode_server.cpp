@@ -31,9 +31,20 @@ struct Request {
   ArchiveKind kind = ArchiveKind::archive;
 };
 
-union ControlBuffer {
-  std::array<char, CMSG_SPACE(2 * sizeof(int))> bytes;
-  cmsghdr align;
+/// A request with room for two descriptors. Points into itself: it stays where it is.
+struct Envelope {
+  iovec data{};
+  msghdr message{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(2 * sizeof(int))> control{};
+
+  explicit Envelope(Request& request) : data{.iov_base = &request, .iov_len = sizeof request} {
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+  }
+  Envelope(const Envelope&) = delete;
+  Envelope& operator=(const Envelope&) = delete;
 };
 
 [[noreturn]] void decoder_main(int in, ArchiveKind kind, int out) {
@@ -51,13 +62,8 @@ union ControlBuffer {
 
 /// False when the other end is gone.
 bool receive(int socket, Request& request, std::array<int, 2>& fds) {
-  iovec data{.iov_base = &request, .iov_len = sizeof request};
-  ControlBuffer control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
+  Envelope envelope(request);
+  msghdr& message = envelope.message;
   ssize_t got = 0;
   do {
     got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
@@ -86,13 +92,8 @@ bool receive(int socket, Request& request, std::array<int, 2>& fds) {
 void send(int in, ArchiveKind kind, int out) {
   Request request{.kind = kind};
   const std::array<int, 2> fds{in, out};
-  iovec data{.iov_base = &request, .iov_len = sizeof request};
-  ControlBuffer control{};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
+  Envelope envelope(request);
+  msghdr& message = envelope.message;
   cmsghdr* header = CMSG_FIRSTHDR(&message);
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;

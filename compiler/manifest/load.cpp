@@ -96,13 +96,6 @@ Manifest load_manifest(const fs::path& path) {
   return manifest;
 }
 
-Declaration load_declaration(const fs::path& path) {
-  // A stdlib part is read too (it is embedded and small): problems in the user's files show either way.
-  Manifest manifest = load_manifest(path);
-  return {manifest.file, manifest.folder,  manifest.declared,
-          manifest.name, manifest.version, manifest.expect};
-}
-
 Manifest manifest_from_lock(const Value& flat, const Declaration& declaration) {
   DiagnosticList problems;
   check_shape(flat, problems);

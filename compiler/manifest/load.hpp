@@ -12,7 +12,7 @@ namespace alephc {
 /// found.
 [[nodiscard]] Manifest load_manifest(const std::filesystem::path& path);
 
-/// Only Manifest::declared and the descriptive keys: what is needed to see that a lock still fits.
+/// What a manifest from a lock takes from the file itself.
 struct Declaration {
   std::filesystem::path file{};
   std::filesystem::path folder{};
@@ -21,7 +21,6 @@ struct Declaration {
   std::string version{};
   Expectation expect{};
 };
-[[nodiscard]] Declaration load_declaration(const std::filesystem::path& path);
 
 /// The manifest that a lock holds. Spans point into the lock.
 [[nodiscard]] Manifest manifest_from_lock(const Value& flat, const Declaration& declaration);

@@ -81,8 +81,8 @@ TEST_CASE("an index finds packages by name, version and architecture") {
   REQUIRE(index.packages().size() == 1);
   CHECK(index.find("a", "1", "amd64") != nullptr);
   CHECK(index.find("a", "2", "amd64") == nullptr);
-  CHECK(index.is_provided("v"));
-  CHECK_FALSE(index.is_provided("w"));
+  CHECK(index.providers_of("v") == std::vector<std::string>{"a"});
+  CHECK(index.providers_of("w").empty());
 }
 
 TEST_CASE("requests are taken apart") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "distro/debian/index.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "distro/debian/control.hpp"
 
@@ -61,14 +63,17 @@ const IndexedPackage* PackageIndex::find(std::string_view name, std::string_view
   return best;
 }
 
-bool PackageIndex::is_provided(std::string_view name) const {
+std::vector<std::string> PackageIndex::providers_of(std::string_view name) const {
+  std::vector<std::string> providers;
   for (const IndexedPackage& package : packages_) {
     if (package.provides.find(name) == std::string_view::npos) continue;
     for (const auto& group : parse_relations(package.provides))
       for (const Relation& relation : group)
-        if (relation.name == name) return true;
+        if (relation.name == name &&
+            std::find(providers.begin(), providers.end(), package.name) == providers.end())
+          providers.emplace_back(package.name);
   }
-  return false;
+  return providers;
 }
 
 std::vector<std::string> PackageIndex::names() const {

@@ -39,7 +39,8 @@ class PackageIndex {
   /// there is none.
   [[nodiscard]] const IndexedPackage* find(std::string_view name, std::string_view version,
                                            std::string_view arch) const;
-  [[nodiscard]] bool is_provided(std::string_view name) const;
+  /// Packages that provide a virtual package, each once.
+  [[nodiscard]] std::vector<std::string> providers_of(std::string_view name) const;
   [[nodiscard]] std::vector<std::string> names() const;
 
  private:

@@ -11,22 +11,9 @@
 namespace alephc::debian {
 namespace {
 
-std::vector<std::string> providers_of(const std::string& name, const PackageIndex& index) {
-  std::vector<std::string> providers;
-  for (const IndexedPackage& package : index.packages()) {
-    if (package.provides.find(name) == std::string_view::npos) continue;
-    for (const auto& group : parse_relations(package.provides))
-      for (const Relation& relation : group)
-        if (relation.name == name &&
-            std::find(providers.begin(), providers.end(), package.name) == providers.end())
-          providers.emplace_back(package.name);
-  }
-  return providers;
-}
-
 void unknown_package(const Request& request, const SourceSpan& at, const PackageIndex& index,
                      DiagnosticList& problems) {
-  std::vector<std::string> providers = providers_of(request.name, index);
+  std::vector<std::string> providers = index.providers_of(request.name);
   if (!providers.empty()) {
     constexpr std::size_t kShown = 8;
     if (providers.size() > kShown) providers.resize(kShown);
