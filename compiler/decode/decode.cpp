@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "decode/decode.hpp"
 
+#include <cerrno>
+
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
+#include "base/interrupt.hpp"
 #include "base/text.hpp"
 #include "decode/decode_server.hpp"
 #include "decode/wire.hpp"
@@ -75,11 +81,8 @@ class TextSink : public ArchiveSink {
   std::uint64_t limit_;
 };
 
-}  // namespace
-
-void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
-  const UniqueFd decoder = start_decoder(fd, kind);
-  WireReader reader(decoder.get());
+void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
+  WireReader reader(wire_fd);
   WireTag tag{};
   std::string_view payload;
   bool in_entry = false;
@@ -111,6 +114,29 @@ void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
     }
   }
   throw Error(ErrorKind::integrity, "the decoder died while it read the archive");
+}
+
+}  // namespace
+
+void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
+  const UniqueFd decoder = start_decoder(fd, kind);
+  read_messages(decoder.get(), kind, sink);
+}
+
+void record_archive(int fd, ArchiveKind kind, int record_fd) {
+  constexpr std::size_t kPiece = 1024 * 1024;
+  const UniqueFd decoder = start_decoder(fd, kind);
+  for (;;) {
+    const ssize_t moved = ::splice(decoder.get(), nullptr, record_fd, nullptr, kPiece, SPLICE_F_MOVE);
+    if (moved == 0) return;
+    if (moved < 0 && errno != EINTR) throw system_error("keep a decoded archive", errno);
+    throw_if_interrupted();
+  }
+}
+
+void replay_archive(int record_fd, ArchiveKind kind, ArchiveSink& sink) {
+  if (::lseek(record_fd, 0, SEEK_SET) != 0) throw system_error("read a decoded archive", errno);
+  read_messages(record_fd, kind, sink);
 }
 
 std::string decompress(int fd, std::uint64_t limit) {

@@ -54,9 +54,10 @@ struct InstallJob {
   std::filesystem::path scratch{};
   std::filesystem::path log{};
   unsigned jobs = 1;
+  KnownContents& known;  ///< gets what is hashed while it is written
   /// Blocks until the package's bytes are in the store, and opens them.
   std::function<UniqueFd(const LockedPackage&)> open_package{};
-  /// Called when most files are in place and the long configuration begins.
+  /// Called whenever more files are in place and scripts are about to run.
   std::function<void()> unpacked{};
 };
 

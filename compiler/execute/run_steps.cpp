@@ -134,7 +134,9 @@ class Runner {
     const WorkFolder work = env_.store.make_work_folder();
     const fs::path upper = work.path() / "upper";
     if (is_data(step.kind)) return data_step(step, below, upper);
-    const Workplace place{.below = below, .upper = upper, .scratch = work.path() / "scratch", .log = log};
+    KnownContents known;
+    const Workplace place{
+        .below = below, .upper = upper, .scratch = work.path() / "scratch", .log = log, .known = known};
     make_folders(place.scratch, 0700);
     prepare_upper(below, upper);
     switch (step.kind) {
@@ -151,7 +153,7 @@ class Runner {
         run_commands("purging packages", env_.distro.remove_commands(env_.lock.removed), place);
         break;
     }
-    const std::string digest = capture(below, upper);
+    const std::string digest = capture(below, upper, known);
     if (step.kind == StepKind::run) check_pin(env_.manifest.runs[step.item], digest);
     return digest;
   }
@@ -171,10 +173,10 @@ class Runner {
   }
 
   /// Turns what a step left in its upper folder into a layer of the store.
-  std::string capture(const Tree& below, const fs::path& upper) const {
+  std::string capture(const Tree& below, const fs::path& upper, const KnownContents& known) const {
     const bool overlay = !below.layers().empty();
-    ScanResult scanned =
-        scan_folder(upper, {.jobs = env_.jobs, .clamp_mtime = kStepTime, .overlay = overlay});
+    ScanResult scanned = scan_folder(
+        upper, {.jobs = env_.jobs, .clamp_mtime = kStepTime, .known = &known, .overlay = overlay});
     if (!overlay) return env_.store.adopt_layer(upper, std::move(scanned.listing))->digest.hex();
     std::vector<std::string> redundant;
     Listing listing = upper_to_layer(below.entries(), std::move(scanned), redundant);

@@ -109,6 +109,7 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                        .scratch = place.scratch,
                        .log = place.log,
                        .jobs = env.jobs,
+                       .known = place.known,
                        .open_package =
                            [&env](const LockedPackage& package) {
                              if (package.repository == "file")

@@ -13,6 +13,7 @@ struct Workplace {
   std::filesystem::path upper{};
   std::filesystem::path scratch{};
   std::filesystem::path log{};
+  KnownContents& known;  ///< gets what the step hashes while it writes
 };
 
 void run_install(const Step& step, const StepEnvironment& env, const Workplace& place);

@@ -10,6 +10,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
+#include "base/parallel.hpp"
 #include "image/squashfs_compressor.hpp"
 #include "tree/scan.hpp"
 
@@ -17,6 +18,10 @@ namespace alephc {
 namespace {
 
 constexpr int kNice = 10;  // configuring packages comes first
+
+void lower_priority() {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+}
 
 std::size_t read_block(int fd, std::vector<char>& block) {
   std::size_t have = 0;
@@ -40,7 +45,6 @@ void CompressedBlocks::start(const std::filesystem::path& folder) {
   stop();
   stopping_ = false;
   thread_ = std::thread([this, folder] {
-    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
     try {
       work(folder);
     } catch (const Error&) {
@@ -55,24 +59,39 @@ void CompressedBlocks::stop() {
 }
 
 void CompressedBlocks::work(const std::filesystem::path& folder) {
-  const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
-  std::vector<char> block(image_.block_size);
-  std::string packed(image_.block_size, '\0');
+  lower_priority();
   const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);
-  for (const Entry& entry : scan_folder(folder, {.hash = false}).listing) {
-    if (entry.type != EntryType::regular || entry.size < block.size()) continue;
-    const UniqueFd fd(::openat(root.get(), entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    while (fd && !stopping_ && read_block(fd.get(), block) == block.size()) {
-      const Digest content = sha256({block.data(), block.size()});
-      if (blocks_.contains(content)) continue;
-      const sqfs_s32 size =
-          compressor->do_block(compressor.get(), reinterpret_cast<const sqfs_u8*>(block.data()),
-                               static_cast<sqfs_u32>(block.size()), reinterpret_cast<sqfs_u8*>(packed.data()),
-                               static_cast<sqfs_u32>(packed.size()));
-      if (size >= 0) blocks_.emplace(content, packed.substr(0, static_cast<std::size_t>(size)));
-    }
+  std::vector<Entry> files;
+  for (Entry& entry : scan_folder(folder, {.hash = false}).listing)
+    if (entry.type == EntryType::regular && entry.size >= image_.block_size && !done_.contains(entry.path))
+      files.push_back(std::move(entry));
+  parallel_for(files.size(), thread_count_, [&](std::size_t i) {
+    lower_priority();
+    if (!stopping_) compress_file(root.get(), files[i]);
+  });
+}
+
+void CompressedBlocks::compress_file(int root_fd, const Entry& entry) {
+  thread_local std::vector<char> block;
+  block.resize(image_.block_size);
+  std::string packed(image_.block_size, '\0');
+  const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
+  const UniqueFd fd(::openat(root_fd, entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  while (fd && read_block(fd.get(), block) == block.size()) {
     if (stopping_) return;
+    const Digest content = sha256({block.data(), block.size()});
+    {
+      const std::lock_guard guard(mutex_);
+      if (blocks_.contains(content)) continue;
+    }
+    const sqfs_s32 size = compressor->do_block(
+        compressor.get(), reinterpret_cast<const sqfs_u8*>(block.data()), static_cast<sqfs_u32>(block.size()),
+        reinterpret_cast<sqfs_u8*>(packed.data()), static_cast<sqfs_u32>(packed.size()));
+    const std::lock_guard guard(mutex_);
+    if (size >= 0) blocks_.emplace(content, packed.substr(0, static_cast<std::size_t>(size)));
   }
+  const std::lock_guard guard(mutex_);
+  done_.insert(entry.path);
 }
 
 const std::string* CompressedBlocks::find(const Digest& content) const {

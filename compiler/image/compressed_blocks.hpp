@@ -5,13 +5,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <mutex>
-#include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
 
 #include "base/digest.hpp"
 #include "manifest/manifest.hpp"
+#include "tree/entry.hpp"
 
 namespace alephc {
 
@@ -21,12 +22,13 @@ namespace alephc {
 /// without this.
 class CompressedBlocks {
  public:
-  explicit CompressedBlocks(const ImageSpec& image) : image_(image) {}
+  CompressedBlocks(const ImageSpec& image, unsigned threads) : image_(image), thread_count_(threads) {}
   ~CompressedBlocks() { stop(); }
   CompressedBlocks(const CompressedBlocks&) = delete;
   CompressedBlocks& operator=(const CompressedBlocks&) = delete;
 
-  /// Compresses the whole blocks of the large files below folder in the background, until stop().
+  /// Compresses the whole blocks of the large files below folder in the background, until stop(). Called
+  /// again for the same folder, it goes on with the files that have come since.
   void start(const std::filesystem::path& folder);
   void stop();
 
@@ -35,12 +37,16 @@ class CompressedBlocks {
 
  private:
   void work(const std::filesystem::path& folder);
+  void compress_file(int root_fd, const Entry& entry);
 
   struct HashDigest {
     std::size_t operator()(const Digest& digest) const;
   };
 
   ImageSpec image_;
+  unsigned thread_count_;
+  std::set<std::string> done_;  ///< paths
+  std::mutex mutex_;
   std::unordered_map<Digest, std::string, HashDigest> blocks_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

@@ -33,6 +33,7 @@ namespace alephc {
 namespace {
 
 constexpr std::size_t kPage = 4096;
+constexpr std::size_t kBacklog = 64;  // blocks a thread: known ones come in bursts
 constexpr std::uint32_t kNoXattr = 0xffffffffU;
 
 class SquashfsWriter {
@@ -94,7 +95,7 @@ class SquashfsWriter {
     setup.size = sizeof setup;
     setup.max_block_size = options_.image.block_size;
     setup.num_workers = std::max(1U, options_.jobs);
-    setup.max_backlog = 10 * setup.num_workers;
+    setup.max_backlog = kBacklog * setup.num_workers;
     setup.cmp = compressor_.get();
     setup.wr = writer.get();
     setup.tbl = fragments_.get();

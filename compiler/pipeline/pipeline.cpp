@@ -263,8 +263,8 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   const Fetcher fetcher(store, reporter, {.offline = settings.offline});
   const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
   PackageSupply supply(store, fetcher);
-  CompressedBlocks blocks(locked.manifest.image);
   const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1;
+  CompressedBlocks blocks(locked.manifest.image, settings.jobs - (worth_it ? 1 : 0));
   const StepEnvironment env{.manifest = locked.manifest,
                             .lock = locked.lock,
                             .lock_text = text,

@@ -67,6 +67,8 @@ std::optional<UniqueFd> Store::open_blob(const Digest& digest) const {
   const fs::path path = blob_path(digest);
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return std::nullopt;
+  struct stat info {};
+  if (::fstat(fd.get(), &info) == 0 && hashed_.find(info) == digest) return fd;
   if (sha256_fd(fd.get()) != digest) {
     ::unlink(path.c_str());
     return std::nullopt;
@@ -94,6 +96,8 @@ void Store::adopt_blob(const fs::path& file, const Digest& digest) const {
   make_folders(path.parent_path(), 0700);
   if (::chmod(file.c_str(), 0444) != 0) throw system_error("chmod " + file.string(), errno);
   if (::rename(file.c_str(), path.c_str()) != 0) throw system_error("move a file into the store", errno);
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) hashed_.add(info, digest);
 }
 
 fs::path Store::partial_path(const Digest& digest) const {

@@ -54,7 +54,8 @@ class Store {
   // Blobs: immutable files named by their sha256.
   [[nodiscard]] std::filesystem::path blob_path(const Digest& digest) const;
   [[nodiscard]] bool has_blob(const Digest& digest) const;
-  /// Opens and re-hashes; a damaged blob is removed and counts as absent.
+  /// Opens and re-hashes, unless this process hashed it and nobody touched it since; a damaged blob is
+  /// removed and counts as absent.
   [[nodiscard]] std::optional<UniqueFd> open_blob(const Digest& digest) const;
   [[nodiscard]] std::optional<std::string> read_blob(const Digest& digest) const;
   Digest put_blob(std::string_view data) const;
@@ -91,7 +92,8 @@ class Store {
 
  private:
   std::filesystem::path folder_;
-  FileLock in_use_;  ///< shared; gc wants it alone
+  FileLock in_use_;               ///< shared; gc wants it alone
+  mutable KnownContents hashed_;  ///< blobs that this process brought in
 };
 
 }  // namespace alephc

@@ -107,6 +107,7 @@ bool Scanner::classify(Entry& entry, const struct stat& info, const std::string&
     case S_IFREG:
       entry.type = regular;
       entry.size = static_cast<std::uint64_t>(info.st_size);
+      if (options.known != nullptr) entry.content = options.known->find(info);
       return true;
     case S_IFLNK:
       entry.type = symlink;
@@ -183,7 +184,8 @@ void hash_contents(const std::filesystem::path& folder, Listing& listing, unsign
   const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);
   std::vector<Entry*> files;
   for (Entry& entry : listing)
-    if (entry.type == EntryType::regular && entry.hard_link.empty()) files.push_back(&entry);
+    if (entry.type == EntryType::regular && entry.hard_link.empty() && entry.content.is_zero())
+      files.push_back(&entry);
   parallel_for(files.size(), jobs, [&](std::size_t i) {
     const UniqueFd fd = open_at(root.get(), files[i]->path, O_RDONLY | O_NOFOLLOW);
     files[i]->content = sha256_fd(fd.get());

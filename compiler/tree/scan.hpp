@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "tree/entry.hpp"
+#include "tree/known_contents.hpp"
 
 namespace alephc {
 
@@ -13,6 +14,7 @@ struct ScanOptions {
   unsigned jobs = 1;
   bool hash = true;                           ///< false leaves Entry::content zero
   std::optional<std::int64_t> clamp_mtime{};  ///< younger files are given this time, in the folder too
+  const KnownContents* known = nullptr;       ///< files that need not be read again
   bool overlay = false;                       ///< the folder is an overlay upper: 0/0 devices are whiteouts
 };
 

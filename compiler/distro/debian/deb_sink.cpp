@@ -165,7 +165,10 @@ void DebSink::set_attributes(const std::string& place) const {
 }
 
 void DebSink::data(std::string_view bytes) {
-  if (file_) return write_all(file_.get(), bytes);
+  if (file_) {
+    hash_.update(bytes);
+    return write_all(file_.get(), bytes);
+  }
   if (control_ == nullptr) return;
   *control_ += bytes;
   if (control_->size() > kMaxControl)
@@ -173,7 +176,12 @@ void DebSink::data(std::string_view bytes) {
 }
 
 void DebSink::end_entry() {
-  if (file_) set_attributes(place_);
+  if (file_) {
+    set_attributes(place_);
+    struct stat info {};
+    if (::fstat(file_.get(), &info) != 0) throw system_error("look at /" + place_, errno);
+    unpacker_.known_.add(info, hash_.finish());
+  }
   file_.reset();
   control_ = nullptr;
 }

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "base/digest.hpp"
 #include "base/fd.hpp"
 #include "decode/decode.hpp"
 #include "distro/debian/unpack.hpp"
@@ -37,6 +38,7 @@ class DebSink : public ArchiveSink {
   Entry entry_;
   std::string place_;  ///< of the regular file being written
   UniqueFd file_;
+  Sha256 hash_;
   std::string* control_ = nullptr;  ///< where control data goes
   bool data_started_ = false;
   std::set<std::string> conffiles_;  ///< relative

@@ -11,6 +11,27 @@
 namespace alephc::debian {
 namespace {
 
+/// What is configured first, then the largest: those are decoded ahead of the others.
+std::vector<const LockedPackage*> in_order_of_need(const Lock& lock) {
+  std::vector<const LockedPackage*> packages;
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.repository != "file") packages.push_back(&package);
+  std::stable_sort(packages.begin(), packages.end(), [](const LockedPackage* a, const LockedPackage* b) {
+    if (a->bootstrap != b->bootstrap) return a->bootstrap;
+    return !a->bootstrap && a->size > b->size;
+  });
+  return packages;
+}
+
+RemoteFile remote_file(const LockedPackage& package, const std::vector<std::string>& bases) {
+  RemoteFile file{
+      .digest = package.sha256, .size = package.size, .label = package.name + " " + package.version};
+  if (package.repository == "url") file.urls = {package.path};
+  for (const std::string& base : bases) file.urls.push_back(base + "/" + package.path);
+  return file;
+}
+
 class Debian : public Distro {
  public:
   [[nodiscard]] Resolution resolve(const ResolveRequest& request, const ToolBox& tools) const override {
@@ -23,17 +44,8 @@ class Debian : public Distro {
     for (const LockedRepository& repository : lock.repositories)
       bases[repository.name + "/" + repository.suite] = bases_of(manifest, repository, mirrors);
     std::vector<RemoteFile> files;
-    for (const LockedLayer& layer : lock.layers) {
-      for (const LockedPackage& package : layer.packages) {
-        if (package.repository == "file") continue;
-        RemoteFile file{
-            .digest = package.sha256, .size = package.size, .label = package.name + " " + package.version};
-        if (package.repository == "url") file.urls = {package.path};
-        for (const std::string& base : bases[package.repository])
-          file.urls.push_back(base + "/" + package.path);
-        files.push_back(std::move(file));
-      }
-    }
+    for (const LockedPackage* package : in_order_of_need(lock))
+      files.push_back(remote_file(*package, bases[package->repository]));
     return files;
   }
 

@@ -72,16 +72,17 @@ class Installer {
         reporter_(reporter),
         layer_(job.lock.layers.at(job.layer)),
         arch_(job.manifest.base.arch),
-        database_(job.below, job.upper, arch_) {}
+        database_(job.below, job.upper, arch_),
+        ahead_(job.scratch) {}
 
   void run() {
     if (job_.layer == 0) make_skeleton();
-    Unpacker unpacker(job_.below, job_.upper);
+    Unpacker unpacker(job_.below, job_.upper, ahead_, job_.known);
     std::vector<std::size_t> first;
     std::vector<std::size_t> rest;
     for (std::size_t i = 0; i < layer_.packages.size(); ++i)
       (job_.layer == 0 && layer_.packages[i].bootstrap ? first : rest).push_back(i);
-    if (!first.empty()) install_first(unpacker, first);
+    if (!first.empty()) install_first(unpacker, first, rest);
     if (!rest.empty()) install_rest(unpacker, rest);
     database_.drop_paths(unpacker.lost_paths());
     database_.add_automatic(layer_.packages);
@@ -141,13 +142,27 @@ class Installer {
 
   static std::string label_of(const LockedPackage& package) { return package.name + " " + package.version; }
 
+  PackageToUnpack package_to_unpack(std::size_t i) const {
+    const LockedPackage& package = layer_.packages[i];
+    return {i, label_of(package), [this, &package] { return job_.open_package(package); }};
+  }
+
+  /// The larger of the packages that come next, while the scripts of the first keep one core busy.
+  void decode_ahead(const std::vector<std::size_t>& members) {
+    constexpr std::uint64_t kWorthwhile = 200'000;
+    std::vector<PackageToUnpack> packages;
+    for (const std::size_t i : members)
+      if (layer_.packages[i].size >= kWorthwhile) packages.push_back(package_to_unpack(i));
+    std::stable_sort(packages.begin(), packages.end(), [this](const auto& a, const auto& b) {
+      return layer_.packages[a.id].size > layer_.packages[b.id].size;
+    });
+    if (job_.jobs > 1) ahead_.start(std::move(packages), job_.jobs);
+  }
+
   std::vector<UnpackedPackage> unpack(Unpacker& unpacker, const std::vector<std::size_t>& members,
                                       bool postpone) {
     std::vector<PackageToUnpack> packages;
-    for (const std::size_t i : members) {
-      const LockedPackage& package = layer_.packages[i];
-      packages.push_back({label_of(package), [this, &package] { return job_.open_package(package); }});
-    }
+    for (const std::size_t i : members) packages.push_back(package_to_unpack(i));
     reporter_.progress("install  unpacking " + std::to_string(members.size()) + " packages");
     const Timer timer(reporter_, "unpacking " + std::to_string(members.size()) + " packages");
     std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, job_.jobs, postpone);
@@ -163,13 +178,16 @@ class Installer {
     return unpacked;
   }
 
-  void install_first(Unpacker& unpacker, const std::vector<std::size_t>& members) {
+  void install_first(Unpacker& unpacker, const std::vector<std::size_t>& members,
+                     const std::vector<std::size_t>& next) {
     const std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, false);
+    decode_ahead(next);
     std::vector<const UnpackedPackage*> with_preinst;
     for (const UnpackedPackage& package : unpacked)
       if (package.has_script("preinst")) with_preinst.push_back(&package);
     run_preinsts(with_preinst);
     run_scripts("configuring the essential packages", {configure_command({"-a"})});
+    ahead_.stop();
     unpacker.invalidate();
   }
 
@@ -225,6 +243,7 @@ class Installer {
     run_preinsts(packages);
     unpacker.invalidate();
     (void)unpack(unpacker, members, false);
+    if (job_.unpacked) job_.unpacked();
   }
 
   /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for
@@ -309,6 +328,7 @@ class Installer {
   const LockedLayer& layer_;
   std::string arch_;
   Database database_;
+  DecodedAhead ahead_;
   std::map<std::string, UnpackedPackage> pending_;  ///< of this layer, not known to be configured
 };
 

@@ -27,8 +27,12 @@ constexpr int kMaxLinks = 40;
 
 }  // namespace
 
-Unpacker::Unpacker(const Tree& below, std::filesystem::path upper)
-    : below_(below), upper_(std::move(upper)), root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
+Unpacker::Unpacker(const Tree& below, std::filesystem::path upper, DecodedAhead& ahead, KnownContents& known)
+    : below_(below),
+      upper_(std::move(upper)),
+      ahead_(ahead),
+      known_(known),
+      root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
 
 void Unpacker::rescan() {
   stale_ = false;
@@ -276,13 +280,13 @@ void Unpacker::run(const std::vector<PackageToUnpack>& packages, unsigned jobs) 
     packages_[i].label = packages[i].label;
     try {
       with_context("unpacking " + packages[i].label, [&] {
-        const UniqueFd fd = packages[i].open();
         DebSink sink(*this, packages_[i], static_cast<std::uint32_t>(i));
         try {
-          decode_archive(fd.get(), ArchiveKind::deb, sink);
+          ahead_.read(packages[i], sink);
           sink.finish();
         } catch (const DebSink::Postponed&) {
           packages_[i].postponed = true;
+          ahead_.keep(packages[i]);
         }
       });
     } catch (const OrderMatters&) {
@@ -306,6 +310,8 @@ std::vector<UnpackedPackage> Unpacker::unpack(const std::vector<PackageToUnpack>
     run(packages, 1);
   }
   finish_folders();
+  for (std::size_t i = 0; i < packages.size(); ++i)
+    if (!packages_[i].postponed) ahead_.forget(packages[i].id);
   for (auto& [path, node] : nodes_) node.owner = kBefore;
   return std::move(packages_);
 }

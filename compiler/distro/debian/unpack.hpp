@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -11,6 +10,8 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "distro/debian/decoded_ahead.hpp"
+#include "tree/known_contents.hpp"
 #include "tree/tree.hpp"
 
 namespace alephc::debian {
@@ -34,19 +35,14 @@ struct UnpackedPackage {
   [[nodiscard]] bool has_script(const std::string& script) const { return control_files.contains(script); }
 };
 
-/// One package of a batch. order decides what dpkg decides by the order of unpacking.
-struct PackageToUnpack {
-  std::string label{};
-  std::function<UniqueFd()> open{};
-};
-
 /// Unpacks packages into an upper folder as dpkg would into the merged tree: through symlinks to folders,
 /// conffiles as .dpkg-new, diversions honoured, other packages' files replaced only where Replaces allows.
 /// Nothing is ever written outside the folder: places are looked up in a model of the tree, not by the
 /// kernel.
 class Unpacker {
  public:
-  Unpacker(const Tree& below, std::filesystem::path upper);
+  /// known gets the hashes of the files it writes.
+  Unpacker(const Tree& below, std::filesystem::path upper, DecodedAhead& ahead, KnownContents& known);
 
   /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions anew.
   void invalidate() { stale_ = true; }
@@ -54,7 +50,7 @@ class Unpacker {
   /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with
   /// the same path, a symlink here that is a folder there) undoes the batch, which then runs again one
   /// package after the other. With postpone_preinst, packages that have a preinst are read up to their files
-  /// only.
+  /// only; the rest of them is decoded and kept.
   [[nodiscard]] std::vector<UnpackedPackage> unpack(const std::vector<PackageToUnpack>& packages,
                                                     unsigned jobs, bool postpone_preinst);
 
@@ -99,6 +95,8 @@ class Unpacker {
 
   const Tree& below_;
   std::filesystem::path upper_;
+  DecodedAhead& ahead_;
+  KnownContents& known_;
   UniqueFd root_;
   std::mutex mutex_;
   bool stale_ = true;
