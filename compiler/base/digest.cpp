@@ -85,4 +85,13 @@ Digest sha256_file(const std::filesystem::path& path) {
   return sha256_fd(fd.get());
 }
 
+std::string sha1_bytes(std::string_view data) {
+  std::string out(20, '\0');
+  unsigned size = 0;
+  const int done = EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(out.data()), &size,
+                              EVP_sha1(), nullptr);
+  check(done == 1 && size == out.size(), "libcrypto has SHA-1");
+  return out;
+}
+
 }  // namespace alephc

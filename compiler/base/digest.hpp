@@ -42,6 +42,9 @@ class Sha256 {
 [[nodiscard]] Digest sha256_fd(int fd);  ///< from the current offset to the end
 [[nodiscard]] Digest sha256_file(const std::filesystem::path& path);
 
+/// The 20 bytes of SHA-1, for formats that ask for it; never for trust.
+[[nodiscard]] std::string sha1_bytes(std::string_view data);
+
 [[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);
 
 }  // namespace alephc

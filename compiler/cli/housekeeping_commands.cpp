@@ -9,6 +9,7 @@
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/schemas.hpp"
 #include "cli/version.hpp"
 #include "image/image_format.hpp"
 #include "manifest/schema.hpp"
@@ -130,9 +131,10 @@ CommandAction add_doctor(CLI::App& /*app*/) {
 
 CommandAction add_schema(CLI::App& app) {
   auto which = std::make_shared<std::string>("runtime");
-  app.add_option("KIND", *which, "Which schema")->check(CLI::IsMember({"runtime"}));
-  return [](CommandContext& /*context*/) {
-    print(runtime_schema());
+  app.add_option("KIND", *which, "Which schema")->check(CLI::IsMember({"runtime", "lock", "receipt"}));
+  return [which](CommandContext& /*context*/) {
+    // From the key table itself, so that what is printed is what is parsed.
+    print(*which == "runtime" ? runtime_schema() : std::string(published_schema(*which)));
     return 0;
   };
 }

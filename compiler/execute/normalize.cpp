@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "execute/java_keystore.hpp"
 #include "execute/python_cache.hpp"
 #include "sandbox/sandbox.hpp"
 
@@ -188,6 +189,15 @@ void python_caches(Normalizer& tree) {
   }
 }
 
+// Every certificate in it carries the moment of its import.
+void java_trust_stores(Normalizer& tree) {
+  constexpr std::array kStores{"etc/ssl/certs/java/cacerts", "etc/java-*/security/cacerts"};
+  tree.each_match(kStores, [&](const Entry& entry) {
+    const auto fixed = dated_java_trust_store(tree.text(entry), kStepTime * 1000);
+    if (fixed) tree.rewrite(entry, *fixed);
+  });
+}
+
 // squashfs has no place for POSIX ACLs, and a tree must be the same in every format.
 void access_lists(Normalizer& tree) {
   for (const Entry& entry : tree.tree().entries()) tree.drop_xattrs(entry, "system.posix_acl_");
@@ -209,6 +219,7 @@ constexpr std::array kRules{
     Rule{"password dates", password_dates},
     Rule{"databases", databases},
     Rule{"python caches", python_caches},
+    Rule{"java trust stores", java_trust_stores},
 };
 
 void embed(const EmbeddedRecipe& recipe, LayerWriter& out) {

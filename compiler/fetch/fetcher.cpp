@@ -289,7 +289,7 @@ FetchedText Fetcher::fetch_text(const std::vector<std::string>& urls, std::uint6
     for (const std::string& url : urls) {
       TextSink sink{.text = {}, .limit = limit};
       const AttemptResult result = get_text(url, options_, sink);
-      if (result.outcome == Outcome::ok) return {std::move(sink.text), url};
+      if (result.outcome == Outcome::ok) return {std::move(sink.text), url, std::move(failures)};
       failures.push_back(public_url(url) + ": " + result.why);
       reporter_.detail("fetch: " + failures.back());
       if (result.outcome == Outcome::not_found) reachable = true;
@@ -297,7 +297,7 @@ FetchedText Fetcher::fetch_text(const std::vector<std::string>& urls, std::uint6
     }
     if (!again) break;
   }
-  if (reachable) return {};
+  if (reachable) return {.failures = std::move(failures)};
   Diagnostic problem{.message = "no mirror can be reached", .context = failures};
   problem.hint = "check the network, or name a mirror with --mirror";
   throw Error(ErrorKind::failed, std::vector{problem});

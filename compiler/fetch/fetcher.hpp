@@ -30,7 +30,8 @@ struct FetchOptions {
 
 struct FetchedText {
   std::string text{};
-  std::string url{};  ///< the address that had it
+  std::string url{};                    ///< the address that had it
+  std::vector<std::string> failures{};  ///< "ADDRESS: why" of those asked in vain
 };
 
 /// Downloads in parallel into the store: resumed, retried, the next mirror when one fails. Bytes are hashed
@@ -45,7 +46,7 @@ class Fetcher {
   void fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const;
 
   /// A small text whose hash is not known yet: the caller verifies it before it trusts it. Tries the
-  /// addresses in order; an empty result when every one answered "not found".
+  /// addresses in order; without an url when every one answered that it has no such file.
   [[nodiscard]] FetchedText fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const;
 
   [[nodiscard]] bool offline() const { return options_.offline; }

@@ -153,6 +153,7 @@ std::string draw_json(const BuildGraph& graph, const std::vector<StepState>& sta
                                           : nlohmann::ordered_json(states[i].key.hex());
     item["after"] =
         i > 0 ? nlohmann::ordered_json::array({graph.steps[i - 1].id}) : nlohmann::ordered_json::array();
+    item["parameters"] = step.parameters;
     item["fetches"] = nlohmann::ordered_json::array();
     for (const auto& [label, digest] : step.fetches)
       item["fetches"].push_back({{"label", label}, {"sha256", digest.hex()}});

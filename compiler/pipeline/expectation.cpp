@@ -4,6 +4,7 @@
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
+#include "image/image_format.hpp"
 
 namespace alephc {
 namespace {
@@ -27,9 +28,10 @@ bool matches(const std::string& wanted, const ImageResult& result) {
 }
 
 [[noreturn]] void mismatch(const std::string& what, const std::string& wanted, const std::string& got,
-                           const ImageResult& result, const Store& store) {
-  Diagnostic problem{.message = "the image is not the expected one: " + what + " differs"};
-  problem.context = {"expected " + wanted, "built    " + got};
+                           const ImageResult& result, const Store& store,
+                           const std::string& which = "expected") {
+  Diagnostic problem{.message = "the image is not the " + which + " one: " + what + " differs"};
+  problem.context = {which + " " + wanted, "built    " + got};
   if (!result.sha256.is_zero()) {
     problem.context.push_back("the image is kept as " + store.blob_path(result.sha256).string());
     problem.hint =
@@ -68,6 +70,20 @@ void check_expectations(const std::string& expect, const Expectation& own, const
     mismatch("the CID", own.cid, own.cid.starts_with("Qm") ? result.cid_v0 : result.cid_v1, result, store);
   if (!own.tree.empty() && own.tree != result.tree.hex())
     mismatch("the tree digest", own.tree, result.tree.hex(), result, store);
+}
+
+void check_recorded(const Receipt& recorded, const ImageResult& result, const Store& store,
+                    Reporter& reporter) {
+  if (recorded.image.sha256 == result.sha256 && recorded.image.tree == result.tree) return;
+  if (recorded.image.tree != result.tree)
+    mismatch("the tree digest", recorded.image.tree.hex(), result.tree.hex(), result, store, "recorded");
+  const std::vector<std::string> tools = image_tools();
+  if (recorded.tools == tools)
+    mismatch("the sha256", recorded.image.sha256.hex(), result.sha256.hex(), result, store, "recorded");
+  Diagnostic warning{.severity = Severity::warning,
+                     .message = "the tree is the recorded one, but other libraries packed it to other bytes"};
+  warning.context = {"recorded " + join(recorded.tools, ", "), "here     " + join(tools, ", ")};
+  reporter.diagnostic(warning);
 }
 
 }  // namespace alephc

@@ -5,6 +5,7 @@
 
 #include "execute/run_steps.hpp"
 #include "manifest/manifest.hpp"
+#include "receipt/receipt.hpp"
 #include "store/store.hpp"
 
 namespace alephc {
@@ -17,5 +18,10 @@ void check_expectation_forms(const std::string& expect, const Expectation& own);
 /// max_size an Error of kind failed. The image stays in the store.
 void check_expectations(const std::string& expect, const Expectation& own, const ImageResult& result,
                         const Store& store);
+
+/// Compares an image with the recorded receipt of the same lock. Other bytes are an integrity Error; other
+/// bytes of the same tree under other compressor versions are a warning that names them.
+void check_recorded(const Receipt& recorded, const ImageResult& result, const Store& store,
+                    Reporter& reporter);
 
 }  // namespace alephc

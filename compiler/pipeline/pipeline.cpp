@@ -291,10 +291,15 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   outcome.result = *parse_image_result(outcome.steps.back().result);
   remember_build(locked, outcome, store);
   check_expectations(request.expect, locked.manifest.expect, outcome.result, store);
+  const fs::path recorded = fs::path(locked.manifest.file).replace_extension(".receipt.json");
+  const bool as_written = request.overrides.empty() && request.normalize && !request.record;
+  if (const auto before = as_written ? read_file_if_exists(recorded) : std::nullopt) {
+    const Receipt receipt = parse_receipt(recorded.filename().string(), *before);
+    if (receipt.lock == outcome.lock) check_recorded(receipt, outcome.result, store, reporter);
+  }
   const bool is_folder = image_format(outcome.format).is_folder;
   outcome.output_was_there = !is_folder && store.is_known_output(outcome.image, outcome.result.sha256);
   const fs::path receipt_file = outcome.image.string() + ".receipt.json";
-  const fs::path recorded = fs::path(locked.manifest.file).replace_extension(".receipt.json");
   if (!is_folder && !outcome.output_was_there) deliver(store, outcome.result, outcome.image);
   if (!outcome.output_was_there || !fs::exists(receipt_file) || request.record) {
     const std::string receipt = receipt_text(make_receipt(locked, outcome, store, reporter));

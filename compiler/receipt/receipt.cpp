@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/diagnostic.hpp"
+
 namespace alephc {
 
 std::string receipt_text(const Receipt& receipt) {
@@ -28,6 +30,40 @@ std::string receipt_text(const Receipt& receipt) {
   json["groups"] = receipt.groups;
   json["tools"] = receipt.tools;
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Receipt parse_receipt(const std::string& file, const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  try {
+    if (json.at("receipt") != 1) throw Error(ErrorKind::failed, file + " was made by a later alephc");
+    Receipt receipt;
+    const auto digest = [&](const char* key) {
+      const auto found = Digest::from_hex(json.at(key).get<std::string>());
+      if (!found) throw Error(ErrorKind::failed, file + " is no receipt: '" + key + "' is no sha256");
+      return *found;
+    };
+    receipt.name = json.at("name");
+    receipt.version = json.at("version");
+    receipt.lock = digest("lock");
+    receipt.epoch = json.at("epoch");
+    receipt.source_date_epoch = json.at("source_date_epoch");
+    receipt.format = json.at("format");
+    receipt.image.tree = digest("tree");
+    if (json.contains("sha256")) {
+      receipt.image.sha256 = digest("sha256");
+      receipt.image.size = json.at("size");
+      receipt.image.cid_v0 = json.at("cid_v0");
+      receipt.image.cid_v1 = json.at("cid_v1");
+    }
+    for (const auto& layer : json.at("layers"))
+      receipt.layers.emplace_back(layer.at("step").get<std::string>(), layer.at("layer").get<std::string>());
+    receipt.accounts = json.at("accounts").get<std::vector<std::string>>();
+    receipt.groups = json.at("groups").get<std::vector<std::string>>();
+    receipt.tools = json.at("tools").get<std::vector<std::string>>();
+    return receipt;
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::failed, file + " is no receipt", "make it anew with 'alephc build --record'");
+  }
 }
 
 }  // namespace alephc

@@ -78,8 +78,12 @@ std::vector<LockedArchive> lock_archives(const ResolveRequest& request,
     }
     constexpr std::uint64_t kLargest = 4ULL << 30U;
     const FetchedText fetched = tools.fetcher.fetch_text(archive.urls, kLargest);
-    if (fetched.url.empty())
-      throw Error(ErrorKind::failed, "nobody has the archive '" + archive.name + "'", "check its url");
+    if (fetched.url.empty()) {
+      Diagnostic problem{.message = "nobody has the archive '" + archive.name + "'", .at = archive.at};
+      problem.context = fetched.failures;
+      problem.hint = "check its url";
+      throw Error(ErrorKind::failed, std::vector{problem});
+    }
     Diagnostic warning{.severity = Severity::warning,
                        .message = "the archive '" + archive.name + "' has no sha256: pinned as it is now",
                        .at = archive.at};

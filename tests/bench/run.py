@@ -72,7 +72,7 @@ def main():
     parser.add_argument("workloads", nargs="*", default=["official", "minbase", "nothing"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     mirror = machine_mirror()
     missing = [tool for tool in ("mmdebstrap", "mksquashfs") if not shutil.which(tool)]
     if os.geteuid() != 0 or missing or not mirror:

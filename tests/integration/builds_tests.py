@@ -385,6 +385,11 @@ def test_graph_inspect_hash_and_gc_answer(world):
     assert world.ok("hash", "image.img").stdout.startswith("sha256  ")
     receipt = json.loads((world.folder / "image.img.receipt.json").read_text())
     assert "app:1234:1234" in receipt["accounts"]
+    try:
+        import jsonschema
+        jsonschema.validate(receipt, json.loads(world.ok("schema", "receipt").stdout))
+    except ImportError:
+        print("skipped: the receipt's schema needs python3-jsonschema")
     assert "kept" in world.ok("gc").stdout
     result = json.loads(world.ok("--json", "build", "project", "-o", "image.img").stdout)
     assert all(step["cached"] for step in result["steps"]), "gc took what a manifest uses"
@@ -395,3 +400,78 @@ def test_init_makes_a_project_that_is_well_formed(world):
     result = world.run("lock", "fresh", "--check")
     assert result.returncode == 1 and "does not exist" in result.stderr
     world.fails(2, "exists already", "init", "fresh")
+
+
+def test_a_package_may_replace_a_file_of_a_layer_below(world):
+    (world.project / "part.toml").write_text('schema = 1\n[packages]\ninstall = ["replaced"]\n')
+    world.manifest(packages=["replacer"])
+    text = (world.project / "runtime.toml").read_text().replace('name = "t"\n', 'name = "t"\nextends = ["part.toml"]\n')
+    (world.project / "runtime.toml").write_text(text)
+    tree = world.build()
+    assert (tree / "usr/share/both").read_text() == "replacer\n"
+    owner = run("dpkg", "--admindir", str(tree / "var/lib/dpkg"), "-S", "/usr/share/both").stdout
+    assert owner.startswith("replacer:") and "replaced" not in owner, owner
+    assert run("dpkg", "--root", str(tree), "--audit").stdout == ""
+
+
+def test_a_recorded_result_is_held_against_the_next_build(world):
+    world.manifest()
+    world.ok("build", "project", "-o", "image.img", "--record")
+    receipt = json.loads((world.project / "runtime.receipt.json").read_text())
+    assert receipt == json.loads((world.folder / "image.img.receipt.json").read_text())
+    world.ok("build", "project", "-o", "image.img", "--locked")
+    recorded = world.project / "runtime.receipt.json"
+    good = recorded.read_text()
+    recorded.write_text(good.replace(receipt["sha256"], "0" * 64))
+    result = world.fails(3, "not the recorded one: the sha256 differs", "build", "project", "-o", "image.squashfs", "--locked")
+    assert "alephc diff" in result.stderr
+    # Other libraries may compress differently: the tree still has to be the same.
+    recorded.write_text(good.replace(receipt["sha256"], "0" * 64).replace("libzstd 1", "libzstd 0"))
+    assert "libzstd 0" in world.ok("build", "project", "-o", "image.img", "--locked").stderr
+    recorded.write_text(good.replace(receipt["tree"], "0" * 64).replace(receipt["sha256"], "0" * 64).replace("libzstd 1", "libzstd 0"))
+    world.fails(3, "not the recorded one: the tree digest differs", "build", "project", "-o", "image.squashfs", "--locked")
+    recorded.write_text("{")
+    world.fails(1, "is no receipt", "build", "project", "-o", "image.squashfs", "--locked")
+    world.ok("build", "project", "-o", "image.img", "--record")
+    assert recorded.read_text() == good
+
+
+def on_a_terminal(world, *arguments):
+    """What a person would see: runs alephc on a pseudo terminal."""
+    import pty
+    parent, child = pty.openpty()
+    process = subprocess.Popen([world.alephc, "--store", str(world.store), "--mirror", world.archive.url, *arguments], cwd=world.folder,
+                               env={**world.alephc_env(), "TERM": "xterm"}, stdin=child, stdout=child, stderr=child)
+    os.close(child)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(parent, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(parent)
+    assert process.wait() == 0, seen.decode()
+    return seen.decode()
+
+
+def test_progress_is_live_on_a_terminal_and_plain_elsewhere(world):
+    world.manifest('[[run]]\nname = "slow"\nscript = "sleep 1"\n')
+    live = on_a_terminal(world, "build", "project", "-o", "image.img")
+    assert "\x1b[" in live and "\r" in live and "run slow" in live, live
+    world.manifest('[[run]]\nname = "other"\nscript = "sleep 2"\n')
+    plain = world.ok("build", "project", "-o", "image.img").stderr
+    assert "\x1b" not in plain and "\r" not in plain and len([line for line in plain.splitlines() if "run other" in line]) == 1, plain
+
+
+def test_completion_scripts_are_well_formed_and_know_every_command(world):
+    commands = [line.split()[0] for line in world.ok("--help").stdout.split("Subcommands:")[1].splitlines() if line.startswith("  ") and line.strip()]
+    assert "build" in commands
+    for shell in ("bash", "zsh", "fish"):
+        script = world.ok("completion", shell).stdout
+        assert all(command in script for command in commands), shell
+        if shutil.which(shell):
+            subprocess.run([shell, "-n"], input=script, text=True, check=True)
+    world.fails(2, "completion", "completion", "tcsh")

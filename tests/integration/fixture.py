@@ -1,6 +1,6 @@
 """A signed package archive of our own on loopback: real Debian packages of the minimal system, fetched once through this
 machine's mirror, plus packages made here. The server can be told to misbehave."""
-import hashlib, http.server, os, pathlib, shutil, subprocess, tempfile, threading, time, tomllib
+import base64, hashlib, http.server, os, pathlib, shutil, subprocess, tempfile, threading, time, tomllib, urllib.parse
 
 
 class Skip(Exception):
@@ -15,10 +15,11 @@ def run(*argv, check=True, **options):
 
 
 class Server:
-    """Serves a folder; faults maps a part of a path to what goes wrong there."""
+    """Serves a folder, also as a proxy for any host; faults maps a part of a path to what goes wrong there, login is "name:password" or
+    None."""
 
     def __init__(self, folder):
-        self.folder, self.faults, self.requests = folder, {}, []
+        self.folder, self.faults, self.requests, self.login = folder, {}, [], None
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,7 +31,11 @@ class Server:
             def do_GET(self):
                 outer.requests.append(self.path)
                 fault = next((what for part, what in outer.faults.items() if part in self.path), None)
-                file = outer.folder / self.path.lstrip("/")
+                if outer.login:
+                    wanted = "Basic " + base64.b64encode(outer.login.encode()).decode()
+                    if self.headers.get("Authorization") != wanted:
+                        return self.answer(401, b"")
+                file = outer.folder / urllib.parse.urlparse(self.path).path.lstrip("/")
                 if fault == "gone" or not file.is_file():
                     return self.answer(404, b"")
                 data = file.read_bytes()

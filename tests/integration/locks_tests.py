@@ -167,3 +167,52 @@ def test_removing_an_essential_package_is_an_error(world):
     text = (world.project / "runtime.toml").read_text().replace("install = []", 'install = []\nremove = ["dpkg"]')
     (world.project / "runtime.toml").write_text(text)
     world.fails(1, "'dpkg' is essential and cannot be removed", "lock", "project")
+
+
+def test_a_date_takes_the_index_of_then(world):
+    world.archive.publish(date="Sun, 01 Nov 2026 00:00:00 UTC", valid_until="Mon, 02 Nov 2026 00:00:00 UTC")
+    try:
+        world.manifest()
+        world.fails(3, "expired on 2026-11-02", "lock", "project")
+        world.fails(2, "'yesterday' is no date", "lock", "project", "--date", "yesterday")
+        world.ok("lock", "project", "--date", "20261101T120000Z")
+        world.manifest(base='snapshot = "20261101T120000Z"')
+        world.ok("lock", "project")
+    finally:
+        world.archive.publish(date="Tue, 03 Nov 2026 00:00:00 UTC")
+
+
+def test_the_snapshot_archive_is_asked_for_a_date(world):
+    world.manifest()
+    proxy = {"https_proxy": world.archive.server.url, "HTTPS_PROXY": world.archive.server.url}
+    result = subprocess.run([world.alephc, "--store", str(world.folder / "s"), "lock", "project", "--date", "20200101T000000Z"],
+                            capture_output=True, text=True, cwd=world.folder, env={**world.alephc_env(), **proxy})
+    assert result.returncode == 1 and "snapshot.debian.org" in result.stderr, result.stderr
+
+
+def test_a_proxy_is_used(world):
+    world.manifest()
+    url = world.archive.url.replace("127.0.0.1", "archive.invalid")
+    world.ok("lock", "project", mirror=url, store=world.folder / "s", env={"http_proxy": world.archive.server.url})
+    assert any(path.startswith("http://archive.invalid") for path in world.archive.server.requests), world.archive.server.requests
+
+
+def test_credentials_come_from_netrc_and_reach_nothing(world):
+    world.archive.server.login = "name:s3cret-word"
+    world.manifest()
+    world.fails(1, "HTTP 401", "lock", "project", store=world.folder / "s")
+    (world.folder / ".netrc").write_text("machine 127.0.0.1 login name password s3cret-word\n")
+    shown = world.ok("--verbose", "lock", "project", store=world.folder / "s")
+    (world.folder / ".netrc").unlink()
+    kept = [file for file in (world.folder / "s").rglob("*") if file.is_file() and b"s3cret-word" in file.read_bytes()]
+    assert not kept and "s3cret-word" not in shown.stdout + shown.stderr + (world.project / "runtime.lock").read_text()
+
+
+def test_a_stalling_mirror_is_given_up(world):
+    world.archive.server.faults = {"Packages.xz": "stall"}
+    good = world.folder / "good"
+    good.symlink_to(world.archive.root)
+    world.manifest()
+    result = subprocess.run([world.alephc, "--verbose", "--store", str(world.folder / "s"), "--mirror", world.archive.url, "--mirror", f"file://{good}", "lock", "project"],
+                            capture_output=True, text=True, cwd=world.folder, env=world.alephc_env(), timeout=120)
+    assert result.returncode == 0 and "Operation too slow" in result.stderr, result.stderr

@@ -85,7 +85,7 @@ def main():
         for name, test in tests:
             folder = top / name
             folder.mkdir()
-            archive.server.faults, archive.server.requests = {}, []
+            archive.server.faults, archive.server.requests, archive.server.login = {}, [], None
             start = time.monotonic()
             try:
                 test(World(alephc, archive, top / "store", folder))

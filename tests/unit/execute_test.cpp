@@ -3,6 +3,7 @@
 
 #include "base/files.hpp"
 #include "execute/data_steps.hpp"
+#include "execute/java_keystore.hpp"
 #include "execute/normalize.hpp"
 #include "execute/python_cache.hpp"
 #include "fetch/fetcher.hpp"
@@ -232,4 +233,29 @@ TEST_CASE("a lock's change is told package by package") {
 TEST_CASE("credentials never show") {
   CHECK(public_url("https://user:secret@host/path@x") == "https://host/path@x");
   CHECK(public_url("https://host/a@b") == "https://host/a@b");
+}
+
+TEST_CASE("a Java trust store is dated, sorted and sealed again, and nothing else is touched") {
+  const auto number = [](std::uint64_t value, unsigned size) {
+    std::string out;
+    for (unsigned i = size; i > 0; --i) out += static_cast<char>((value >> (8 * (i - 1))) & 0xffU);
+    return out;
+  };
+  const auto entry = [&](const std::string& name, std::uint64_t date, std::uint64_t tag = 2) {
+    return number(tag, 4) + number(name.size(), 2) + name + number(date, 8) + number(5, 2) + "X.509" +
+           number(4, 4) + "cert";
+  };
+  const auto sealed = [&](const std::string& entries, const std::string& word = "changeit") {
+    const std::string body = number(0xfeedfeed, 4) + number(2, 4) + number(2, 4) + entries;
+    std::string text;
+    for (const char c : word) text += std::string{'\0', c};
+    return body + sha1_bytes(text + "Mighty Aphrodite" + body);
+  };
+  const std::string wanted = sealed(entry("alpha", 5) + entry("beta", 5));
+  CHECK(dated_java_trust_store(sealed(entry("beta", 1) + entry("alpha", 2)), 5) == wanted);
+  CHECK(dated_java_trust_store(wanted, 5) == wanted);
+  CHECK_FALSE(dated_java_trust_store(sealed(entry("a", 1) + entry("b", 2), "secret"), 5));
+  CHECK_FALSE(dated_java_trust_store(sealed(entry("a", 1) + entry("b", 2, 1)), 5));
+  CHECK_FALSE(dated_java_trust_store(sealed(entry("a", 1)), 5));
+  CHECK_FALSE(dated_java_trust_store("short", 5));
 }

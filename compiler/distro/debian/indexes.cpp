@@ -67,8 +67,8 @@ std::optional<VerifiedSource> fetch_release(const Source& source, const ToolBox&
   while (!bases.empty()) {
     std::vector<std::string> urls;
     for (const std::string& base : bases) urls.push_back(suite_url(source, base, "InRelease"));
-    asked.insert(asked.end(), urls.begin(), urls.end());
     const FetchedText fetched = tools.fetcher.fetch_text(urls, kMaxRelease);
+    asked.insert(asked.end(), fetched.failures.begin(), fetched.failures.end());
     if (fetched.url.empty()) break;
     VerifiedSource verified{.source = source};
     try {

@@ -1,0 +1,13 @@
+# alephc_embed_rows(): rows {"NAME", R"part(TEXT)part"} of all files below a folder with a suffix, for a table in a .cpp.in.
+function(alephc_embed_rows out folder suffix)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE ${folder} ${folder}/*${suffix})
+  list(SORT files)
+  set(rows "")
+  foreach(file IN LISTS files)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${folder}/${file})
+    file(READ ${folder}/${file} text)
+    string(REPLACE ${suffix} "" name ${file})
+    string(APPEND rows "    {\"${name}\", R\"part(${text})part\"},\n")
+  endforeach()
+  set(${out} "${rows}" PARENT_SCOPE)
+endfunction()
