@@ -75,8 +75,8 @@ void DiagnosticList::stop_if_errors(ErrorKind kind) {
   throw Error(kind, std::move(items_));
 }
 
-void check(bool condition, const char* invariant) {
-  if (!condition) throw Error(ErrorKind::bug, std::string("internal error: ") + invariant);
+void broken_invariant(const char* invariant) {
+  throw Error(ErrorKind::bug, std::string("internal error: ") + invariant);
 }
 
 }  // namespace alephc

@@ -91,7 +91,11 @@ decltype(auto) with_context(const std::string& doing, Body&& body) {
   }
 }
 
+[[noreturn]] void broken_invariant(const char* invariant);
+
 /// For invariants of ours; stays on in release builds and exits 70.
-void check(bool condition, const char* invariant);
+inline void check(bool condition, const char* invariant) {
+  if (!condition) broken_invariant(invariant);
+}
 
 }  // namespace alephc

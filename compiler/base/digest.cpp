@@ -38,7 +38,7 @@ std::optional<Digest> Digest::from_hex(std::string_view text) {
       value = static_cast<unsigned>(c - 'a') + 10U;
     else
       return std::nullopt;
-    digest.bytes[i / 2] = static_cast<std::uint8_t>((digest.bytes[i / 2] << 4U) | value);
+    digest.bytes[i / 2] = static_cast<std::uint8_t>((unsigned{digest.bytes[i / 2]} << 4U) | value);
   }
   return digest;
 }

@@ -112,6 +112,7 @@ int alephc_main(int argc, char** argv) {
 }  // namespace
 }  // namespace alephc
 
-int main(int argc, char** argv) {
+// What escapes is a bug; the standard library says which and aborts.
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
   return alephc::alephc_main(argc, argv);
 }

@@ -53,7 +53,7 @@ void remove_mount_points(const fs::path& upper) {
 /// For steps with network: the host's name servers, taken out again afterwards.
 class Resolver {
  public:
-  Resolver(const Tree& below, fs::path upper) : file_(std::move(upper) / "etc/resolv.conf") {
+  Resolver(const Tree& below, const fs::path& upper) : file_(upper / "etc/resolv.conf") {
     present_ = below.find("etc/resolv.conf") != nullptr || fs::exists(fs::symlink_status(file_));
     if (present_) return;
     const auto text = read_file_if_exists("/etc/resolv.conf");

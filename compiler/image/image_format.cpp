@@ -56,7 +56,7 @@ class ListingSink : public ArchiveSink {
 };
 
 /// Groups named by their first path in byte order, whatever the archive's order was.
-Listing canonical(std::map<std::string, Entry> entries) {
+Listing canonical(std::map<std::string, Entry>&& entries) {
   std::map<std::string, std::string> first_of;
   for (auto& [path, entry] : entries) {
     if (entry.hard_link.empty()) continue;

@@ -348,6 +348,7 @@ std::optional<std::string> format_problem(Format format, const std::string& text
   constexpr std::size_t kLongest = 4096;
   static const std::vector<std::regex> kCompiled = [] {
     std::vector<std::regex> out;
+    out.reserve(kFormats.size());
     for (const FormatRule& each : kFormats)
       out.emplace_back(std::string(each.pattern), std::regex::ECMAScript | std::regex::optimize);
     return out;

@@ -29,10 +29,10 @@ Digest declared_digest(const std::vector<Part>& parts) {
 }
 
 std::string string_at(const Value& value, std::string_view table, std::string_view key,
-                      std::string fallback) {
+                      const std::string& fallback) {
   const Value* inner = value.find(table);
   const Value* found = inner == nullptr ? nullptr : inner->find(key);
-  return found != nullptr && found->is(Value::Kind::string) ? found->text : std::move(fallback);
+  return found != nullptr && found->is(Value::Kind::string) ? found->text : fallback;
 }
 
 Expectation expectation_of(const Value& own) {

@@ -63,10 +63,11 @@ Cgroup::Cgroup(std::uint64_t processes) {
     remove_stale(parent);
     const fs::path group = parent / name;
     if (::mkdir(group.c_str(), 0700) != 0) continue;
-    const bool bounded =
-        (*hierarchy.processes != '\0' && put(group / hierarchy.processes, std::to_string(processes))) |
-        (*hierarchy.memory != '\0' && put(group / hierarchy.memory, std::to_string(memory_limit())));
-    if (bounded)
+    const bool processes_bounded =
+        *hierarchy.processes != '\0' && put(group / hierarchy.processes, std::to_string(processes));
+    const bool memory_bounded =
+        *hierarchy.memory != '\0' && put(group / hierarchy.memory, std::to_string(memory_limit()));
+    if (processes_bounded || memory_bounded)
       groups_.push_back(group);
     else
       ::rmdir(group.c_str());

@@ -120,7 +120,7 @@ void install_seccomp_filter() {
                                         CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
   for (std::uint64_t flag = 1; flag <= kNamespaces; flag <<= 1U) {
     if ((kNamespaces & flag) == 0) continue;
-    const scmp_arg_cmp has_flag = SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag);
+    const scmp_arg_cmp has_flag{0, SCMP_CMP_MASKED_EQ, flag, flag};
     must(::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(unshare), 1, has_flag), "set up seccomp");
     must(::seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, has_flag), "set up seccomp");
   }

@@ -49,7 +49,7 @@ WorkFolder::~WorkFolder() {
   }
 }
 
-Store::Store(fs::path folder)
+Store::Store(const fs::path& folder)
     : folder_(prepare(folder)), in_use_(FileLock::lock_shared(folder_ / "locks/store")) {
   reap();
 }
@@ -201,10 +201,6 @@ void Store::put_action(const Digest& key, const ActionRecord& record) const {
   json["check"] = sha256(record.key_text + record.result).hex();
   atomic_write(folder_ / "actions" / key.hex(),
                json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
-void Store::remove_action(const Digest& key) const {
-  ::unlink((folder_ / "actions" / key.hex()).c_str());
 }
 
 FileLock Store::lock_key(const Digest& key) const {

@@ -47,7 +47,7 @@ class WorkFolder {
 /// work/
 class Store {
  public:
-  explicit Store(std::filesystem::path folder);
+  explicit Store(const std::filesystem::path& folder);
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 
@@ -80,7 +80,6 @@ class Store {
   // Actions.
   [[nodiscard]] std::optional<ActionRecord> find_action(const Digest& key) const;
   void put_action(const Digest& key, const ActionRecord& record) const;
-  void remove_action(const Digest& key) const;
   /// Held by the one process that runs the step with this key.
   [[nodiscard]] FileLock lock_key(const Digest& key) const;
 

@@ -85,7 +85,7 @@ void LayerWriter::add_parents(const std::string& path) {
 }
 
 std::filesystem::path LayerWriter::place_for(const std::string& path) {
-  const std::filesystem::path place = folder_ / path;
+  std::filesystem::path place = folder_ / path;
   make_folders(place.parent_path());
   return place;
 }

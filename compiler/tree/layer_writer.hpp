@@ -26,7 +26,6 @@ class LayerWriter {
   void whiteout(const std::string& path);
   [[nodiscard]] bool has(const std::string& path) const { return entries_.contains(path); }
   [[nodiscard]] const Entry* find(const std::string& path) const;
-  [[nodiscard]] bool empty() const { return entries_.empty(); }
 
   /// Makes the paths that hold no content, and returns the listing.
   [[nodiscard]] Listing finish();

@@ -138,8 +138,9 @@ void Database::activate_triggers(const std::vector<UnpackedPackage>& packages) c
 }
 
 void Database::drop_paths(const std::map<std::string, std::vector<std::string>>& lost) const {
-  for (const auto& [package, paths] : lost) {
-    const std::string file = kDpkg + "info/" + package + ".list";
+  for (const auto& entry : lost) {
+    const std::vector<std::string>& paths = entry.second;
+    const std::string file = kDpkg + "info/" + entry.first + ".list";
     std::vector<std::string> lines = split(read(file), '\n');
     std::erase_if(lines, [&](const std::string& line) {
       return std::find(paths.begin(), paths.end(), line) != paths.end();

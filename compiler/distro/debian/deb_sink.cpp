@@ -54,12 +54,12 @@ std::string read_control(int fd) {
 void DebSink::begin_entry(const std::string& member, Entry entry) {
   control_ = nullptr;
   if (member == "control")
-    begin_control(std::move(entry));
+    begin_control(entry);
   else
     begin_data(std::move(entry));
 }
 
-void DebSink::begin_control(Entry entry) {
+void DebSink::begin_control(const Entry& entry) {
   if (data_started_) throw Error(ErrorKind::integrity, "the package has its control data behind its files");
   if (entry.type != EntryType::regular || entry.path.find('/') != std::string::npos) return;
   if (entry.path == "control") {

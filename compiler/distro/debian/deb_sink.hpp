@@ -26,7 +26,7 @@ class DebSink : public ArchiveSink {
   void finish();
 
  private:
-  void begin_control(Entry entry);
+  void begin_control(const Entry& entry);
   void begin_data(Entry entry);
   void read_control_fields();
   void create(const std::string& place);

@@ -87,7 +87,7 @@ std::optional<VerifiedSource> fetch_release(const Source& source, const ToolBox&
     (void)tools.store.put_blob(fetched.text);
     return verified;
   }
-  if (refused) throw *refused;
+  if (refused) throw Error(*refused);
   if (source.optional) return std::nullopt;
   unknown_suite(source, asked);
 }
