@@ -5,6 +5,7 @@
 
 #include "base/diagnostic.hpp"
 #include "distro/debian/debian.hpp"
+#include "distro/none/none.hpp"
 
 namespace alephc {
 namespace {
@@ -15,7 +16,7 @@ struct Row {
 };
 
 // To add a distribution: a folder with its Distro, a row here, a choice in manifest/keys.cpp.
-constexpr std::array kDistros{Row{"debian", debian::make_debian}};
+constexpr std::array kDistros{Row{"debian", debian::make_debian}, Row{"none", none::make_none}};
 
 }  // namespace
 

@@ -67,6 +67,12 @@ std::vector<LockedInput> project_inputs(const Manifest& manifest) {
     if (!run.source.empty()) reader.add(run.source, run.at);
     for (const std::string& input : run.inputs) reader.add(input, run.at);
   }
+  for (const PluginSpec& plugin : manifest.init.plugins) {
+    if (!plugin.source.empty()) reader.add(plugin.source, plugin.at);
+    for (const std::string& file : plugin.files) reader.add(file, plugin.at);
+  }
+  for (const std::string* path : {&manifest.init.sdk_plugins, &manifest.init.init0_plugin})
+    if (!path->empty()) reader.add(*path, manifest.init.at);
   for (const ArchiveSpec& archive : manifest.archives)
     if (!archive.source.empty()) reader.add(archive.source, archive.at);
   for (const PackageFile& file : manifest.packages.files)

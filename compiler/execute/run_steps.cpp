@@ -13,6 +13,7 @@
 #include "base/interrupt.hpp"
 #include "base/text.hpp"
 #include "execute/data_steps.hpp"
+#include "execute/init_step.hpp"
 #include "execute/normalize.hpp"
 #include "execute/sandbox_steps.hpp"
 #include "image/image_format.hpp"
@@ -32,8 +33,8 @@ double seconds_since(Clock::time_point start) {
 
 bool is_data(StepKind kind) {
   using enum StepKind;
-  return kind == early_files || kind == files || kind == system || kind == exclude || kind == normalize ||
-         kind == archive;
+  return kind == early_files || kind == files || kind == system || kind == exclude || kind == init ||
+         kind == normalize || kind == archive;
 }
 
 std::vector<Digest> layer_digests(const std::vector<StepReport>& reports) {
@@ -146,6 +147,9 @@ class Runner {
       case StepKind::run:
         run_script(env_.manifest.runs[step.item], env_, place);
         break;
+      case StepKind::worker:
+        run_commands("compiling the ASGI worker", compile_worker_commands(), place);
+        break;
       case StepKind::locales:
         run_commands("generating locales", env_.distro.locale_commands(env_.manifest.system), place);
         break;
@@ -202,6 +206,9 @@ class Runner {
         break;
       case StepKind::exclude:
         exclude_paths(env_.manifest, below, out);
+        break;
+      case StepKind::init:
+        put_init(env_.manifest, env_.lock, env_.store, below, out);
         break;
       default:
         normalize(below, recipe(), out);

@@ -21,6 +21,8 @@ enum class StepKind {
   run,
   remove,
   exclude,
+  init,
+  worker,
   normalize,
   write
 };
@@ -46,6 +48,7 @@ struct PlanOptions {
   bool normalize = true;
   std::vector<std::string> tools{};  ///< "libsquashfs 1.2.0": libraries that shape the image's bytes
   int install_version = 1;
+  std::string init_settings{};  ///< what the image's init reads
 };
 
 /// From here on no step is added or changed.

@@ -28,6 +28,7 @@ class Planner {
     add_files(false);
     for (std::size_t i = 0; i < manifest_.runs.size(); ++i) add_run(i);
     add_remove();
+    add_init();
     if (options_.normalize) add_normalize();
     add_write();
     return std::move(graph_);
@@ -142,6 +143,32 @@ class Planner {
     }
   }
 
+  void add_init() {
+    const InitSpec& init = manifest_.init;
+    if (init.program == InitSpec::Program::none) return;
+    Step& step = add(StepKind::init, "init", "put in the init");
+    step.parameters = {init.program == InitSpec::Program::aleph ? "program aleph" : "program distro",
+                       line("settings", options_.init_settings)};
+    for (const LockedGuestFile& file : lock_.guest_files)
+      step.parameters.push_back(line("file", file.name + " " + file.sha256.hex()));
+    for (const PluginSpec& plugin : init.plugins) {
+      if (!plugin.source.empty()) add_inputs(step, plugin.source);
+      for (const std::string& file : plugin.files) add_inputs(step, file);
+    }
+    for (const std::string* path : {&init.sdk_plugins, &init.init0_plugin})
+      if (!path->empty()) add_inputs(step, *path);
+    if (!has_python()) return;
+    Step& worker = add(StepKind::worker, "init:worker", "compile the ASGI worker");
+    worker.parameters = {"version 1"};
+  }
+
+  [[nodiscard]] bool has_python() const {
+    for (const LockedLayer& layer : lock_.layers)
+      for (const LockedPackage& package : layer.packages)
+        if (package.name == "python3" || package.name == "python3-minimal") return true;
+    return false;
+  }
+
   void add_normalize() {
     Step& step = add(StepKind::normalize, "normalize", "normalize");
     step.parameters = {"epoch " + std::to_string(lock_.epoch)};
@@ -201,6 +228,10 @@ const char* kind_name(StepKind kind) {
       return "remove";
     case exclude:
       return "exclude";
+    case init:
+      return "init";
+    case worker:
+      return "worker";
     case normalize:
       return "normalize";
     case write:

@@ -67,6 +67,13 @@ struct LockedRun {
   bool operator==(const LockedRun&) const = default;
 };
 
+/// A file of alephc's own that goes into the image: the init, the ASGI worker.
+struct LockedGuestFile {
+  std::string name{};
+  Digest sha256{};
+  bool operator==(const LockedGuestFile&) const = default;
+};
+
 /// runtime.lock: everything a build needs to know, and nothing about mirrors or this machine.
 struct Lock {
   Digest declared{};         ///< Manifest::declared at lock time
@@ -80,8 +87,9 @@ struct Lock {
   std::vector<std::string> removed{};  ///< purged after the runs, sorted
   std::vector<LockedArchive> archives{};
   std::vector<LockedRun> runs{};
-  std::string manifest_text{};  ///< canonical, prefixed with "manifest."
-  Value manifest{};             ///< the same, parsed
+  std::vector<LockedGuestFile> guest_files{};  ///< empty without an init of ours
+  std::string manifest_text{};                 ///< canonical, prefixed with "manifest."
+  Value manifest{};                            ///< the same, parsed
 };
 
 }  // namespace alephc

@@ -153,6 +153,11 @@ std::string body_of(const Lock& lock) {
     put(out, "name", run.name);
     put(out, "layer", run.layer.hex());
   }
+  for (const LockedGuestFile& file : lock.guest_files) {
+    out += "\n[[init]]\n";
+    put(out, "name", file.name);
+    put(out, "sha256", file.sha256.hex());
+  }
   for (const LockedInput& input : lock.inputs) {
     out += "\n[[input]]\n";
     put(out, "path", input.path);
@@ -205,6 +210,8 @@ Lock parse_lock(const std::string& name, std::string text) {
     lock.archives.push_back({entry.text("name"), entry.size("size"), entry.digest("sha256")});
   for (const Reader& entry : reader.entries("run"))
     lock.runs.push_back({entry.text("name"), entry.digest("layer")});
+  for (const Reader& entry : reader.entries("init"))
+    lock.guest_files.push_back({entry.text("name"), entry.digest("sha256")});
   for (const Reader& entry : reader.entries("input"))
     lock.inputs.push_back({entry.text("path"), entry.text("kind"), entry.digest("sha256")});
   if (const Value* manifest = root.find("manifest")) lock.manifest = *manifest;

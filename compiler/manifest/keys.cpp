@@ -39,7 +39,7 @@ constexpr std::array kRuntime{
 constexpr std::array kBase{
     KeySpec{.name = "distro",
             .about = "Distribution",
-            .choices = "debian|ubuntu@6|alpine@5|none@2",
+            .choices = "debian|none|ubuntu@6|alpine@5",
             .required = true},
     KeySpec{.name = "release", .about = "Release by its code name, e.g. bookworm", .format = F::name},
     KeySpec{
@@ -197,15 +197,71 @@ constexpr std::array kUser{
 };
 
 constexpr std::array kInit{
-    KeySpec{.name = "program",
-            .fallback = "none",
-            .about = "PID 1 of the image",
-            .choices = "aleph@2|distro@2|none"},
-    KeySpec{.name = "sshd", .type = boolean, .fallback = "false", .about = "Start sshd", .since = 2},
-    KeySpec{.name = "user", .about = "User of the program", .since = 2},
-    KeySpec{.name = "workdir", .about = "Folder of the program", .since = 2},
-    KeySpec{.name = "sdk_plugins", .about = "The runtime SDK's custom_plugins.py", .since = 2},
-    KeySpec{.name = "init0_plugin", .about = "The runtime SDK's init0_plugin.sh", .since = 2},
+    KeySpec{
+        .name = "program",
+        .fallback = "aleph",
+        .about = "PID 1 of the image: alephc's init, the distribution's (with our agent as a unit), or none",
+        .choices = "aleph|distro|none"},
+    KeySpec{.name = "sshd",
+            .type = boolean,
+            .fallback = "false",
+            .about = "Run the image's sshd, with host keys made at first boot"},
+    KeySpec{.name = "user", .fallback = "root", .about = "User of the program", .format = F::user_name},
+    KeySpec{.name = "workdir", .fallback = "/", .about = "Folder of the program", .format = F::folder},
+    KeySpec{.name = "env",
+            .type = text_table,
+            .about = "Environment of program, services, plugins and logins; ${NAME} expands",
+            .format = F::variable_name},
+    KeySpec{.name = "sdk_plugins",
+            .about = "The runtime SDK's custom_plugins.py, unchanged",
+            .format = F::project_path},
+    KeySpec{.name = "init0_plugin",
+            .about = "The runtime SDK's init0_plugin.sh, unchanged",
+            .format = F::project_path},
+};
+
+constexpr std::array kPlugin{
+    KeySpec{.name = "name", .about = "Its name in messages", .format = F::name, .required = true},
+    KeySpec{.name = "stage",
+            .about = "When it runs",
+            .choices = "boot|before_system|after_system|before_hostname|after_hostname|before_variables|"
+                       "after_variables|before_volumes|after_volumes|before_network|after_network|"
+                       "before_shutdown",
+            .required = true},
+    KeySpec{.name = "source",
+            .about = "Project file, installed 0755 in /usr/lib/aleph/plugins",
+            .format = F::project_path},
+    KeySpec{.name = "exec", .type = strings, .about = "Program of the image with its arguments, instead"},
+    KeySpec{.name = "files",
+            .type = strings,
+            .about = "Project files put beside the source",
+            .format = F::project_path},
+    KeySpec{.name = "on_error",
+            .fallback = "fail",
+            .about = "A failure refuses the configuration, or is a line on the console",
+            .choices = "fail|warn"},
+    KeySpec{.name = "timeout", .fallback = "5s", .about = "Then it is killed", .format = F::duration},
+    KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
+};
+
+constexpr std::array kService{
+    KeySpec{.name = "name", .about = "Its name in messages", .format = F::name, .required = true},
+    KeySpec{.name = "exec",
+            .type = strings,
+            .about = "Program of the image with its arguments",
+            .required = true},
+    KeySpec{
+        .name = "type", .fallback = "daemon", .about = "oneshot is waited for", .choices = "daemon|oneshot"},
+    KeySpec{.name = "after", .fallback = "network", .about = "Started behind this", .choices = "network"},
+    KeySpec{.name = "restart",
+            .fallback = "never",
+            .about = "Started again when it fails",
+            .choices = "never|on-failure"},
+    KeySpec{.name = "env",
+            .type = text_table,
+            .about = "Environment on top of init.env",
+            .format = F::variable_name},
+    KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
 };
 
 constexpr std::array kImage{
@@ -279,9 +335,16 @@ constexpr std::array kTables{
               .about = "Accounts; their password is locked",
               .keys = kUser},
     TableSpec{.path = "init", .about = "PID 1", .keys = kInit},
-    TableSpec{.path = "init.env", .about = "Environment of programs", .since = 2},
-    TableSpec{.path = "init.plugin", .is_array = true, .about = "Init plugins", .since = 2},
-    TableSpec{.path = "init.service", .is_array = true, .about = "Supervised services", .since = 2},
+    TableSpec{.path = "init.plugin",
+              .is_array = true,
+              .identity = "name",
+              .about = "Programs run at a stage of the boot",
+              .keys = kPlugin},
+    TableSpec{.path = "init.service",
+              .is_array = true,
+              .identity = "name",
+              .about = "Programs started and supervised by the init",
+              .keys = kService},
     TableSpec{.path = "image", .about = "The output", .keys = kImage},
     TableSpec{.path = "boot", .about = "Boot loader of disk images", .since = 6},
     TableSpec{
@@ -302,6 +365,8 @@ constexpr std::array kFormats{
     FormatRule{F::package_name, "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$", "is no package name"},
     FormatRule{F::absolute_path, "^/(?!.*(^|/)\\.\\.?(/|$)).*[^/]$",
                "is no absolute path without '.', '..' and a trailing '/'"},
+    FormatRule{F::folder, "^/(?!.*(^|/)\\.\\.?(/|$)).*$", "is no absolute path without '.' and '..'"},
+    FormatRule{F::duration, "^[0-9]{1,6}(ms|s)$", "is no time such as \"5s\" or \"500ms\""},
     FormatRule{F::project_path, "^!?[^/].*$", "must be a relative path inside the project"},
     FormatRule{F::mode, "^[0-7]{3,5}$", "is no octal mode such as \"0644\""},
     FormatRule{F::size, "^[0-9]+([kKmMgGtT]([iI]?[bB])?)?$", "is no size such as \"120M\""},

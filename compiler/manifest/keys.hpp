@@ -13,7 +13,7 @@ namespace alephc {
 /// and the check of docs/manifest.md are all made from it.
 
 inline constexpr int kThisStep =
-    1;  ///< keys of later steps are refused as "not supported by this version yet"
+    2;  ///< keys of later steps are refused as "not supported by this version yet"
 
 enum class KeyType {
   string,
@@ -32,6 +32,8 @@ enum class Format {
   package_request,  ///< NAME, NAME=VER, NAME/SUITE, NAME:ARCH
   package_name,     ///< NAME
   absolute_path,    ///< /a/b, no "..", not "/"
+  folder,           ///< /a/b or /
+  duration,         ///< "5s", "500ms"
   project_path,     ///< relative, inside the project
   mode,             ///< octal
   size,             ///< 4096, "128K"
@@ -68,7 +70,7 @@ struct TableSpec {
   std::span<const KeySpec> keys{};
 };
 
-/// In the order of the canonical text.
+/// In the order of the canonical text; a table stands before those inside it.
 [[nodiscard]] std::span<const TableSpec> table_specs();
 [[nodiscard]] const TableSpec* find_table_spec(std::string_view path);
 [[nodiscard]] const KeySpec* find_key_spec(const TableSpec& table, std::string_view key);

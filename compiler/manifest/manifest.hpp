@@ -114,6 +114,40 @@ struct UserSpec {
   std::vector<std::string> authorized_keys{};
 };
 
+struct PluginSpec {
+  std::string name{};
+  std::string stage{};
+  std::string source{};             ///< project path, or
+  std::vector<std::string> exec{};  ///< a program of the image with its arguments
+  std::vector<std::string> files{};
+  bool fails = true;  ///< on_error = "fail"
+  std::uint32_t timeout_ms = 5000;
+  SourceSpan at{};
+};
+
+struct ServiceSpec {
+  std::string name{};
+  std::vector<std::string> exec{};
+  bool oneshot = false;
+  bool restart = false;  ///< on failure
+  std::map<std::string, std::string> env{};
+  SourceSpan at{};
+};
+
+struct InitSpec {
+  enum class Program { aleph, distro, none };
+  Program program = Program::aleph;
+  bool sshd = false;
+  std::string user = "root";
+  std::string workdir = "/";
+  std::map<std::string, std::string> env{};
+  std::string sdk_plugins{};   ///< project path
+  std::string init0_plugin{};  ///< project path
+  std::vector<PluginSpec> plugins{};
+  std::vector<ServiceSpec> services{};
+  SourceSpan at{};
+};
+
 struct ImageSpec {
   std::string format = "squashfs";
   std::string compression = "zstd";
@@ -146,6 +180,7 @@ struct Manifest {
   std::vector<RunSpec> runs{};
   SystemSpec system{};
   std::vector<UserSpec> users{};
+  InitSpec init{};
   ImageSpec image{};
   Expectation expect{};
   std::vector<std::string> parts{};  ///< names in merge order, the file itself last

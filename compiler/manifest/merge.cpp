@@ -49,7 +49,16 @@ class Merger {
     for (const auto& [key, value] : part.members) {
       if (is_descriptive(spec.path, key) && !is_last) continue;
       if (spec.path == "runtime" && key == "extends") continue;
+      const TableSpec* inner = find_table_spec(std::string(spec.path) + "." + key);
+      if (inner != nullptr && inner->is_array) {
+        add_entries(into.members[key], value, *inner);
+        continue;
+      }
       const KeySpec* known = find_key_spec(spec, key);
+      if (known != nullptr && known->type == KeyType::text_table && into.find(key) != nullptr) {
+        for (const auto& [name, text] : value.members) into.members[key].members.insert_or_assign(name, text);
+        continue;
+      }
       const bool appends = known != nullptr && value.is(Value::Kind::array) &&
                            (known->type == KeyType::strings || known->type == KeyType::package_files);
       if (appends)
@@ -108,8 +117,9 @@ class Merger {
   DiagnosticList& problems_;
 };
 
-void drop_disabled(Value& merged) {
-  for (auto& [name, member] : merged.members) {
+void drop_disabled(Value& table) {
+  for (auto& [name, member] : table.members) {
+    if (member.is(Value::Kind::table)) drop_disabled(member);
     if (!member.is(Value::Kind::array)) continue;
     std::erase_if(member.items, [](const Value& item) {
       const Value* enabled = item.find("enabled");
@@ -164,6 +174,13 @@ void put_keys(std::string& out, const Value& table, const TableSpec& spec) {
 
 }  // namespace
 
+const Value* find_table(const Value& value, std::string_view path) {
+  const std::size_t dot = path.find('.');
+  const Value* outer = value.find(path.substr(0, dot));
+  if (outer == nullptr || dot == std::string_view::npos) return outer;
+  return find_table(*outer, path.substr(dot + 1));
+}
+
 Value merge_parts(const std::vector<Part>& parts, DiagnosticList& problems) {
   Value merged;
   Merger merger(problems);
@@ -182,7 +199,7 @@ std::string canonical_text(const Value& value, const std::string& prefix) {
       put_keys(out, value, spec);
       continue;
     }
-    const Value* member = value.find(spec.path);
+    const Value* member = find_table(value, spec.path);
     if (member == nullptr) continue;
     const std::string name = prefix + std::string(spec.path);
     if (!spec.is_array) {

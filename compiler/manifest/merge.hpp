@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/diagnostic.hpp"
@@ -18,5 +19,8 @@ namespace alephc {
 /// [expect] and the descriptive keys; runtime.extends is kept where it is present. prefix ("manifest.") goes
 /// before table names.
 [[nodiscard]] std::string canonical_text(const Value& value, const std::string& prefix = {});
+
+/// "init.plugin": the member of the table "init", null if either is absent.
+[[nodiscard]] const Value* find_table(const Value& value, std::string_view path);
 
 }  // namespace alephc

@@ -121,6 +121,8 @@ class PartReader {
 
   void rebase_table(Value& table, const TableSpec& spec, const Part& part, const fs::path& folder) {
     for (auto& [key, value] : table.members) {
+      if (const TableSpec* inner = find_table_spec(std::string(spec.path) + "." + key))
+        for (Value& item : value.items) rebase_table(item, *inner, part, folder);
       const KeySpec* known = find_key_spec(spec, key);
       const bool is_path = known != nullptr &&
                            (known->format == Format::project_path || known->type == KeyType::package_files);

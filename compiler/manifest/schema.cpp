@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "manifest/keys.hpp"
 
 namespace alephc {
@@ -75,6 +76,7 @@ void add_rules(Json& schema, const TableSpec& table) {
   if (table.path == "file") exactly_one({"content", "source", "link", "dir"});
   if (table.path == "run") exactly_one({"script", "source"});
   if (table.path == "archive") exactly_one({"url", "source"});
+  if (table.path == "init.plugin") exactly_one({"exec", "source"});
   if (table.path == "file") schema["properties"]["dir"]["const"] = true;
 }
 
@@ -119,7 +121,11 @@ std::string runtime_schema() {
     }
     Json inner = table_schema(table);
     if (table.is_array) inner = Json{{"type", "array"}, {"items", inner}};
-    schema["properties"][std::string(table.path)] = inner;
+    // "init.plugin" is a property of init, which stands before it.
+    Json* home = &schema;
+    const std::vector<std::string> parts = split(std::string(table.path), '.');
+    for (std::size_t i = 0; i + 1 < parts.size(); ++i) home = &(*home)["properties"][parts[i]];
+    (*home)["properties"][parts.back()] = inner;
   }
   return schema.dump(2) + "\n";
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "manifest/merge.hpp"
 
 namespace alephc {
 namespace {
@@ -34,6 +35,12 @@ class TableView {
     if (const Value* value = find(key, Value::Kind::string))
       into = Digest::from_hex(value->text).value_or(Digest{});
   }
+  [[nodiscard]] std::map<std::string, std::string> texts(std::string_view key) const {
+    std::map<std::string, std::string> out;
+    if (const Value* value = find(key, Value::Kind::table))
+      for (const auto& [name, text] : value->members) out[name] = text.text;
+    return out;
+  }
   template <typename Number>
   void get_number(std::string_view key, Number& into) const {
     if (const Value* value = find(key, Value::Kind::integer)) into = static_cast<Number>(value->number);
@@ -58,7 +65,7 @@ class TableView {
 
 std::vector<TableView> entries_of(const Value& flat, std::string_view name) {
   std::vector<TableView> views;
-  const Value* array = flat.find(name);
+  const Value* array = find_table(flat, name);
   if (array == nullptr) return views;
   for (const Value& item : array->items) views.emplace_back(&item);
   return views;
@@ -180,8 +187,7 @@ RunSpec run_of(const TableView& view) {
   view.get("user", run.user);
   view.get("inputs", run.inputs);
   view.get("network", run.network);
-  if (const Value* env = view.find("env", Value::Kind::table))
-    for (const auto& [key, value] : env->members) run.env[key] = value.text;
+  run.env = view.texts("env");
   run.at = view.at("name");
   return run;
 }
@@ -196,6 +202,63 @@ UserSpec user_of(const TableView& view) {
   view.get("home", user.home);
   view.get("authorized_keys", user.authorized_keys);
   return user;
+}
+
+std::uint32_t milliseconds_of(const std::string& text) {
+  const bool in_ms = text.ends_with("ms");
+  const auto number = parse_unsigned(std::string_view(text).substr(0, text.size() - (in_ms ? 2 : 1)));
+  return static_cast<std::uint32_t>(number.value_or(0) * (in_ms ? 1 : 1000));
+}
+
+PluginSpec plugin_of(const TableView& view) {
+  PluginSpec plugin;
+  std::string on_error = "fail";
+  std::string timeout = "5s";
+  view.get("name", plugin.name);
+  view.get("stage", plugin.stage);
+  view.get("source", plugin.source);
+  view.get("exec", plugin.exec);
+  view.get("files", plugin.files);
+  view.get("on_error", on_error);
+  view.get("timeout", timeout);
+  plugin.fails = on_error == "fail";
+  plugin.timeout_ms = milliseconds_of(timeout);
+  plugin.at = view.at("name");
+  return plugin;
+}
+
+ServiceSpec service_of(const TableView& view) {
+  ServiceSpec service;
+  std::string type = "daemon";
+  std::string restart = "never";
+  view.get("name", service.name);
+  view.get("exec", service.exec);
+  view.get("type", type);
+  view.get("restart", restart);
+  service.oneshot = type == "oneshot";
+  service.restart = restart == "on-failure";
+  service.env = view.texts("env");
+  service.at = view.at("name");
+  return service;
+}
+
+InitSpec init_of(const Value& flat) {
+  const TableView view(flat.find("init"));
+  InitSpec init;
+  std::string program = "aleph";
+  view.get("program", program);
+  if (program == "distro") init.program = InitSpec::Program::distro;
+  if (program == "none") init.program = InitSpec::Program::none;
+  view.get("sshd", init.sshd);
+  view.get("user", init.user);
+  view.get("workdir", init.workdir);
+  init.env = view.texts("env");
+  view.get("sdk_plugins", init.sdk_plugins);
+  view.get("init0_plugin", init.init0_plugin);
+  init.at = view.at();
+  for (const TableView& entry : entries_of(flat, "init.plugin")) init.plugins.push_back(plugin_of(entry));
+  for (const TableView& entry : entries_of(flat, "init.service")) init.services.push_back(service_of(entry));
+  return init;
 }
 
 void fill_image(Manifest& manifest, const Value& flat) {
@@ -263,12 +326,43 @@ void check_base(const Manifest& manifest, const Value& flat, DiagnosticList& pro
   if (at.source == nullptr) at = flat.at;
   if (!base.has("distro"))
     problems.error("'distro' is missing in [base]", at, "for example distro = \"debian\"");
-  if (base.has("distro") && !base.has("release"))
+  const bool needs_release = manifest.base.distro != "none";
+  if (base.has("distro") && needs_release && !base.has("release"))
     problems.error("'release' is missing in [base]", at, "for example release = \"bookworm\"");
   const auto& sources = manifest.base.image_sources;
   for (const std::string& line : sources)
     if (sources.size() > 1 && (line == "none" || line == "snapshot"))
       problems.error("'" + line + "' stands alone in 'image_sources'", base.at("image_sources"));
+}
+
+void check_init(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  for (const TableView& view : entries_of(flat, "init.plugin")) {
+    check_exactly_one(view, {"exec", "source"}, "[[init.plugin]]", problems);
+    const Value* exec = view.find("exec", Value::Kind::array);
+    if (exec != nullptr && exec->items.empty()) problems.error("'exec' names no program", exec->at);
+    if (view.has("files") && !view.has("source"))
+      problems.error("'files' go beside a 'source'", view.at("files"));
+  }
+  for (const TableView& view : entries_of(flat, "init.service")) {
+    const Value* exec = view.find("exec", Value::Kind::array);
+    if (exec != nullptr && exec->items.empty()) problems.error("'exec' names no program", exec->at);
+  }
+  const TableView init(flat.find("init"));
+  if (manifest.init.program != InitSpec::Program::none) return;
+  for (const char* key :
+       {"sshd", "user", "workdir", "env", "sdk_plugins", "init0_plugin", "plugin", "service"})
+    if (init.has(key))
+      problems.error("'" + std::string(key) + "' needs an init, but 'program' is \"none\"", init.at(key));
+}
+
+void check_packages(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  if (manifest.base.distro != "none") return;
+  for (const char* table : {"packages", "repository"})
+    if (const Value* value = flat.find(table))
+      if (!value->members.empty() || !value->items.empty())
+        problems.error(
+            "'" + std::string(table) + "' needs a distribution, but 'distro' is \"none\"",
+            value->at.source != nullptr || value->items.empty() ? value->at : value->items.front().at);
 }
 
 }  // namespace
@@ -284,6 +378,7 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   for (const TableView& view : entries_of(flat, "file")) manifest.files.push_back(file_of(view));
   for (const TableView& view : entries_of(flat, "run")) manifest.runs.push_back(run_of(view));
   for (const TableView& view : entries_of(flat, "user")) manifest.users.push_back(user_of(view));
+  manifest.init = init_of(flat);
   const TableView system(flat.find("system"));
   system.get("timezone", manifest.system.timezone);
   system.get("locale", manifest.system.locale);
@@ -300,6 +395,8 @@ void check_rules(const Manifest& manifest, const Value& flat, DiagnosticList& pr
   for (const TableView& view : entries_of(flat, "archive"))
     check_exactly_one(view, {"url", "source"}, "[[archive]]", problems);
   check_accounts(flat, problems);
+  check_init(manifest, flat, problems);
+  check_packages(manifest, flat, problems);
   check_image(manifest, flat, problems);
   if (manifest.kind == "function" && manifest.image.format != "squashfs")
     problems.warning("nodes boot functions from squashfs only, not from " + manifest.image.format,

@@ -12,6 +12,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "execute/accounts.hpp"
+#include "execute/init_step.hpp"
 #include "execute/project_files.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
@@ -251,9 +252,11 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   // From here on nothing is chosen any more: names, versions and digests are those of the lock.
 
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
-  const BuildGraph graph = plan(
-      locked.manifest, locked.lock, text,
-      {.normalize = request.normalize, .tools = image_tools(), .install_version = distro->install_version()});
+  const BuildGraph graph = plan(locked.manifest, locked.lock, text,
+                                {.normalize = request.normalize,
+                                 .tools = image_tools(),
+                                 .install_version = distro->install_version(),
+                                 .init_settings = init_settings(locked.manifest.init)});
   // From here on no step is added or changed.
 
   BuildOutcome outcome{.image = output_path(request, locked.manifest),
@@ -317,7 +320,9 @@ PlannedRuntime plan_runtime(const fs::path& path, const Settings& settings, Repo
   planned.lock_text = locked.text;
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
   planned.graph = plan(locked.manifest, locked.lock, planned.lock_text,
-                       {.tools = image_tools(), .install_version = distro->install_version()});
+                       {.tools = image_tools(),
+                        .install_version = distro->install_version(),
+                        .init_settings = init_settings(locked.manifest.init)});
   planned.states = inspect_steps(planned.graph, store, fs::canonical(locked.manifest.file));
   planned.manifest = std::move(locked.manifest);
   planned.lock = std::move(locked.lock);
@@ -375,7 +380,9 @@ int open_shell(const fs::path& path, const std::string& step, const std::vector<
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
   const std::string& text = locked.text;
   const BuildGraph graph = plan(locked.manifest, locked.lock, text,
-                                {.tools = image_tools(), .install_version = distro->install_version()});
+                                {.tools = image_tools(),
+                                 .install_version = distro->install_version(),
+                                 .init_settings = init_settings(locked.manifest.init)});
   std::vector<std::string> ids;
   for (const Step& each : graph.steps) ids.push_back(each.id);
   const std::string stop = step.empty() ? "write" : step;

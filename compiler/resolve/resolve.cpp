@@ -7,6 +7,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
+#include "guest/guest_files.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/merge.hpp"
 
@@ -104,6 +105,16 @@ std::vector<LockedRun> kept_pins(const ResolveRequest& request) {
   return kept;
 }
 
+/// The locked ones stay until told, so that a later alephc changes no image by itself.
+std::vector<LockedGuestFile> lock_guest_files(const ResolveRequest& request) {
+  if (request.manifest.init.program == InitSpec::Program::none) return {};
+  const Lock* before = request.previous;
+  if (before != nullptr && !request.update_all && !before->guest_files.empty()) return before->guest_files;
+  std::vector<LockedGuestFile> files;
+  for (const GuestFile& file : guest_files()) files.push_back({std::string(file.name), sha256(file.bytes)});
+  return files;
+}
+
 }  // namespace
 
 LockChange compare_locks(const Lock* before, const Lock& after) {
@@ -163,6 +174,7 @@ Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>&
   lock.manifest = flat;
   lock.archives = lock_archives(request, inputs, tools);
   lock.runs = kept_pins(request);
+  lock.guest_files = lock_guest_files(request);
   const bool asked = request.update_all || !request.update_packages.empty() || !request.date.empty();
   const Lock* before = request.previous;
   if (before != nullptr && !asked && packages_decided_alike(*before, manifest, flat, inputs)) {

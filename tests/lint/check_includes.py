@@ -2,7 +2,7 @@
 """A folder of compiler/ may include only folders above it in this list (and itself)."""
 import pathlib, re, sys
 
-RANKS = [["base"], ["tree"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph"], ["distro"],
+RANKS = [["base", "init", "boot"], ["tree", "guest"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph"], ["distro"],
          ["resolve", "execute"], ["receipt"], ["pipeline"], ["cli"]]
 rank = {name: number for number, names in enumerate(RANKS) for name in names}
 root = pathlib.Path(sys.argv[1])

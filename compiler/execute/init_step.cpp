@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+#include "execute/init_step.hpp"
+
+#include <array>
+
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "execute/accounts.hpp"
+#include "guest/guest_files.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr const char* kHome = "usr/lib/aleph";
+constexpr std::array kFolders{"proc", "sys",  "dev", "run", "mnt", "overlay",
+                              "tmp",  "root", "opt", "etc", "var"};
+
+/// An executable that runs before there is a loader, a shell script, or a program with both.
+std::string interpreter_of(const std::string& bytes) {
+  if (bytes.starts_with("#!")) {
+    const std::vector<std::string> words = split_words(bytes.substr(2, bytes.find('\n') - 2));
+    return words.empty() ? std::string() : words[0];
+  }
+  // 64-bit ELF: the segment of type PT_INTERP holds the path of the loader.
+  constexpr std::size_t kHeader = 64;
+  constexpr std::uint64_t kInterpreter = 3;
+  if (bytes.size() < kHeader || !bytes.starts_with("\x7f"
+                                                   "ELF\x02\x01"))
+    return {};
+  const auto number = [&](std::size_t at, unsigned width) {
+    std::uint64_t value = 0;
+    for (unsigned i = 0; i < width && at + i < bytes.size(); ++i)
+      value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[at + i])) << (8 * i);
+    return value;
+  };
+  const std::uint64_t table = number(32, 8);
+  const std::uint64_t entry = number(54, 2);
+  for (std::uint64_t i = 0; i < number(56, 2) && table < bytes.size(); ++i) {
+    const std::size_t at = table + i * entry;
+    if (at >= bytes.size() || number(at, 4) != kInterpreter) continue;
+    const std::uint64_t begin = number(at + 8, 8);
+    if (begin >= bytes.size()) return {};
+    return std::string(bytes.substr(begin, number(at + 32, 8)).c_str());
+  }
+  return {};
+}
+
+class InitStep {
+ public:
+  InitStep(const Manifest& manifest, const Lock& lock, const Store& store, const Tree& below,
+           LayerWriter& out)
+      : manifest_(manifest), init_(manifest.init), lock_(lock), store_(store), below_(below), out_(out) {}
+
+  void run() {
+    for (const char* folder : kFolders)
+      if (below_.find(folder) == nullptr) put_folder(folder);
+    put_program();
+    for (const char* name : {"asgi_worker.py", "runtime_types.py", "sdk_plugins.py"})
+      put(std::string(kHome) + "/" + name, bytes_of(name), 0644);
+    put(std::string(kHome) + "/init.json", init_settings(init_), 0644);
+    for (const PluginSpec& plugin : init_.plugins) put_plugin(plugin);
+    for (const ServiceSpec& service : init_.services)
+      check_program(service.exec.at(0), "the service '" + service.name + "'", service.at);
+    if (!init_.sdk_plugins.empty()) put_sdk_plugins();
+    if (!init_.init0_plugin.empty()) {
+      put("root/init0_plugin.sh", read_project(init_.init0_plugin), 0755);
+      check_program("/bin/sh", "init0_plugin.sh", init_.at);
+    }
+    if (init_.sshd && find_program("sshd").empty())
+      problems_.error("'sshd' needs the package openssh-server (or dropbear's sshd)", init_.at,
+                      "add it to packages.install");
+    if (init_.user != "root" && !account_id(below_, "etc/passwd", init_.user))
+      problems_.error("there is no user '" + init_.user + "' in the image", init_.at,
+                      "declare it with [[user]]");
+    problems_.stop_if_errors(ErrorKind::failed);
+  }
+
+ private:
+  std::string read_project(const std::string& path) const { return read_file(manifest_.folder / path); }
+
+  void put_folder(const std::string& path) {
+    out_.put({.path = path,
+              .type = EntryType::directory,
+              .mode = path == "tmp"    ? 01777U
+                      : path == "root" ? 0700U
+                                       : 0755U,
+              .mtime = kStepTime});
+  }
+
+  void put(const std::string& path, const std::string& bytes, std::uint32_t mode) {
+    out_.put_file({.path = below_.resolve(path, false), .mode = mode, .mtime = kStepTime}, bytes);
+  }
+
+  /// From this alephc if it is the locked one, else from the store, where every build leaves its own.
+  std::string bytes_of(const std::string& name) const {
+    for (const LockedGuestFile& locked : lock_.guest_files) {
+      if (locked.name != name) continue;
+      for (const GuestFile& file : guest_files())
+        if (file.name == name && sha256(file.bytes) == locked.sha256) {
+          store_.put_blob(file.bytes);
+          return std::string(file.bytes);
+        }
+      if (auto kept = store_.read_blob(locked.sha256)) return std::move(*kept);
+      throw Error(ErrorKind::failed,
+                  "the lock names another " + name + " (" + locked.sha256.hex().substr(0, 12) +
+                      "…) than this alephc has",
+                  "build with the alephc that made the lock, or take this one's with 'alephc lock --update'");
+    }
+    throw Error(ErrorKind::failed, "the lock names no " + name, "run 'alephc lock --update'");
+  }
+
+  void put_program() {
+    const std::string program = bytes_of("aleph-init");
+    if (init_.program == InitSpec::Program::aleph) return put("sbin/init", program, 0755);
+    put(std::string(kHome) + "/aleph-init", program, 0755);
+    const bool has_systemd = below_.find(below_.resolve("lib/systemd/systemd")) != nullptr;
+    const bool has_openrc = below_.find(below_.resolve("sbin/openrc")) != nullptr;
+    if (has_systemd) put_systemd_unit();
+    if (has_openrc) put_openrc_script();
+    if (!has_systemd && !has_openrc)
+      problems_.error("program = \"distro\" needs systemd or OpenRC in the image", init_.at,
+                      "add systemd-sysv or openrc to packages.install");
+    if (below_.find(below_.resolve("sbin/init")) == nullptr)
+      problems_.error("program = \"distro\", but no package brings /sbin/init", init_.at,
+                      "add systemd-sysv or sysvinit-core to packages.install");
+  }
+
+  void put_systemd_unit() {
+    put("etc/systemd/system/aleph-agent.service",
+        "[Unit]\nDescription=Agent of the aleph.im node\nDefaultDependencies=no\nAfter=local-fs.target\n\n"
+        "[Service]\nExecStart=/usr/lib/aleph/aleph-init agent\nRestart=on-failure\nKillMode=process\n"
+        "StandardError=journal+console\n\n[Install]\nWantedBy=basic.target\n",
+        0644);
+    out_.put({.path = "etc/systemd/system/basic.target.wants/aleph-agent.service",
+              .type = EntryType::symlink,
+              .mode = 0777,
+              .mtime = kStepTime,
+              .link_target = "/etc/systemd/system/aleph-agent.service"});
+  }
+
+  void put_openrc_script() {
+    put("etc/init.d/aleph-agent",
+        "#!/sbin/openrc-run\ndescription=\"Agent of the aleph.im node\"\n"
+        "command=/usr/lib/aleph/aleph-init\ncommand_args=agent\ncommand_background=yes\n"
+        "pidfile=/run/aleph-agent.pid\n",
+        0755);
+    out_.put({.path = "etc/runlevels/default/aleph-agent",
+              .type = EntryType::symlink,
+              .mode = 0777,
+              .mtime = kStepTime,
+              .link_target = "/etc/init.d/aleph-agent"});
+  }
+
+  void put_plugin(const PluginSpec& plugin) {
+    const std::string what = "the plugin '" + plugin.name + "'";
+    if (plugin.source.empty()) return check_program(plugin.exec.at(0), what, plugin.at);
+    const std::string bytes = read_project(plugin.source);
+    put(std::string(kHome) + "/plugins/" + base_name(plugin.source), bytes, 0755);
+    for (const std::string& file : plugin.files)
+      put(std::string(kHome) + "/plugins/" + base_name(file), read_project(file), 0644);
+    const std::string interpreter = interpreter_of(bytes);
+    if (!bytes.starts_with("#!") && !bytes.starts_with("\x7f"
+                                                       "ELF"))
+      problems_.error(what + " is neither a script with a first line like #!/bin/sh nor a program",
+                      plugin.at);
+    else if (!interpreter.empty())
+      check_interpreter(bytes, what, plugin.at);
+  }
+
+  void put_sdk_plugins() {
+    put("root/custom_plugins.py", read_project(init_.sdk_plugins), 0644);
+    if (find_program("python3").empty())
+      problems_.error("'sdk_plugins' needs python3 in the image", init_.at,
+                      "add python3 to packages.install");
+  }
+
+  /// As the init looks for it: an absolute path, or a name on its PATH. "" if there is none.
+  [[nodiscard]] std::string find_program(const std::string& name) const {
+    if (name.find('/') != std::string::npos) {
+      const std::string path = below_.resolve(name.starts_with('/') ? name.substr(1) : name);
+      const bool from_us = out_.find(path) != nullptr;
+      return from_us || below_.find(path) != nullptr ? path : std::string();
+    }
+    for (const char* folder : {"usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"}) {
+      const std::string path = below_.resolve(std::string(folder) + "/" + name);
+      const Entry* entry = below_.find(path);
+      if (entry != nullptr && entry->type == EntryType::regular) return path;
+    }
+    return {};
+  }
+
+  void check_program(const std::string& name, const std::string& what, const SourceSpan& at) {
+    const std::string path = find_program(name);
+    const Entry* entry = path.empty() ? nullptr : below_.find(path);
+    if (path.empty() || (entry != nullptr && entry->type != EntryType::regular))
+      return problems_.error(what + " needs " + name + ", which is not in the image", at);
+    if (entry == nullptr) return;
+    if ((entry->mode & 0111U) == 0)
+      return problems_.error(what + ": /" + path + " is not executable", at, "give it mode = \"0755\"");
+    check_interpreter(below_.read_content(*entry), what, at);
+  }
+
+  void check_interpreter(const std::string& bytes, const std::string& what, const SourceSpan& at) {
+    const std::string interpreter = interpreter_of(bytes);
+    if (interpreter.empty()) return;
+    if (find_program(interpreter).empty())
+      return problems_.error(what + " needs " + interpreter + ", which is not in the image", at);
+    const std::vector<std::string> words = split_words(bytes.substr(0, bytes.find('\n')));
+    const bool by_env = bytes.starts_with("#!") && interpreter.ends_with("/env") && words.size() > 1;
+    if (by_env && find_program(words.back()).empty())
+      problems_.error(what + " needs " + words.back() + ", which is not in the image", at);
+  }
+
+  const Manifest& manifest_;
+  const InitSpec& init_;
+  const Lock& lock_;
+  const Store& store_;
+  const Tree& below_;
+  LayerWriter& out_;
+  DiagnosticList problems_;
+};
+
+}  // namespace
+
+std::string init_settings(const InitSpec& init) {
+  nlohmann::ordered_json json;
+  json["sshd"] = init.sshd;
+  json["sdk_plugins"] = !init.sdk_plugins.empty();
+  json["init0_plugin"] = !init.init0_plugin.empty();
+  json["user"] = init.user;
+  json["workdir"] = init.workdir;
+  json["env"] = init.env;
+  json["plugins"] = nlohmann::ordered_json::array();
+  for (const PluginSpec& plugin : init.plugins) {
+    std::vector<std::string> exec = plugin.exec;
+    if (!plugin.source.empty()) exec = {"/" + std::string(kHome) + "/plugins/" + base_name(plugin.source)};
+    json["plugins"].push_back({{"name", plugin.name},
+                               {"stage", plugin.stage},
+                               {"exec", exec},
+                               {"on_error", plugin.fails ? "fail" : "warn"},
+                               {"timeout_ms", plugin.timeout_ms}});
+  }
+  json["services"] = nlohmann::ordered_json::array();
+  for (const ServiceSpec& service : init.services)
+    json["services"].push_back({{"name", service.name},
+                                {"exec", service.exec},
+                                {"type", service.oneshot ? "oneshot" : "daemon"},
+                                {"restart", service.restart ? "on-failure" : "never"},
+                                {"env", service.env}});
+  return json.dump(1) + "\n";
+}
+
+std::vector<SandboxCommand> compile_worker_commands() {
+  return {{.argv = {"python3", "-c",
+                    "import py_compile; py_compile.compile('/usr/lib/aleph/asgi_worker.py', "
+                    "cfile='/usr/lib/aleph/asgi_worker.pyc', dfile='asgi_worker.py', doraise=True, "
+                    "invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"}}};
+}
+
+void put_init(const Manifest& manifest, const Lock& lock, const Store& store, const Tree& below,
+              LayerWriter& out) {
+  InitStep(manifest, lock, store, below, out).run();
+}
+
+}  // namespace alephc

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace alephc {
+
+/// A file of ours that goes into images; part of the alephc binary.
+struct GuestFile {
+  std::string_view name;
+  std::string_view bytes;
+};
+
+/// aleph-init, and the Python files beside it. Images name them by hash in their lock.
+[[nodiscard]] std::span<const GuestFile> guest_files();
+
+/// The first program of the little system that starts a virtual machine for `alephc run`; in no image.
+[[nodiscard]] std::string_view boot_program();
+
+}  // namespace alephc
