@@ -50,6 +50,7 @@ struct CommandSpec {
 
 CommandAction add_build(CLI::App& app);
 CommandAction add_completion(CLI::App& app);
+CommandAction add_conform(CLI::App& app);
 CommandAction add_doctor(CLI::App& app);
 CommandAction add_gc(CLI::App& app);
 CommandAction add_graph(CLI::App& app);
@@ -58,6 +59,7 @@ CommandAction add_init(CLI::App& app);
 CommandAction add_inspect(CLI::App& app);
 CommandAction add_lock(CLI::App& app);
 CommandAction add_plan(CLI::App& app);
+CommandAction add_run(CLI::App& app);
 CommandAction add_schema(CLI::App& app);
 CommandAction add_shell(CLI::App& app);
 CommandAction add_tree(CLI::App& app);

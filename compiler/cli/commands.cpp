@@ -22,6 +22,13 @@ const std::vector<CommandSpec>& commands() {
        add_build},
       {"shell", "Open a shell in the tree as it was before a step",
        "  alephc shell\n  alephc shell --at run:setup -- ls -l /etc\n", add_shell},
+      {"run", "Boot an image as a node would, and serve a program on it",
+       "  alephc run image.squashfs --program app.py\n  alephc run my-runtime --program site/ --entrypoint "
+       "main:app --watch\n"
+       "  alephc run image.squashfs --program server --request 'GET /'\n",
+       add_run},
+      {"conform", "Check that an image behaves as nodes expect", "  alephc conform image.squashfs\n",
+       add_conform},
       {"hash", "Print sha256, CIDv0 and CIDv1 of a file", "  alephc hash image.squashfs\n", add_hash},
       {"tree", "Print the canonical listing and tree digest of an image", "  alephc tree image.squashfs\n",
        add_tree},

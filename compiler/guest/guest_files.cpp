@@ -12,6 +12,7 @@
 
 ALEPHC_INCLUDE(init, ALEPHC_INIT_FILE);
 ALEPHC_INCLUDE(boot, ALEPHC_BOOT_FILE);
+ALEPHC_INCLUDE(probe, ALEPHC_PROBE_FILE);
 ALEPHC_INCLUDE(worker, ALEPHC_INIT_FOLDER "/asgi_worker.py");
 ALEPHC_INCLUDE(sdk, ALEPHC_INIT_FOLDER "/sdk_plugins.py");
 ALEPHC_INCLUDE(types, ALEPHC_INIT_FOLDER "/runtime_types.py");
@@ -36,6 +37,10 @@ std::span<const GuestFile> guest_files() {
 
 std::string_view boot_program() {
   return between(guest_boot, guest_boot_end);
+}
+
+std::string_view probe_program() {
+  return between(guest_probe, guest_probe_end);
 }
 
 }  // namespace alephc

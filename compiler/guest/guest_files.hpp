@@ -18,4 +18,7 @@ struct GuestFile {
 /// The first program of the little system that starts a virtual machine for `alephc run`; in no image.
 [[nodiscard]] std::string_view boot_program();
 
+/// The HTTP server that `alephc conform` runs in a machine.
+[[nodiscard]] std::string_view probe_program();
+
 }  // namespace alephc

@@ -3,7 +3,7 @@
 import pathlib, re, sys
 
 RANKS = [["base", "init", "boot"], ["tree", "guest"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph"], ["distro"],
-         ["resolve", "execute"], ["receipt"], ["pipeline"], ["cli"]]
+         ["resolve", "execute"], ["receipt", "vm"], ["pipeline"], ["cli"]]
 rank = {name: number for number, names in enumerate(RANKS) for name in names}
 root = pathlib.Path(sys.argv[1])
 bad = 0

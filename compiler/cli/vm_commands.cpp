@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+#include <atomic>
+#include <cstdio>
+#include <mutex>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/interrupt.hpp"
+#include "base/text.hpp"
+#include "cli/command.hpp"
+#include "image/image_format.hpp"
+#include "vm/conformance.hpp"
+#include "vm/http_front.hpp"
+#include "vm/kernel.hpp"
+#include "vm/program.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct VmArguments {
+  std::string image = ".";
+  std::string memory = "256M";
+  unsigned cpus = 1;
+  std::string kernel{};
+  std::string accel = "auto";
+  bool console = false;
+};
+
+void add_vm_options(CLI::App& app, VmArguments& arguments) {
+  app.add_option("IMAGE", arguments.image, "An image file, or a project to build first");
+  app.add_option("--memory", arguments.memory, "Memory of the machine")->type_name("SIZE");
+  app.add_option("--cpus", arguments.cpus, "Processors of the machine")->check(CLI::Range(1U, 64U));
+  app.add_option("--kernel", arguments.kernel,
+                 "A kernel with everything built in, as the nodes have (default: Debian's)")
+      ->type_name("FILE");
+  app.add_option("--accel", arguments.accel, "How the guest runs")
+      ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
+  app.add_flag("--console", arguments.console, "Show the console of the machine");
+}
+
+/// A file is an image; everything else is a project, which is built into folder.
+fs::path image_of(const std::string& given, const fs::path& folder, CommandContext& context) {
+  if (fs::is_regular_file(given) && !given.ends_with(".toml")) return given;
+  return build_runtime({.path = given, .output = folder / "image"}, context.settings, context.reporter).image;
+}
+
+std::string root_type_of(const fs::path& image) {
+  const std::string head = read_file(image).substr(0, 1082);
+  if (head.starts_with("hsqs")) return "squashfs";
+  constexpr std::size_t kExt4Magic = 1080;
+  if (head.size() >= kExt4Magic + 2 && head.substr(kExt4Magic, 2) == "\x53\xef") return "ext4";
+  throw Error(ErrorKind::failed,
+              image.string() + " is neither squashfs nor ext4: no machine can boot from it");
+}
+
+MachineSpec machine_spec(const VmArguments& arguments, const fs::path& image, CommandContext& context) {
+  const auto memory = parse_size(arguments.memory);
+  if (!memory || *memory < (32ULL << 20U))
+    throw Error(ErrorKind::usage, "'" + arguments.memory + "' is no memory size of at least 32M");
+  MachineSpec spec{.image = image,
+                   .root_type = root_type_of(image),
+                   .memory_mib = *memory >> 20U,
+                   .cpus = arguments.cpus,
+                   .accel = arguments.accel,
+                   .quiet_kernel = !arguments.console};
+  if (!arguments.kernel.empty()) {
+    spec.kernel = arguments.kernel;
+    return spec;
+  }
+  const Store store(context.settings.store);
+  const Fetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
+  const BootFiles files = boot_files(context.settings.mirrors, {store, fetcher, context.reporter});
+  spec.kernel = files.kernel;
+  spec.initramfs = files.initramfs;
+  return spec;
+}
+
+/// Gets every console line: prints it if asked, and picks out what the init says of itself.
+class Console {
+ public:
+  explicit Console(bool show) : show_(show) {}
+
+  void operator()(const std::string& line) {
+    constexpr std::string_view kReady = "aleph-init: ready ";
+    const std::size_t at = line.find(kReady);
+    if (at != std::string::npos)
+      if (const auto number = parse_unsigned(split_words(line.substr(at + kReady.size())).at(0)))
+        init_ready_ms_ = static_cast<long>(*number);
+    if (!show_) return;
+    const std::lock_guard guard(mutex_);
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  [[nodiscard]] Json init_ready_ms() const {
+    return init_ready_ms_ < 0 ? Json(nullptr) : Json(init_ready_ms_.load());
+  }
+
+ private:
+  bool show_;
+  std::mutex mutex_;
+  std::atomic<long> init_ready_ms_{-1};
+};
+
+long milliseconds(const Machine& machine) {
+  return static_cast<long>(machine.seconds_since_start() * 1000);
+}
+
+struct RunArguments {
+  VmArguments vm{};
+  ProgramRequest program{};
+  std::string program_path{};
+  std::vector<std::string> env{};
+  std::vector<std::string> volumes{};
+  std::string authorized_key{};
+  std::string listen = "127.0.0.1:8080";
+  std::string request{};
+  unsigned ssh_port = 0;
+  bool watch = false;
+};
+
+/// "SRC:MOUNT[:ro]" → a drive and what the init is told of it.
+void add_volumes(const RunArguments& arguments, GuestProgram& program, MachineSpec& spec) {
+  char letter = static_cast<char>('b' + spec.drives.size());
+  for (const std::string& text : arguments.volumes) {
+    std::vector<std::string> parts = split(text, ':');
+    const bool read_only = parts.size() == 3 && parts[2] == "ro";
+    if (parts.size() < 2 || parts.size() > 3 || (parts.size() == 3 && !read_only) ||
+        !parts[1].starts_with('/'))
+      throw Error(ErrorKind::usage, "'" + text + "' is no volume",
+                  "write SRC:MOUNT or SRC:MOUNT:ro, SRC an image file");
+    if (!fs::is_regular_file(parts[0])) throw Error(ErrorKind::usage, "there is no volume image " + parts[0]);
+    spec.drives.push_back({parts[0], read_only});
+    program.volumes.push_back({parts[1], std::string("vd") + letter++, read_only});
+  }
+}
+
+PreparedProgram program_of(const RunArguments& arguments, const fs::path& work) {
+  if (arguments.program_path.empty())
+    throw Error(ErrorKind::usage, "--program is missing",
+                "name the code to run: a file, or a folder with --entrypoint");
+  ProgramRequest request = arguments.program;
+  request.path = arguments.program_path;
+  PreparedProgram prepared = prepare_program(request, work);
+  for (const std::string& text : arguments.env) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw Error(ErrorKind::usage, "'" + text + "' is no NAME=VALUE");
+    prepared.program.variables[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  if (!arguments.authorized_key.empty())
+    for (const std::string& line : split(read_file(arguments.authorized_key), '\n'))
+      if (!line.empty()) prepared.program.authorized_keys.push_back(line);
+  return prepared;
+}
+
+/// Changes when a file below the path does.
+std::string stamp_of(const fs::path& path) {
+  std::string out;
+  const auto add = [&](const fs::path& file) {
+    std::error_code ignored;
+    out +=
+        file.string() + std::to_string(fs::last_write_time(file, ignored).time_since_epoch().count()) + "\n";
+  };
+  add(path);
+  if (fs::is_directory(path))
+    for (const auto& entry : fs::recursive_directory_iterator(path)) add(entry.path());
+  return out;
+}
+
+int answer_one(const RunArguments& arguments, CommandContext& context, Session& session,
+               const Machine& machine, const Console& console, long ready_ms, long configured_ms) {
+  const std::vector<std::string> words = split_words(arguments.request);
+  if (words.size() != 2 || !words[1].starts_with('/'))
+    throw Error(ErrorKind::usage, "'" + arguments.request + "' is no request such as 'GET /path'");
+  const GuestReply reply =
+      session.request(http_scope(words[0], words[1], {{"host", "localhost"}}, ""), session.patience(60));
+  const long response_ms = milliseconds(machine);
+  (void)session.halt();
+  if (reply.kind == GuestReply::Kind::error)
+    throw Error(ErrorKind::failed, "the program failed:\n" + reply.body);
+  if (reply.kind != GuestReply::Kind::response)
+    throw Error(ErrorKind::failed, "the machine did not answer the request");
+  if (!context.options.json) {
+    print("HTTP " + std::to_string(reply.status) + "\n");
+    for (const auto& [name, value] : reply.headers) print(name + ": " + value + "\n");
+    print("\n" + reply.body + (reply.body.ends_with('\n') ? "" : "\n"));
+    return 0;
+  }
+  Json headers = Json::array();
+  for (const auto& [name, value] : reply.headers) headers.push_back({name, value});
+  print(Json{{"status", reply.status},
+             {"headers", headers},
+             {"body", reply.body},
+             {"ready_ms", ready_ms},
+             {"configured_ms", configured_ms},
+             {"response_ms", response_ms},
+             {"init_to_ready_ms", console.init_ready_ms()},
+             {"accel", machine.accel()},
+             {"vsock", machine.vsock()}}
+            .dump(-1, ' ', false, Json::error_handler_t::replace) +
+        "\n");
+  return 0;
+}
+
+/// One life of the machine; true if it is to start again with what changed.
+bool run_once(const RunArguments& arguments, CommandContext& context, int& code) {
+  const TempDir work(fs::temp_directory_path(), "alephc-run");
+  const fs::path image = image_of(arguments.vm.image, work.path(), context);
+  PreparedProgram prepared = program_of(arguments, work.path());
+  MachineSpec spec = machine_spec(arguments.vm, image, context);
+  if (!prepared.code_image.empty()) spec.drives.push_back({prepared.code_image, true});
+  add_volumes(arguments, prepared.program, spec);
+  if (arguments.ssh_port != 0) spec.ssh_port = arguments.ssh_port;
+  Console console(arguments.vm.console);
+  const BootedMachine booted = boot_machine(
+      spec, [&](const std::string& line) { console(line); }, context.reporter);
+  Machine& machine = *booted.machine;
+  Session& session = *booted.session;
+  const long ready_ms = booted.ready_ms;
+  const Message reply = session.configure(configuration_message(prepared.program));
+  if (!reply.value("success", false))
+    throw Error(ErrorKind::failed, "the init refused the configuration: " + reply.value("error", "") + "\n" +
+                                       reply.value("traceback", ""));
+  const long configured_ms = milliseconds(machine);
+  if (!arguments.request.empty()) {
+    code = answer_one(arguments, context, session, machine, console, ready_ms, configured_ms);
+    return false;
+  }
+  const HttpFront front(arguments.listen,
+                        [&](const Message& scope) { return session.request(scope, session.patience(60)); });
+  context.reporter.note("serving on " + front.url() + "  (ready after " + std::to_string(ready_ms) + " ms, " +
+                        machine.accel() + ", vsock by " + machine.vsock() + "; Ctrl-C stops)");
+  const std::string before = arguments.watch ? stamp_of(arguments.program_path) : "";
+  bool changed = false;
+  while (!interrupted() && !machine.has_ended() && !changed) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    changed = arguments.watch && stamp_of(arguments.program_path) != before;
+  }
+  if (machine.has_ended())
+    throw Error(ErrorKind::failed, "the machine ended: " + join(machine.last_lines(), "\n"));
+  if (changed) {
+    context.reporter.note("the program changed: starting again");
+    (void)session.halt();
+  }
+  return changed;
+}
+
+bool has_python(const fs::path& image, unsigned jobs) {
+  const ImageContent content = read_image(image, jobs);
+  return std::any_of(content.listing.begin(), content.listing.end(), [](const Entry& entry) {
+    return entry.path == "usr/bin/python3" || entry.path == "usr/local/bin/python3" ||
+           entry.path == "bin/python3";
+  });
+}
+
+}  // namespace
+
+CommandAction add_run(CLI::App& app) {
+  auto arguments = std::make_shared<RunArguments>();
+  add_vm_options(app, arguments->vm);
+  app.add_option("--program", arguments->program_path, "The code: a file, or a folder")->type_name("PATH");
+  app.add_option("--entrypoint", arguments->program.entrypoint,
+                 "module:app for ASGI, a path in the code for executables");
+  app.add_option("--encoding", arguments->program.encoding,
+                 "How the code is sent (default: as it is; zip for folders)")
+      ->check(CLI::IsMember({"plain", "zip", "squashfs"}));
+  app.add_option("--interface", arguments->program.interface, "How the program is called (default: guessed)")
+      ->check(CLI::IsMember({"asgi", "executable"}));
+  app.add_option("--env", arguments->env, "A variable of the program")->type_name("NAME=VALUE");
+  app.add_option("--volume", arguments->volumes, "An image file to mount")->type_name("SRC:MOUNT[:ro]");
+  app.add_option("--authorized-key", arguments->authorized_key, "Public keys for root")->type_name("FILE");
+  app.add_option("--ssh-port", arguments->ssh_port,
+                 "Forward this port of 127.0.0.1 to the machine's port 22");
+  app.add_option("--listen", arguments->listen, "Where the program is served")->type_name("HOST:PORT");
+  app.add_option("--request", arguments->request, "Answer one request, such as 'GET /', and stop");
+  app.add_flag("--watch", arguments->watch, "Start again when the program changes");
+  return [arguments](CommandContext& context) {
+    int code = 0;
+    while (run_once(*arguments, context, code)) {
+    }
+    throw_if_interrupted();
+    return code;
+  };
+}
+
+CommandAction add_conform(CLI::App& app) {
+  auto arguments = std::make_shared<VmArguments>();
+  add_vm_options(app, *arguments);
+  return [arguments](CommandContext& context) {
+    using Verdict = ConformanceCheck::Verdict;
+    const TempDir work(fs::temp_directory_path(), "alephc-run");
+    const fs::path image = image_of(arguments->image, work.path(), context);
+    const MachineSpec spec = machine_spec(*arguments, image, context);
+    Console console(arguments->console);
+    const auto word = [](Verdict verdict) {
+      return verdict == Verdict::pass ? "pass" : verdict == Verdict::fail ? "FAIL" : "skip";
+    };
+    const std::vector<ConformanceCheck> checks = check_conformance(
+        spec, has_python(image, context.settings.jobs),
+        [&](const ConformanceCheck& check) {
+          if (!context.options.json)
+            print(std::string(word(check.verdict)) + "  " + check.name +
+                  (check.why.empty() ? "" : ": " + check.why) + "\n");
+        },
+        [&](const std::string& line) { console(line); }, context.reporter);
+    int failed = 0;
+    Json json = Json::array();
+    for (const ConformanceCheck& check : checks) {
+      failed += check.verdict == Verdict::fail ? 1 : 0;
+      json.push_back({{"check", check.name}, {"verdict", to_lower(word(check.verdict))}, {"why", check.why}});
+    }
+    if (context.options.json)
+      print(Json{{"conforms", failed == 0}, {"checks", json}}.dump(-1, ' ', false,
+                                                                   Json::error_handler_t::replace) +
+            "\n");
+    else
+      print(std::to_string(checks.size() - static_cast<std::size_t>(failed)) + " of " +
+            std::to_string(checks.size()) + " checks hold\n");
+    return failed == 0 ? 0 : 1;
+  };
+}
+
+}  // namespace alephc

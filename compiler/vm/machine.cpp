@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+#include "vm/machine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/subprocess.hpp"
+#include "base/text.hpp"
+#include "vm/unix_socket.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kGuestCid = 3;
+constexpr std::size_t kKeptLines = 30;
+constexpr const char* kVhost = "/dev/vhost-vsock";
+
+std::string kernel_command_line(const MachineSpec& spec) {
+  std::string line = "console=ttyS0 reboot=t panic=1 random.trust_cpu=on ro";
+  if (spec.quiet_kernel) line += " quiet loglevel=1";
+  if (spec.initramfs.empty()) return line + " root=/dev/vda";
+  return line + " alephc.root=" + spec.root_type;
+}
+
+sockaddr_vm vsock_address(unsigned cid, unsigned port) {
+  sockaddr_vm address{};
+  address.svm_family = AF_VSOCK;
+  address.svm_cid = cid;
+  address.svm_port = port;
+  return address;
+}
+
+}  // namespace
+
+Machine::Machine(const MachineSpec& spec, std::function<void(const std::string&)> on_line)
+    : folder_(fs::temp_directory_path(), "alephc-vm") {
+  const bool kvm = spec.accel != "tcg" && kvm_works();
+  if (spec.accel == "kvm" && !kvm)
+    throw Error(ErrorKind::host, "KVM cannot run a guest on this machine", "use --accel tcg");
+  accel_ = kvm ? "kvm" : "tcg";
+  const bool firecracker = kvm && spec.accel == "auto" && find_program("firecracker").has_value();
+  const std::vector<std::string> argv = firecracker ? firecracker_command(spec) : qemu_command(spec);
+  start(argv);
+  reader_ = std::thread([this, on_line = std::move(on_line)] { read_console(on_line); });
+}
+
+Machine::~Machine() {
+  if (process_ > 0) ::kill(process_, SIGKILL);
+  if (reader_.joinable()) reader_.join();
+}
+
+std::vector<std::string> Machine::qemu_command(const MachineSpec& spec) {
+  if (!find_program("qemu-system-x86_64"))
+    throw Error(ErrorKind::host, "qemu-system-x86_64 is not installed", "install qemu-system-x86");
+  const std::string memory = std::to_string(spec.memory_mib) + "M";
+  std::vector<std::string> argv{"qemu-system-x86_64",
+                                "-nodefaults",
+                                "-no-user-config",
+                                "-no-reboot",
+                                "-display",
+                                "none",
+                                "-serial",
+                                "stdio",
+                                "-M",
+                                "microvm,acpi=on,pcie=off,rtc=on,memory-backend=ram",
+                                "-accel",
+                                accel_ == "kvm" ? "kvm" : "tcg,thread=multi",
+                                "-cpu",
+                                accel_ == "kvm" ? "host" : "max",
+                                "-smp",
+                                std::to_string(spec.cpus),
+                                "-m",
+                                memory,
+                                "-object",
+                                "memory-backend-memfd,id=ram,share=on,size=" + memory,
+                                "-kernel",
+                                spec.kernel.string(),
+                                "-append",
+                                kernel_command_line(spec)};
+  const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
+  if (!spec.initramfs.empty()) add({"-initrd", spec.initramfs.string()});
+  std::vector<Drive> drives{{spec.image, true}};
+  drives.insert(drives.end(), spec.drives.begin(), spec.drives.end());
+  for (std::size_t i = 0; i < drives.size(); ++i) {
+    const std::string id = "disk" + std::to_string(i);
+    std::string file = fs::absolute(drives[i].file).string();
+    for (std::size_t at = file.find(','); at != std::string::npos; at = file.find(',', at + 2))
+      file.insert(at, ",");
+    add({"-drive",
+         "id=" + id + ",if=none,format=raw,file=" + file + (drives[i].read_only ? ",readonly=on" : "")});
+    add({"-device", "virtio-blk-device,drive=" + id});
+  }
+  if (::access(kVhost, R_OK | W_OK) == 0) {
+    vsock_ = "vhost-vsock";
+    cid_ =
+        1000 + static_cast<unsigned>(::getpid()) % 1000000U;  // of this host, where several machines may run
+    add({"-device", "vhost-vsock-device,guest-cid=" + std::to_string(cid_)});
+  } else {
+    vsock_ = "vhost-user";
+    cid_ = kGuestCid;
+    const fs::path vhost = folder_.path() / "vhost";
+    device_ = std::make_unique<VsockDevice>(vhost, folder_.path() / "v.sock", cid_);
+    add({"-chardev", "socket,id=vsock,path=" + vhost.string(), "-device",
+         "vhost-user-vsock-device,chardev=vsock"});
+  }
+  if (spec.network) {
+    std::string net = "user,id=net";
+    if (spec.ssh_port) net += ",hostfwd=tcp:127.0.0.1:" + std::to_string(*spec.ssh_port) + "-:22";
+    add({"-netdev", net, "-device", "virtio-net-device,netdev=net"});
+  }
+  return argv;
+}
+
+std::vector<std::string> Machine::firecracker_command(const MachineSpec& spec) {
+  vsock_ = "firecracker";
+  nlohmann::json config;
+  config["boot-source"] = {{"kernel_image_path", spec.kernel.string()},
+                           {"boot_args", kernel_command_line(spec)}};
+  if (!spec.initramfs.empty()) config["boot-source"]["initrd_path"] = spec.initramfs.string();
+  config["drives"] = {{{"drive_id", "rootfs"},
+                       {"path_on_host", fs::absolute(spec.image).string()},
+                       {"is_root_device", spec.initramfs.empty()},
+                       {"is_read_only", true}}};
+  char letter = 'b';
+  for (const Drive& drive : spec.drives)
+    config["drives"].push_back({{"drive_id", std::string("vd") + letter++},
+                                {"path_on_host", fs::absolute(drive.file).string()},
+                                {"is_root_device", false},
+                                {"is_read_only", drive.read_only}});
+  config["machine-config"] = {{"vcpu_count", spec.cpus}, {"mem_size_mib", spec.memory_mib}, {"smt", false}};
+  config["vsock"] = {{"guest_cid", kGuestCid}, {"uds_path", (folder_.path() / "v.sock").string()}};
+  const fs::path file = folder_.path() / "firecracker.json";
+  atomic_write(file, config.dump());
+  return {"firecracker", "--no-api", "--config-file", file.string()};
+}
+
+void Machine::start(const std::vector<std::string>& argv) {
+  Pipe pipe = make_pipe();
+  std::vector<std::string> words = argv;
+  words[0] = *find_program(argv[0]);
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  started_ = std::chrono::steady_clock::now();
+  process_ = ::fork();
+  if (process_ < 0) throw system_error("start " + argv[0], errno);
+  if (process_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::setpgid(0, 0);
+    const int null = ::open("/dev/null", O_RDONLY);
+    ::dup2(null, 0);
+    ::dup2(pipe.write.get(), 1);
+    ::dup2(pipe.write.get(), 2);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_DFL);
+    ::execv(pointers[0], pointers.data());
+    ::_exit(127);
+  }
+  console_ = std::move(pipe.read);
+}
+
+void Machine::read_console(const std::function<void(const std::string&)>& on_line) {
+  std::string rest;
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t got = ::read(console_.get(), buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    rest.append(buffer.data(), static_cast<std::size_t>(got));
+    for (std::size_t end = rest.find('\n'); end != std::string::npos; end = rest.find('\n')) {
+      std::string line = rest.substr(0, end);
+      while (line.ends_with('\r')) line.pop_back();
+      rest.erase(0, end + 1);
+      {
+        const std::lock_guard guard(mutex_);
+        lines_.push_back(line);
+        if (lines_.size() > kKeptLines) lines_.erase(lines_.begin());
+      }
+      on_line(line);
+    }
+  }
+  while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  ended_ = true;
+}
+
+UniqueFd Machine::connect(unsigned port) const {
+  if (vsock_ != "vhost-vsock") {
+    UniqueFd fd = connect_unix(folder_.path() / "v.sock");
+    if (fd) write_all(fd.get(), "CONNECT " + std::to_string(port) + "\n");
+    return fd;
+  }
+  UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_vm address = vsock_address(cid_, port);
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
+  return fd;
+}
+
+UniqueFd Machine::listen(unsigned port) const {
+  if (vsock_ != "vhost-vsock") return listen_unix(folder_.path() / ("v.sock_" + std::to_string(port)));
+  UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_vm address = vsock_address(VMADDR_CID_ANY, port);
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(fd.get(), SOMAXCONN) != 0)
+    throw system_error("listen on vsock port " + std::to_string(port), errno);
+  return fd;
+}
+
+bool Machine::wait_end(std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  while (!ended_ && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return ended_;
+}
+
+double Machine::seconds_since_start() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+}
+
+std::vector<std::string> Machine::last_lines() const {
+  const std::lock_guard guard(mutex_);
+  return lines_;
+}
+
+}  // namespace alephc

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "base/files.hpp"
+#include "vm/vsock_device.hpp"
+
+namespace alephc {
+
+struct Drive {
+  std::filesystem::path file{};
+  bool read_only = true;
+};
+
+struct MachineSpec {
+  std::filesystem::path image{};  ///< /dev/vda, read-only
+  std::string root_type = "squashfs";
+  std::vector<Drive> drives{};  ///< /dev/vdb and on
+  std::uint64_t memory_mib = 256;
+  unsigned cpus = 1;
+  std::filesystem::path kernel{};
+  std::filesystem::path initramfs{};  ///< empty: the kernel mounts /dev/vda itself
+  std::string accel = "auto";         ///< "kvm", "tcg"
+  bool network = true;
+  std::optional<unsigned> ssh_port{};  ///< on the loopback address of the host
+  bool quiet_kernel = true;
+};
+
+/// Whether a guest really runs under KVM here: a /dev/kvm that opens but cannot run one is no KVM.
+[[nodiscard]] bool kvm_works();
+
+/// A virtual machine under QEMU (or Firecracker, where both it and KVM are there). Starts in the constructor
+/// and is gone with the object.
+class Machine {
+ public:
+  /// on_line gets every line of the console, from a thread of its own.
+  Machine(const MachineSpec& spec, std::function<void(const std::string&)> on_line);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  [[nodiscard]] const std::string& accel() const { return accel_; }  ///< "kvm" or "tcg"
+  [[nodiscard]] const std::string& vsock() const {
+    return vsock_;
+  }  ///< "vhost-vsock", "vhost-user", "firecracker"
+
+  /// A connection to a port of the guest, in front of the OK line; empty when the VM is gone.
+  [[nodiscard]] UniqueFd connect(unsigned port) const;
+  /// Listens for the guest's connections to a port of the host.
+  [[nodiscard]] UniqueFd listen(unsigned port) const;
+
+  [[nodiscard]] bool has_ended() const { return ended_; }
+  /// True if it ended within the time.
+  bool wait_end(std::chrono::milliseconds limit);
+  [[nodiscard]] double seconds_since_start() const;
+  /// The last lines of the console, for errors.
+  [[nodiscard]] std::vector<std::string> last_lines() const;
+
+ private:
+  void start(const std::vector<std::string>& argv);
+  void read_console(const std::function<void(const std::string&)>& on_line);
+  std::vector<std::string> qemu_command(const MachineSpec& spec);
+  std::vector<std::string> firecracker_command(const MachineSpec& spec);
+
+  TempDir folder_;
+  std::string accel_;
+  std::string vsock_;
+  unsigned cid_ = 3;
+  std::unique_ptr<VsockDevice> device_;
+  pid_t process_ = -1;
+  UniqueFd console_;
+  std::atomic<bool> ended_{false};
+  std::chrono::steady_clock::time_point started_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;
+  std::thread reader_;
+};
+
+}  // namespace alephc

@@ -1,0 +1,607 @@
+// SPDX-License-Identifier: MIT
+#include "vm/vsock_device.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/fd.hpp"
+#include "base/text.hpp"
+#include "vm/guest_memory.hpp"
+#include "vm/unix_socket.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kHostCid = 2;
+constexpr std::uint32_t kFirstHostPort = 1U << 30U;
+constexpr std::uint32_t kBufferSize = 256 * 1024;  // what a connection holds for a slow host program
+constexpr std::size_t kMaxPayload = 64 * 1024;
+constexpr std::size_t kHeaderSize = 44;
+
+enum Operation : std::uint16_t {
+  kRequest = 1,
+  kResponse = 2,
+  kReset = 3,
+  kShutdown = 4,
+  kData = 5,
+  kCreditUpdate = 6,
+  kCreditRequest = 7
+};
+constexpr std::uint32_t kNoMoreReceive = 1;
+constexpr std::uint32_t kNoMoreSend = 2;
+
+struct __attribute__((packed)) Packet {
+  std::uint64_t source_cid = 0;
+  std::uint64_t target_cid = 0;
+  std::uint32_t source_port = 0;
+  std::uint32_t target_port = 0;
+  std::uint32_t length = 0;
+  std::uint16_t type = 1;  ///< stream
+  std::uint16_t operation = 0;
+  std::uint32_t flags = 0;
+  std::uint32_t buffer_size = 0;
+  std::uint32_t forwarded = 0;
+};
+
+static_assert(sizeof(Packet) == kHeaderSize);
+
+/// vhost-user requests that matter here.
+enum VhostRequest : std::uint32_t {
+  kGetFeatures = 1,
+  kSetFeatures = 2,
+  kSetOwner = 3,
+  kSetMemTable = 5,
+  kSetVringNum = 8,
+  kSetVringAddr = 9,
+  kSetVringBase = 10,
+  kGetVringBase = 11,
+  kSetVringKick = 12,
+  kSetVringCall = 13,
+  kSetVringErr = 14,
+  kGetProtocolFeatures = 15,
+  kSetProtocolFeatures = 16,
+  kGetQueueNum = 17,
+  kSetVringEnable = 18,
+  kGetConfig = 24,
+  kSetConfig = 25
+};
+constexpr std::uint64_t kFeatures = (1ULL << 32U) | (1ULL << 30U);        // version 1, protocol features
+constexpr std::uint64_t kProtocolFeatures = (1ULL << 3U) | (1ULL << 9U);  // reply-ack, config
+constexpr std::uint32_t kReplyFlag = 4;
+constexpr std::uint32_t kNeedsReply = 8;
+
+struct Connection {
+  UniqueFd fd{};
+  std::uint32_t guest_port = 0;
+  std::uint32_t host_port = 0;
+  bool established = false;
+  bool from_host = false;   ///< opened by a host program, which waits for its OK line
+  bool eof = false;         ///< the host program hung up
+  bool guest_done = false;  ///< the guest sends no more
+  bool closing = false;     ///< drop when the buffer is out
+  std::uint32_t peer_buffer = 0;
+  std::uint32_t peer_forwarded = 0;
+  std::uint32_t sent = 0;
+  std::uint32_t forwarded = 0;
+  std::uint32_t told = 0;  ///< forwarded, as the guest knows it
+  std::string early{};     ///< bytes that came behind the CONNECT line
+  std::string buffer{};    ///< for the host program, which is slow
+
+  [[nodiscard]] std::uint32_t credit() const {
+    const std::uint32_t in_flight = sent - peer_forwarded;
+    return in_flight >= peer_buffer ? 0 : peer_buffer - in_flight;
+  }
+};
+
+}  // namespace
+
+class VsockDevice::Backend {
+ public:
+  Backend(const fs::path& vhost_socket, fs::path uds, std::uint64_t cid)
+      : uds_(std::move(uds)),
+        cid_(cid),
+        vhost_listener_(listen_unix(vhost_socket)),
+        host_listener_(listen_unix(uds_)),
+        stop_(::eventfd(0, EFD_CLOEXEC)) {
+    if (!stop_) throw system_error("make an event", errno);
+  }
+
+  void stop() const {
+    const std::uint64_t one = 1;
+    (void)!::write(stop_.get(), &one, sizeof one);
+  }
+
+  void run() {
+    while (!stopped_) {
+      collect_polls();
+      if (::poll(polls_.data(), polls_.size(), -1) < 0 && errno != EINTR) return;
+      dispatch();
+    }
+  }
+
+ private:
+  using Key = std::pair<std::uint32_t, std::uint32_t>;  // guest port, host port
+
+  void watch(int fd, short events) { polls_.push_back({fd, events, 0}); }
+
+  void collect_polls() {
+    polls_.clear();
+    watch(stop_.get(), POLLIN);
+    watch(vmm_ ? vmm_.get() : vhost_listener_.get(), POLLIN);
+    watch(host_listener_.get(), POLLIN);
+    for (VirtQueue& queue : queues_) watch(queue.kick ? queue.kick.get() : -1, POLLIN);
+    for (const auto& [fd, text] : handshakes_) watch(fd, POLLIN);
+    keys_.clear();
+    for (const auto& [key, connection] : connections_) {
+      keys_.push_back(key);
+      const bool may_read = connection.established && !connection.eof && connection.credit() > 0 &&
+                            outgoing_.size() < 64 && queues_[0].has_chain();
+      const short events =
+          static_cast<short>((may_read ? POLLIN : 0) | (connection.buffer.empty() ? 0 : POLLOUT));
+      watch(events == 0 ? -1 : connection.fd.get(), events);
+    }
+  }
+
+  void dispatch() {
+    constexpr std::size_t kFixed = 6;
+    const std::vector<pollfd> polls = polls_;
+    if (polls[0].revents != 0) {
+      stopped_ = true;
+      return;
+    }
+    const std::size_t waiting = handshakes_.size();
+    if (polls[1].revents != 0) vmm_ ? serve_vmm() : accept_vmm();
+    if (polls[2].revents != 0) accept_host();
+    for (std::size_t i = 0; i < queues_.size(); ++i)
+      if (polls[3 + i].revents != 0 && queues_[i].kick) drain_event(queues_[i].kick.get());
+    for (std::size_t i = 0; i < waiting; ++i)
+      if (polls[kFixed + i].revents != 0) read_handshake(polls[kFixed + i].fd);
+    for (std::size_t i = 0; i < keys_.size(); ++i) {
+      const pollfd& ready = polls[kFixed + waiting + i];
+      const auto it = connections_.find(keys_[i]);
+      if (ready.revents == 0 || ready.fd < 0 || it == connections_.end()) continue;
+      if ((ready.revents & POLLOUT) != 0 || !it->second.buffer.empty()) flush(it->second);
+      if ((ready.revents & (POLLIN | POLLHUP | POLLERR)) != 0 && (ready.events & POLLIN) != 0)
+        read_host(it->second);
+    }
+    receive_packets();
+    send_packets();
+    std::erase_if(connections_,
+                  [](const auto& item) { return item.second.closing && item.second.buffer.empty(); });
+  }
+
+  static void drain_event(int fd) {
+    std::uint64_t count = 0;
+    (void)!::read(fd, &count, sizeof count);
+  }
+
+  // --- The host's programs ---
+
+  void accept_host() {
+    UniqueFd fd(::accept4(host_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) return;
+    const int number = fd.get();
+    handshake_fds_[number] = std::move(fd);
+    handshakes_[number] = {};
+  }
+
+  void read_handshake(int fd) {
+    std::array<char, 65536> bytes{};
+    std::string& text = handshakes_[fd];
+    const ssize_t got = ::read(fd, bytes.data(), bytes.size());
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got > 0) text.append(bytes.data(), static_cast<std::size_t>(got));
+    const std::size_t end = text.find('\n');
+    if (end == std::string::npos && got > 0 && text.size() < 32) return;
+    const std::string line = text.substr(0, end);
+    const bool good = end != std::string::npos && line.starts_with("CONNECT ");
+    const auto port = good ? parse_unsigned(std::string_view(line).substr(8)) : std::nullopt;
+    UniqueFd owned = std::move(handshake_fds_[fd]);
+    std::string rest = good ? text.substr(end + 1) : std::string();
+    handshake_fds_.erase(fd);
+    handshakes_.erase(fd);
+    const std::uint64_t number = port.value_or(UINT64_MAX);
+    if (number > UINT32_MAX) return;
+    Connection connection{.fd = std::move(owned),
+                          .guest_port = static_cast<std::uint32_t>(number),
+                          .host_port = next_port_++,
+                          .from_host = true,
+                          .early = std::move(rest)};
+    const Key key{connection.guest_port, connection.host_port};
+    queue_packet(connection, kRequest);
+    connections_.emplace(key, std::move(connection));
+  }
+
+  void read_host(Connection& connection) {
+    std::array<char, kMaxPayload> bytes;
+    const std::size_t room = std::min<std::size_t>(bytes.size(), connection.credit());
+    const ssize_t got = ::read(connection.fd.get(), bytes.data(), room);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0) {
+      connection.eof = true;
+      queue_packet(connection, kShutdown, {}, kNoMoreReceive | kNoMoreSend);
+      return;
+    }
+    send_data(connection, {bytes.data(), static_cast<std::size_t>(got)});
+  }
+
+  void send_data(Connection& connection, std::string_view bytes) {
+    connection.sent += static_cast<std::uint32_t>(bytes.size());
+    queue_packet(connection, kData, std::string(bytes));
+  }
+
+  /// Writes what is kept for a slow program and tells the guest about the room.
+  void flush(Connection& connection) {
+    while (!connection.buffer.empty()) {
+      const ssize_t put =
+          ::send(connection.fd.get(), connection.buffer.data(), connection.buffer.size(), MSG_NOSIGNAL);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0 && errno == EAGAIN) break;
+      if (put < 0) {
+        connection.buffer.clear();
+        connection.closing = true;
+        queue_packet(connection, kReset);
+        return;
+      }
+      connection.buffer.erase(0, static_cast<std::size_t>(put));
+      connection.forwarded += static_cast<std::uint32_t>(put);
+    }
+    if (connection.buffer.empty() && connection.guest_done) ::shutdown(connection.fd.get(), SHUT_WR);
+    if (connection.forwarded - connection.told > kBufferSize / 2) queue_packet(connection, kCreditUpdate);
+  }
+
+  // --- The guest ---
+
+  void queue_packet(Connection& connection, std::uint16_t operation, std::string payload = {},
+                    std::uint32_t flags = 0) {
+    Packet packet{.source_cid = kHostCid,
+                  .target_cid = cid_,
+                  .source_port = connection.host_port,
+                  .target_port = connection.guest_port,
+                  .length = static_cast<std::uint32_t>(payload.size()),
+                  .operation = operation,
+                  .flags = flags,
+                  .buffer_size = kBufferSize,
+                  .forwarded = connection.forwarded};
+    connection.told = connection.forwarded;
+    outgoing_.emplace_back(packet, std::move(payload));
+  }
+
+  void queue_reset(const Packet& to) {
+    Connection nobody{.guest_port = to.source_port, .host_port = to.target_port};
+    queue_packet(nobody, kReset);
+  }
+
+  /// Copies waiting packets into the guest's buffers; a large one takes several.
+  void send_packets() {
+    VirtQueue& queue = queues_[0];
+    bool any = false;
+    VirtQueue::Chain chain;
+    while (!outgoing_.empty() && queue.pop(chain)) {
+      auto& [packet, payload] = outgoing_.front();
+      std::size_t room = 0;
+      for (const auto& part : chain.writable) room += part.size();
+      if (room <= kHeaderSize) {
+        queue.push(chain, 0);
+        continue;
+      }
+      const std::size_t size = std::min(payload.size(), room - kHeaderSize);
+      Packet piece = packet;
+      piece.length = static_cast<std::uint32_t>(size);
+      std::string bytes(reinterpret_cast<const char*>(&piece), kHeaderSize);
+      bytes.append(payload, 0, size);
+      std::size_t at = 0;
+      for (const auto& part : chain.writable) {
+        const std::size_t count = std::min(part.size(), bytes.size() - at);
+        std::memcpy(part.data(), bytes.data() + at, count);
+        at += count;
+      }
+      queue.push(chain, static_cast<std::uint32_t>(bytes.size()));
+      any = true;
+      payload.erase(0, size);
+      if (payload.empty()) outgoing_.pop_front();
+    }
+    if (any) queue.notify();
+  }
+
+  void receive_packets() {
+    VirtQueue& queue = queues_[1];
+    bool any = false;
+    VirtQueue::Chain chain;
+    while (queue.pop(chain)) {
+      std::string bytes;
+      for (const auto& part : chain.readable)
+        bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
+      queue.push(chain, 0);
+      any = true;
+      if (bytes.size() < kHeaderSize) continue;
+      Packet packet;
+      std::memcpy(&packet, bytes.data(), kHeaderSize);
+      bytes.erase(0, kHeaderSize);
+      bytes.resize(std::min<std::size_t>(bytes.size(), packet.length));
+      receive(packet, bytes);
+    }
+    if (any) queue.notify();
+  }
+
+  void receive(const Packet& packet, const std::string& payload) {
+    const auto it = connections_.find({packet.source_port, packet.target_port});
+    if (packet.target_cid != kHostCid || packet.type != 1) return queue_reset(packet);
+    if (packet.operation == kRequest) return open_to_host(packet);
+    if (it == connections_.end()) {
+      if (packet.operation != kReset) queue_reset(packet);
+      return;
+    }
+    Connection& connection = it->second;
+    connection.peer_buffer = packet.buffer_size;
+    connection.peer_forwarded = packet.forwarded;
+    switch (packet.operation) {
+      case kResponse:
+        return established(connection);
+      case kReset:
+        flush(connection);
+        connection.closing = true;
+        return;
+      case kShutdown:
+        return shut_down(connection, packet.flags);
+      case kData:
+        connection.buffer += payload;
+        return flush(connection);
+      case kCreditRequest:
+        return queue_packet(connection, kCreditUpdate);
+      default:
+        return;
+    }
+  }
+
+  void established(Connection& connection) {
+    connection.established = true;
+    connection.buffer = "OK " + std::to_string(connection.host_port) + "\n";
+    // The line is ours, not the guest's bytes.
+    connection.forwarded -= static_cast<std::uint32_t>(connection.buffer.size());
+    flush(connection);
+    if (!connection.early.empty()) send_data(connection, std::exchange(connection.early, {}));
+  }
+
+  void shut_down(Connection& connection, std::uint32_t flags) {
+    if ((flags & kNoMoreSend) != 0) connection.guest_done = true;
+    flush(connection);
+    if ((flags & kNoMoreSend) == 0 || (flags & kNoMoreReceive) == 0) return;
+    connection.closing = true;
+    queue_packet(connection, kReset);
+  }
+
+  void open_to_host(const Packet& packet) {
+    UniqueFd fd = connect_unix(uds_.string() + "_" + std::to_string(packet.target_port));
+    if (!fd) return queue_reset(packet);
+    ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
+    Connection connection{.fd = std::move(fd),
+                          .guest_port = packet.source_port,
+                          .host_port = packet.target_port,
+                          .established = true,
+                          .peer_buffer = packet.buffer_size,
+                          .peer_forwarded = packet.forwarded};
+    queue_packet(connection, kResponse);
+    connections_.insert_or_assign({packet.source_port, packet.target_port}, std::move(connection));
+  }
+
+  // --- The VMM ---
+
+  void accept_vmm() { vmm_ = UniqueFd(::accept4(vhost_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
+
+  struct Message {
+    std::uint32_t request = 0;
+    std::uint32_t flags = 0;
+    std::string payload{};
+    std::vector<UniqueFd> fds{};
+  };
+
+  void lose_vmm() {
+    vmm_.reset();
+    for (VirtQueue& queue : queues_) {
+      queue.enabled = false;
+      queue.kick.reset();
+    }
+  }
+
+  bool read_exactly(std::string& into, std::size_t size) {
+    into.resize(size);
+    std::size_t have = 0;
+    while (have < size) {
+      const ssize_t got = ::read(vmm_.get(), into.data() + have, size - have);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return false;
+      have += static_cast<std::size_t>(got);
+    }
+    return true;
+  }
+
+  std::optional<Message> read_message() {
+    constexpr std::size_t kHead = 12;
+    constexpr std::size_t kMaxFds = 16;
+    std::array<char, kHead> head{};
+    iovec part{head.data(), head.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control{};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    if (::recvmsg(vmm_.get(), &header, MSG_CMSG_CLOEXEC | MSG_WAITALL) != static_cast<ssize_t>(kHead))
+      return std::nullopt;
+    Message message;
+    for (const cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr && each->cmsg_type == SCM_RIGHTS;
+         each = nullptr) {
+      const std::size_t count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      for (std::size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(each) + i * sizeof(int), sizeof fd);
+        message.fds.emplace_back(fd);
+      }
+    }
+    std::uint32_t size = 0;
+    std::memcpy(&message.request, head.data(), 4);
+    std::memcpy(&message.flags, head.data() + 4, 4);
+    std::memcpy(&size, head.data() + 8, 4);
+    if (size > 4096 || !read_exactly(message.payload, size)) return std::nullopt;
+    return message;
+  }
+
+  void reply(const Message& to, std::string_view payload) {
+    const std::array<std::uint32_t, 3> head{to.request, 1 | kReplyFlag,
+                                            static_cast<std::uint32_t>(payload.size())};
+    std::string bytes(reinterpret_cast<const char*>(head.data()), sizeof head);
+    bytes += payload;
+    write_all(vmm_.get(), bytes);
+  }
+
+  void reply_number(const Message& to, std::uint64_t value) {
+    reply(to, {reinterpret_cast<const char*>(&value), sizeof value});
+  }
+
+  template <typename Number>
+  static Number field(const Message& message, std::size_t at) {
+    Number value{};
+    if (at + sizeof value <= message.payload.size())
+      std::memcpy(&value, message.payload.data() + at, sizeof value);
+    return value;
+  }
+
+  void serve_vmm() {
+    auto message = read_message();
+    if (!message) return lose_vmm();
+    const bool answered = handle(*message);
+    if (!answered && (message->flags & kNeedsReply) != 0) reply_number(*message, 0);
+  }
+
+  VirtQueue& queue_of(const Message& message) {
+    return queues_[std::min<std::size_t>(field<std::uint32_t>(message, 0) & 0xffU, queues_.size() - 1)];
+  }
+
+  /// True when the request has an answer of its own.
+  bool handle(Message& message) {
+    switch (message.request) {
+      case kGetFeatures:
+        reply_number(message, kFeatures);
+        return true;
+      case kGetProtocolFeatures:
+        reply_number(message, kProtocolFeatures);
+        return true;
+      case kGetQueueNum:
+        reply_number(message, queues_.size());
+        return true;
+      case kGetConfig:
+        return send_config(message);
+      case kSetMemTable:
+        set_memory(message);
+        return false;
+      case kSetVringNum:
+        queue_of(message).size = std::min(field<std::uint32_t>(message, 4), 32768U);
+        return false;
+      case kSetVringAddr: {
+        VirtQueue& queue = queue_of(message);
+        queue.descriptors = field<std::uint64_t>(message, 8);
+        queue.used = field<std::uint64_t>(message, 16);
+        queue.available = field<std::uint64_t>(message, 24);
+        return false;
+      }
+      case kSetVringBase:
+        queue_of(message).next = static_cast<std::uint16_t>(field<std::uint32_t>(message, 4));
+        return false;
+      case kGetVringBase:
+        return stop_queue(message);
+      case kSetVringKick:
+        queue_of(message).kick = message.fds.empty() ? UniqueFd() : std::move(message.fds.front());
+        return false;
+      case kSetVringCall:
+        queue_of(message).call = message.fds.empty() ? UniqueFd() : std::move(message.fds.front());
+        return false;
+      case kSetVringEnable:
+        queue_of(message).enabled = field<std::uint32_t>(message, 4) != 0;
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  /// {u32 offset, u32 size, u32 flags, bytes}: the guest's CID.
+  bool send_config(const Message& message) {
+    std::string payload = message.payload;
+    constexpr std::size_t kHead = 12;
+    if (payload.size() >= kHead + sizeof cid_) std::memcpy(payload.data() + kHead, &cid_, sizeof cid_);
+    reply(message, payload);
+    return true;
+  }
+
+  bool stop_queue(const Message& message) {
+    VirtQueue& queue = queue_of(message);
+    const std::array<std::uint32_t, 2> state{field<std::uint32_t>(message, 0), queue.next};
+    queue.enabled = false;
+    queue.kick.reset();
+    reply(message, {reinterpret_cast<const char*>(state.data()), sizeof state});
+    return true;
+  }
+
+  void set_memory(const Message& message) {
+    constexpr std::size_t kRegion = 32;
+    memory_.clear();
+    const auto count = std::min<std::size_t>(field<std::uint32_t>(message, 0), message.fds.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t at = 8 + i * kRegion;
+      memory_.add({.guest = field<std::uint64_t>(message, at),
+                   .size = field<std::uint64_t>(message, at + 8),
+                   .user = field<std::uint64_t>(message, at + 16),
+                   .offset = field<std::uint64_t>(message, at + 24)},
+                  message.fds[i].get());
+    }
+  }
+
+  fs::path uds_;
+  std::uint64_t cid_;
+  UniqueFd vhost_listener_;
+  UniqueFd host_listener_;
+  UniqueFd stop_;
+  UniqueFd vmm_;
+  bool stopped_ = false;
+  GuestMemory memory_;
+  std::array<VirtQueue, 3> queues_{VirtQueue(memory_), VirtQueue(memory_), VirtQueue(memory_)};
+  std::map<int, std::string> handshakes_;  ///< bytes so far
+  std::map<int, UniqueFd> handshake_fds_;
+  std::map<Key, Connection> connections_;
+  std::deque<std::pair<Packet, std::string>> outgoing_;
+  std::uint32_t next_port_ = kFirstHostPort;
+  std::vector<pollfd> polls_;
+  std::vector<Key> keys_;
+};
+
+VsockDevice::VsockDevice(const fs::path& vhost_socket, const fs::path& uds, std::uint64_t guest_cid)
+    : backend_(std::make_unique<Backend>(vhost_socket, uds, guest_cid)), thread_([this] {
+        try {
+          backend_->run();
+        } catch (const std::exception&) {
+          // The VMM is gone; whoever waits for the guest sees its end.
+        }
+      }) {}
+
+VsockDevice::~VsockDevice() {
+  backend_->stop();
+  thread_.join();
+}
+
+}  // namespace alephc
