@@ -29,6 +29,7 @@ constexpr std::size_t kMaxLengthDigits = 8;
 constexpr int kReadTimeout = 60000;        // ms without a byte
 constexpr std::size_t kMaxThreads = 1023;  // as many connections a Firecracker device has
 constexpr std::size_t kMaxIdle = 8;
+constexpr int kGoodbye = 1000;  // ms
 constexpr const char* kBridge = "/tmp/socat-socket";
 constexpr const char* kKept = "/run/aleph/configuration";
 
@@ -86,6 +87,24 @@ std::string receive_request(int fd, std::string bytes) {
   }
 }
 
+/// Variables may name each other in any order; one that names itself means what was there before.
+std::map<std::string, std::string> with_recipe_variables(const std::map<std::string, std::string>& base,
+                                                         const std::map<std::string, std::string>& recipe) {
+  constexpr int kDepth = 4;
+  std::map<std::string, std::string> env = base;
+  for (int pass = 0; pass < kDepth; ++pass) {
+    std::map<std::string, std::string> next = base;
+    for (const auto& [name, value] : recipe) {
+      std::map<std::string, std::string> known = env;
+      known.erase(name);
+      if (const auto before = base.find(name); before != base.end()) known.insert(*before);
+      next[name] = expand_variables(value, known);
+    }
+    env = std::move(next);
+  }
+  return env;
+}
+
 std::map<std::string, std::string> first_environment(const Settings& settings) {
   std::map<std::string, std::string> env{
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -98,12 +117,25 @@ std::map<std::string, std::string> first_environment(const Settings& settings) {
       {"ALEPH_API_UNIX_SOCKET", kBridge},
       {"ALEPH_REMOTE_CRYPTO_HOST", "http://localhost"},
       {"ALEPH_REMOTE_CRYPTO_UNIX_SOCKET", kBridge}};
-  for (const auto& [name, value] : settings.env) env[name] = expand_variables(value, env);
-  return env;
+  return with_recipe_variables(env, settings.env);
 }
 
 void hang_up(Handle& connection) {
   ::shutdown(connection.get(), SHUT_WR);
+  connection.reset();
+}
+
+/// Reads on for a moment: closing while the host still sends would take the answer away from it.
+void hang_up_politely(Handle& connection) {
+  constexpr std::size_t kPatience = 64 * 1024 * 1024;
+  ::shutdown(connection.get(), SHUT_WR);
+  std::array<char, 65536> rest;
+  pollfd wait{connection.get(), POLLIN, 0};
+  for (std::size_t seen = 0; seen<kPatience&& ::poll(&wait, 1, kGoodbye)> 0;) {
+    const ssize_t got = ::recv(connection.get(), rest.data(), rest.size(), 0);
+    if (got <= 0) break;
+    seen += static_cast<std::size_t>(got);
+  }
   connection.reset();
 }
 
@@ -257,6 +289,9 @@ void Agent::answer_request(Handle connection, std::string received) {
     reply = proxy_request(message["scope"], program_, connection.get(), options_.root);
   } catch (const Timeout&) {
     return;
+  } catch (const BadMessage& error) {
+    write_all(connection.get(), error_reply(error.what()));
+    return hang_up_politely(connection);
   } catch (const std::runtime_error& error) {
     reply = error_reply(error.what());
   }
@@ -337,6 +372,9 @@ void Agent::halt(const Handle& connection) {
   }
   write_all(connection.get(), "STOPZ\n");
   ::shutdown(connection.get(), SHUT_WR);
+  // What is written is still in the guest's queue: the host closes when it has read it.
+  pollfd wait{connection.get(), POLLIN | POLLRDHUP, 0};
+  (void)::poll(&wait, 1, kGoodbye);
   if (options_.restart) options_.restart();
 }
 

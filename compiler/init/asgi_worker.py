@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Runs an ASGI program for aleph-init, with the standard library only. Packets on descriptor 3: see worker.hpp. A request comes
 with its connection; the answer is written there, so that this process's death closes what it had not answered."""
-import array
+import gc
+
+gc.disable()  # nothing to collect while modules are imported; on again when the program is up
 import asyncio
-import importlib
 import json
 import os
 import socket
 import struct
 import sys
-import traceback
+
+# Every module here is on the way of the first answer: traceback, inspect and the like are imported where they are needed.
 
 control = socket.socket(fileno=3)
 LIFESPAN_START, LIFESPAN_STOP = 30, 2
@@ -92,6 +94,7 @@ def packed(value, out):
 
 
 def error_map(error):
+    import traceback
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return {"error": repr(error), "traceback": text, "output": ""}
 
@@ -104,10 +107,10 @@ def receive_packet():
         return None
     if not data:
         os._exit(0)
-    descriptors = array.array("i")
+    descriptors = []
     for level, kind, what in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(what[:len(what) // 4 * 4])
+            descriptors += struct.unpack(f"{len(what) // 4}i", what[:len(what) // 4 * 4])
     payload = data[2:]
     if data[1:2] == b"f":
         with os.fdopen(descriptors.pop(), "rb") as file:
@@ -260,6 +263,7 @@ async def answer(app, payload, descriptor):
 
 
 def load(settings, code):
+    import importlib
     os.environ.clear()
     os.environ.update(settings["env"])
     own = os.path.dirname(os.path.abspath(__file__))
@@ -303,6 +307,8 @@ async def main():
         failure = error_map(error)
         control.send(b"E" + json.dumps({"error": failure["error"], "traceback": failure["traceback"][-28000:]}).encode())
         return
+    gc.freeze()
+    gc.enable()
     control.send(b"O")
     stop, tasks = loop.create_future(), set()
 
@@ -324,8 +330,8 @@ async def main():
     loop.remove_reader(control)
     try:
         await lifespan.stop()
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        print(error_map(error)["traceback"], file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,22 @@ constexpr unsigned kGuestCid = 3;
 constexpr std::size_t kKeptLines = 30;
 constexpr const char* kVhost = "/dev/vhost-vsock";
 
-std::string kernel_command_line(const MachineSpec& spec) {
+/// The emulator shows the guest this machine's own time stamp counter. A guest that measures it itself while the emulator
+/// is interrupted gets nonsense now and then, and stops in the middle of its boot.
+std::string tsc_frequency() {
+  constexpr auto kLong = std::chrono::milliseconds(20);
+  const auto start = std::chrono::steady_clock::now();
+  const std::uint64_t first = __builtin_ia32_rdtsc();
+  auto now = start;
+  while (now - start < kLong) now = std::chrono::steady_clock::now();
+  const std::uint64_t ticks = __builtin_ia32_rdtsc() - first;
+  const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(now - start).count();
+  return std::to_string(ticks * 1000000 / static_cast<std::uint64_t>(nanoseconds));
+}
+
+std::string kernel_command_line(const MachineSpec& spec, const std::string& accel) {
   std::string line = "console=ttyS0 reboot=t panic=1 random.trust_cpu=on ro";
+  if (accel == "tcg") line += " tsc_early_khz=" + tsc_frequency();
   if (spec.quiet_kernel) line += " quiet loglevel=1";
   if (spec.initramfs.empty()) return line + " root=/dev/vda";
   return line + " alephc.root=" + spec.root_type;
@@ -91,7 +105,7 @@ std::vector<std::string> Machine::qemu_command(const MachineSpec& spec) {
                                 "-kernel",
                                 spec.kernel.string(),
                                 "-append",
-                                kernel_command_line(spec)};
+                                kernel_command_line(spec, accel_)};
   const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
   if (!spec.initramfs.empty()) add({"-initrd", spec.initramfs.string()});
   std::vector<Drive> drives{{spec.image, true}};
@@ -130,7 +144,7 @@ std::vector<std::string> Machine::firecracker_command(const MachineSpec& spec) {
   vsock_ = "firecracker";
   nlohmann::json config;
   config["boot-source"] = {{"kernel_image_path", spec.kernel.string()},
-                           {"boot_args", kernel_command_line(spec)}};
+                           {"boot_args", kernel_command_line(spec, accel_)}};
   if (!spec.initramfs.empty()) config["boot-source"]["initrd_path"] = spec.initramfs.string();
   config["drives"] = {{{"drive_id", "rootfs"},
                        {"path_on_host", fs::absolute(spec.image).string()},
