@@ -19,8 +19,7 @@ std::string manifest_text(const std::string& name) {
          "\"\nversion = \"0.1.0\"\nextends = [\"stdlib:debian/python\", \"stdlib:debian/slim\"]\n\n"
          "[base]\ndistro = \"debian\"\nrelease = \"bookworm\"\n\n"
          "[packages]\ninstall = []\n\n"
-         "[[file]]\ntarget = \"/etc/hosts\"\ncontent = \"127.0.0.1 localhost\\n::1 localhost\\n\"\n\n"
-         "[init]\nprogram = \"none\"\n";
+         "[[file]]\ntarget = \"/etc/hosts\"\ncontent = \"127.0.0.1 localhost\\n::1 localhost\\n\"\n";
 }
 
 void create(const fs::path& file, const std::string& text) {

@@ -54,6 +54,8 @@ class TableView {
   }
   [[nodiscard]] SourceSpan at(std::string_view key) const {
     const Value* value = table_ == nullptr ? nullptr : table_->find(key);
+    if (value != nullptr && value->at.source == nullptr && !value->items.empty())
+      return value->items.front().at;
     if (value != nullptr) return value->at;
     return table_ == nullptr ? SourceSpan{} : table_->at;
   }

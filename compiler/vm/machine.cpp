@@ -30,8 +30,8 @@ constexpr unsigned kGuestCid = 3;
 constexpr std::size_t kKeptLines = 30;
 constexpr const char* kVhost = "/dev/vhost-vsock";
 
-/// The emulator shows the guest this machine's own time stamp counter. A guest that measures it itself while the emulator
-/// is interrupted gets nonsense now and then, and stops in the middle of its boot.
+/// The emulator shows the guest this machine's own time stamp counter. A guest that measures it itself while
+/// the emulator is interrupted gets nonsense now and then, and stops in the middle of its boot.
 std::string tsc_frequency() {
   constexpr auto kLong = std::chrono::milliseconds(20);
   const auto start = std::chrono::steady_clock::now();

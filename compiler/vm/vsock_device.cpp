@@ -22,6 +22,7 @@
 #include "base/text.hpp"
 #include "vm/guest_memory.hpp"
 #include "vm/unix_socket.hpp"
+#include "vm/vsock_wire.hpp"
 
 namespace alephc {
 namespace {
@@ -32,59 +33,6 @@ constexpr std::uint64_t kHostCid = 2;
 constexpr std::uint32_t kFirstHostPort = 1U << 30U;
 constexpr std::uint32_t kBufferSize = 256 * 1024;  // what a connection holds for a slow host program
 constexpr std::size_t kMaxPayload = 64 * 1024;
-constexpr std::size_t kHeaderSize = 44;
-
-enum Operation : std::uint16_t {
-  kRequest = 1,
-  kResponse = 2,
-  kReset = 3,
-  kShutdown = 4,
-  kData = 5,
-  kCreditUpdate = 6,
-  kCreditRequest = 7
-};
-constexpr std::uint32_t kNoMoreReceive = 1;
-constexpr std::uint32_t kNoMoreSend = 2;
-
-struct __attribute__((packed)) Packet {
-  std::uint64_t source_cid = 0;
-  std::uint64_t target_cid = 0;
-  std::uint32_t source_port = 0;
-  std::uint32_t target_port = 0;
-  std::uint32_t length = 0;
-  std::uint16_t type = 1;  ///< stream
-  std::uint16_t operation = 0;
-  std::uint32_t flags = 0;
-  std::uint32_t buffer_size = 0;
-  std::uint32_t forwarded = 0;
-};
-
-static_assert(sizeof(Packet) == kHeaderSize);
-
-/// vhost-user requests that matter here.
-enum VhostRequest : std::uint32_t {
-  kGetFeatures = 1,
-  kSetFeatures = 2,
-  kSetOwner = 3,
-  kSetMemTable = 5,
-  kSetVringNum = 8,
-  kSetVringAddr = 9,
-  kSetVringBase = 10,
-  kGetVringBase = 11,
-  kSetVringKick = 12,
-  kSetVringCall = 13,
-  kSetVringErr = 14,
-  kGetProtocolFeatures = 15,
-  kSetProtocolFeatures = 16,
-  kGetQueueNum = 17,
-  kSetVringEnable = 18,
-  kGetConfig = 24,
-  kSetConfig = 25
-};
-constexpr std::uint64_t kFeatures = (1ULL << 32U) | (1ULL << 30U);        // version 1, protocol features
-constexpr std::uint64_t kProtocolFeatures = (1ULL << 3U) | (1ULL << 9U);  // reply-ack, config
-constexpr std::uint32_t kReplyFlag = 4;
-constexpr std::uint32_t kNeedsReply = 8;
 
 struct Connection {
   UniqueFd fd{};
