@@ -60,7 +60,7 @@ class InitStep {
     put_program();
     for (const char* name : {"asgi_worker.py", "runtime_types.py", "sdk_plugins.py"})
       put(std::string(kHome) + "/" + name, bytes_of(name), 0644);
-    put(std::string(kHome) + "/init.json", init_settings(init_), 0644);
+    put(std::string(kHome) + "/init.json", init_settings(init_, distro_init_), 0644);
     for (const PluginSpec& plugin : init_.plugins) put_plugin(plugin);
     for (const ServiceSpec& service : init_.services)
       check_program(service.exec.at(0), "the service '" + service.name + "'", service.at);
@@ -114,7 +114,25 @@ class InitStep {
 
   void put_program() {
     const std::string program = bytes_of("aleph-init");
-    if (init_.program == InitSpec::Program::aleph) return put("sbin/init", program, 0755);
+    const std::string place = below_.resolve("sbin/init", false);
+    if (init_.program == InitSpec::Program::distro) put_agent(program, place);
+    // Not through a symlink: /sbin/init of systemd leads to systemd itself.
+    out_.put_file({.path = place, .mode = 0755, .mtime = kStepTime}, program);
+  }
+
+  /// PID 1 is ours for a moment: it makes the root writable and becomes the distribution's init, which starts
+  /// the agent.
+  void put_agent(const std::string& program, const std::string& place) {
+    const std::string target = below_.resolve("sbin/init");
+    const Entry* init = below_.find(target);
+    if (init == nullptr || init->type != EntryType::regular)
+      return problems_.error("program = \"distro\", but no package brings /sbin/init", init_.at,
+                             "add systemd-sysv or sysvinit-core to packages.install");
+    distro_init_ = "/" + target;
+    if (target == place) {
+      distro_init_ = "/" + std::string(kHome) + "/distro-init";
+      put(distro_init_.substr(1), below_.read_content(*init), 0755);
+    }
     put(std::string(kHome) + "/aleph-init", program, 0755);
     const bool has_systemd = below_.find(below_.resolve("lib/systemd/systemd")) != nullptr;
     const bool has_openrc = below_.find(below_.resolve("sbin/openrc")) != nullptr;
@@ -123,14 +141,12 @@ class InitStep {
     if (!has_systemd && !has_openrc)
       problems_.error("program = \"distro\" needs systemd or OpenRC in the image", init_.at,
                       "add systemd-sysv or openrc to packages.install");
-    if (below_.find(below_.resolve("sbin/init")) == nullptr)
-      problems_.error("program = \"distro\", but no package brings /sbin/init", init_.at,
-                      "add systemd-sysv or sysvinit-core to packages.install");
   }
 
   void put_systemd_unit() {
     put("etc/systemd/system/aleph-agent.service",
-        "[Unit]\nDescription=Agent of the aleph.im node\nDefaultDependencies=no\nAfter=local-fs.target\n\n"
+        "[Unit]\nDescription=Agent of the aleph.im node\nDefaultDependencies=no\n"
+        "After=local-fs.target systemd-tmpfiles-setup.service\n\n"
         "[Service]\nExecStart=/usr/lib/aleph/aleph-init agent\nRestart=on-failure\nKillMode=process\n"
         "StandardError=journal+console\n\n[Install]\nWantedBy=basic.target\n",
         0644);
@@ -220,13 +236,15 @@ class InitStep {
   const Store& store_;
   const Tree& below_;
   LayerWriter& out_;
+  std::string distro_init_;
   DiagnosticList problems_;
 };
 
 }  // namespace
 
-std::string init_settings(const InitSpec& init) {
+std::string init_settings(const InitSpec& init, const std::string& distro_init) {
   nlohmann::ordered_json json;
+  if (!distro_init.empty()) json["distro_init"] = distro_init;
   json["sshd"] = init.sshd;
   json["sdk_plugins"] = !init.sdk_plugins.empty();
   json["init0_plugin"] = !init.init0_plugin.empty();

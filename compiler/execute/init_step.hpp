@@ -22,7 +22,8 @@ void put_init(const Manifest& manifest, const Lock& lock, const Store& store, co
 /// Compiles the ASGI worker with the image's own Python.
 [[nodiscard]] std::vector<SandboxCommand> compile_worker_commands();
 
-/// What the init reads at boot; compiler/init/settings.hpp has the shape.
-[[nodiscard]] std::string init_settings(const InitSpec& init);
+/// What the init reads at boot; compiler/init/settings.hpp has the shape. distro_init: the init to become, or
+/// "".
+[[nodiscard]] std::string init_settings(const InitSpec& init, const std::string& distro_init = {});
 
 }  // namespace alephc

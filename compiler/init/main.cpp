@@ -105,6 +105,15 @@ void set_first_environment() {
   ::setenv("HOME", "/root", 1);
 }
 
+/// The distribution's init gets a root that it can write to, which a node's read-only image is not.
+void become_distro_init() {
+  const std::string program = parse_settings(read_file(kSettingsFile)).distro_init;
+  if (program.empty()) return;
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
+  ::execl(program.c_str(), "init", static_cast<char*>(nullptr));
+  throw os_error("run " + program, errno);
+}
+
 /// Never returns: without PID 1 the kernel panics.
 [[noreturn]] void supervise(long started) {
   constexpr unsigned kLongestPause = 5;
@@ -136,6 +145,7 @@ int pid_one() {
   ::umask(022);
   try {
     make_root_writable();
+    become_distro_init();
     raise_loopback();
   } catch (const std::exception& error) {
     // The agent may still tell the host.

@@ -11,6 +11,7 @@ Settings parse_settings(const std::string& json) {
   if (json.empty()) return settings;
   try {
     const Json root = Json::parse(json);
+    settings.distro_init = root.value("distro_init", "");
     settings.sshd = root.value("sshd", false);
     settings.sdk_plugins = root.value("sdk_plugins", false);
     settings.init0_plugin = root.value("init0_plugin", false);

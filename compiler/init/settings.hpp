@@ -25,6 +25,8 @@ struct ServiceSettings {
 
 /// What the image's recipe says about the init: /usr/lib/aleph/init.json, written by `alephc build`.
 struct Settings {
+  std::string
+      distro_init{};  ///< another init that PID 1 becomes once the root is writable; the agent is its unit
   bool sshd = false;
   bool sdk_plugins = false;   ///< /root/custom_plugins.py of the runtime SDK
   bool init0_plugin = false;  ///< /root/init0_plugin.sh

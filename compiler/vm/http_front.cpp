@@ -67,6 +67,8 @@ HttpFront::HttpFront(const std::string& listen, Handler handler) : server_(std::
                                                     httplib::Response& response) {
     fill(response, handler(http_scope(request.method, request.target, headers_of(request), request.body)));
   };
+  constexpr std::size_t kThreads = 128;
+  http.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };  // NOLINT: the library owns it
   constexpr const char* kAny = ".*";
   http.Get(kAny, serve);
   http.Post(kAny, serve);

@@ -379,6 +379,18 @@ def test_build_refuses_what_the_init_could_not_run(world):
         assert not (world.folder / "image.squashfs").exists()
 
 
+def test_a_distributions_init_runs_the_agent_as_a_unit(world):
+    folder = project(world, "distro", '[base]\ndistro = "debian"\nrelease = "bookworm"\nsuites = ["bookworm"]\n'
+                     '[packages]\ninstall = ["systemd-sysv"]\n[init]\nprogram = "distro"\n')
+    image = world.folder / "distro.squashfs"
+    ok(world, "build", folder, "-o", image)
+    answer = ask(world, image, probe(world), "GET /file/proc/1/comm", "--memory", "512M")
+    assert answer["body"] == "systemd\n", answer
+    failed = debian(world, ["--json", "conform", image, "--memory", "512M"], timeout=900)
+    checks = [check for check in json.loads(failed.stdout)["checks"] if check["verdict"] == "fail"]
+    assert not checks, checks
+
+
 def test_bad_arguments_are_refused(world):
     image = static_image(world)
     for code, wanted, arguments in ((2, "--program is missing", ["run", image]), (2, "is no volume", ["run", image, "--program", probe(world), "--volume", "x"]),
