@@ -163,11 +163,15 @@ Agent::~Agent() {
 
 void Agent::prepare() {
   (void)worker_.start(env_);
+  open_bridge();
   try {
     plugins_.run("boot", configuration_, env_);
   } catch (const SetupError& error) {
     boot_problem_ = error.what();
   }
+}
+
+void Agent::open_bridge() {
   if (!options_.connect_to_guest_api) return;
   try {
     start_bridge(options_.root + kBridge, options_.connect_to_guest_api);
@@ -182,9 +186,17 @@ bool Agent::resume() {
   configuration_ = parse_configuration(kept);
   env_["ALEPH_ADDRESS_TO_USE"] = hostname_of(configuration_.vm_hash);
   for (const auto& [name, value] : configuration_.variables) env_[name] = value;
+  open_bridge();
+  start_services();
   set_up_code(configuration_);
   state_ = State::serving;
   return true;
+}
+
+void Agent::start_services() {
+  supervisor_ = Supervisor(env_);
+  for (const ServiceSettings& service : options_.settings.services) supervisor_.start(service);
+  if (options_.settings.sshd && options_.system) supervisor_.start_sshd();
 }
 
 void Agent::serve(int listener) {
@@ -260,12 +272,15 @@ void Agent::take_configuration(Handle& connection, std::string received) {
     configuration_ = parse_configuration(message);
     set_up();
     make_folders(options_.root + "/run/aleph", 0700);
-    write_file(options_.root + kKept, message, 0600);
+    write_file(options_.root + kKept, kept_configuration(configuration_), 0600);
   } catch (const SetupError& error) {
-    log_line(error.what());
     reply = failure_reply(error.what(), error.traceback);
     after = State::refused;
+  } catch (const std::exception& error) {
+    reply = failure_reply(error.what(), {});
+    after = State::refused;
   }
+  if (after == State::refused) log_line(parse_message(reply).value("error", ""));
   {
     const std::lock_guard guard(state_mutex_);
     state_ = after;
@@ -309,8 +324,8 @@ void Agent::stage(const std::string& name, const std::function<void()>& action) 
 void Agent::set_up() {
   if (!boot_problem_.empty()) throw SetupError(boot_problem_);
   stage("system", [this] { set_up_system(configuration_); });
-  for (const ServiceSettings& service : options_.settings.services) supervisor_.start(service);
-  if (options_.settings.sshd && options_.system) supervisor_.start_sshd();
+  plugins_.end_sdk();
+  start_services();
   set_up_code(configuration_);
 }
 
@@ -331,7 +346,6 @@ void Agent::set_up_system(Configuration& configuration) {
     if (options_.system) set_up_network(configuration);
     if (options_.system) write_name_servers(configuration, options_.root + "/etc/resolv.conf");
   });
-  supervisor_ = Supervisor(env_);
   if (!configuration.input_data.empty()) unzip(configuration.input_data, options_.root + "/data");
   configuration.input_data.clear();
   write_authorized_keys(configuration.authorized_keys, options_.root);
@@ -339,10 +353,12 @@ void Agent::set_up_system(Configuration& configuration) {
 
 void Agent::set_up_code(const Configuration& configuration) {
   const bool is_asgi = configuration.interface == "asgi";
-  if (configuration.encoding == "zip")
+  // An agent that takes over finds the code unpacked.
+  const bool is_there = configuration.code.empty();
+  if (configuration.encoding == "zip" && !is_there)
     unzip(configuration.code, options_.root + (is_asgi ? "/opt" : "/opt/code"));
   if (is_asgi) return worker_.configure(configuration, env_);
-  if (configuration.encoding == "plain") {
+  if (configuration.encoding == "plain" && !is_there) {
     if (!is_safe_entrypoint(configuration.entrypoint))
       throw SetupError("the entrypoint '" + configuration.entrypoint + "' is no path below the code");
     const std::string path = options_.root + "/opt/code/" + configuration.entrypoint;

@@ -56,6 +56,8 @@ class Agent {
   void answer_request(Handle connection, std::string received);
   void halt(const Handle& connection);
 
+  void open_bridge();
+  void start_services();
   void set_up();
   void set_up_system(Configuration& configuration);
   void set_up_code(const Configuration& configuration);

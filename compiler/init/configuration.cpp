@@ -145,6 +145,20 @@ Configuration parse_configuration(std::string_view message) {
   return out;
 }
 
+std::string kept_configuration(const Configuration& configuration) {
+  Json volumes = Json::array();
+  for (const Volume& volume : configuration.volumes)
+    volumes.push_back({{"mount", volume.mount}, {"device", volume.device}, {"read_only", volume.read_only}});
+  const bool is_source = configuration.interface == "asgi" && configuration.encoding == "plain";
+  return message_bytes({{"interface", configuration.interface},
+                        {"vm_hash", configuration.vm_hash},
+                        {"encoding", configuration.encoding},
+                        {"entrypoint", configuration.entrypoint},
+                        {"code", binary(is_source ? configuration.code : std::string())},
+                        {"volumes", volumes},
+                        {"variables", configuration.variables}});
+}
+
 std::string hostname_of(const std::string& vm_hash) {
   static constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
   auto bytes = from_hex(vm_hash);

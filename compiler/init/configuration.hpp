@@ -37,6 +37,10 @@ struct Configuration {
 /// Throws SetupError that names the member whose type or value is wrong.
 [[nodiscard]] Configuration parse_configuration(std::string_view message);
 
+/// A message that parse_configuration() reads back, without input data and without code that has been
+/// unpacked: what an agent needs that takes over from one that died.
+[[nodiscard]] std::string kept_configuration(const Configuration& configuration);
+
 /// Base32 of the hash's 32 bytes in lower case, 52 characters: hex, or the digest inside a CIDv0. "aleph" for
 /// anything else: no boot fails for its name.
 [[nodiscard]] std::string hostname_of(const std::string& vm_hash);

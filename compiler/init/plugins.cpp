@@ -79,9 +79,14 @@ void apply_patch(const std::string& patch, Configuration& configuration) {
 Plugins::Plugins(const Settings& settings, std::string root) : settings_(settings), root_(std::move(root)) {}
 
 Plugins::~Plugins() {
+  end_sdk();
+}
+
+void Plugins::end_sdk() {
   if (sdk_ <= 0) return;
   end_process(sdk_, 0);
   (void)wait_process(sdk_, -1);
+  sdk_ = -1;
 }
 
 void Plugins::run(const std::string& stage, Configuration& configuration, const Environment& env) {

@@ -25,6 +25,8 @@ class Plugins {
   ~Plugins();
 
   void run(const std::string& stage, Configuration& configuration, const Environment& env);
+  /// The SDK's interpreter is needed for the set-up only.
+  void end_sdk();
 
  private:
   void run_one(const PluginSettings& plugin, Configuration& configuration, const Environment& env);
