@@ -103,7 +103,7 @@ print(json.dumps({"variables": {"ADDED": str(given["code_size"] > 0)}}))
 def python_image(world):
     if "python" not in SHARED:
         image = world.store.parent / "python.squashfs"
-        folder = project(world, "python", PYTHON, [("custom_plugins.py", CUSTOM_PLUGINS), ("init0_plugin.sh", '#!/bin/sh\\necho "Hello init0!"\\n'),
+        folder = project(world, "python", PYTHON, [("custom_plugins.py", CUSTOM_PLUGINS), ("init0_plugin.sh", '#!/bin/sh\necho "Hello init0!"\n'),
                                                    ("adds_one.sh", ADDS_ONE)])
         ok(world, "build", folder, "-o", image)
         SHARED["python"] = image
