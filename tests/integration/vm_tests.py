@@ -375,7 +375,7 @@ def test_build_refuses_what_the_init_could_not_run(world):
              ('[[init.plugin]]\nname = "p"\nstage = "boot"\nsource = "adds_one.sh"\n', "needs /usr/bin/python3, which is not in the image"),
              ('[init]\nsshd = true\n', "'sshd' needs the package openssh-server"),
              ('[init]\nuser = "nobody-here"\n', "there is no user 'nobody-here'"),
-             ('[init]\nprogram = "distro"\n', "needs systemd or OpenRC"))
+             ('[init]\nprogram = "distro"\n', "no package brings /sbin/init"))
     for text, wanted in cases:
         folder = project(world, "bad", '[base]\ndistro = "none"\n' + text, [("adds_one.sh", ADDS_ONE)])
         (folder / "runtime.lock").unlink(missing_ok=True)
