@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <mutex>
 
+#include <fcntl.h>
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -49,7 +51,8 @@ fs::path image_of(const std::string& given, const fs::path& folder, CommandConte
 }
 
 std::string root_type_of(const fs::path& image) {
-  const std::string head = read_file(image).substr(0, 1082);
+  std::string head(1082, '\0');
+  head.resize(read_some(open_file(image, O_RDONLY).get(), head));
   if (head.starts_with("hsqs")) return "squashfs";
   constexpr std::size_t kExt4Magic = 1080;
   if (head.size() >= kExt4Magic + 2 && head.substr(kExt4Magic, 2) == "\x53\xef") return "ext4";
