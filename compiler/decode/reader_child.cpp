@@ -203,10 +203,10 @@ void read_archive(int fd, ArchiveKind kind, int out_fd) noexcept {
 }
 
 void confine_decoder() {
-  const rlimit memory{.rlim_cur = kMemoryLimit, .rlim_max = kMemoryLimit};
   const rlimit none{};
-#if !defined(__SANITIZE_ADDRESS__)
-  ::setrlimit(RLIMIT_AS, &memory);  // AddressSanitizer reserves terabytes
+#if !defined(__SANITIZE_ADDRESS__)  // AddressSanitizer reserves terabytes
+  const rlimit memory{.rlim_cur = kMemoryLimit, .rlim_max = kMemoryLimit};
+  ::setrlimit(RLIMIT_AS, &memory);
 #endif
   ::setrlimit(RLIMIT_FSIZE, &none);
   ::setrlimit(RLIMIT_NPROC, &none);

@@ -195,7 +195,7 @@ class Conformance {
     expect("writable-root", "/write", "written");
     expect("volume", "/file/mnt/conform/volume/hello", "from the volume");
     expect("volume-read-only", "/write/mnt/conform/volume/x", "cannot write");
-    name_servers();
+    network();
     expect("guest-api", "/guest-api", "public_key");
     const GuestReply head = get("/head");
     check("accept-encoding", head.body.find("accept-encoding") == std::string::npos,
@@ -218,8 +218,19 @@ class Conformance {
           "the message's variables are not set");
   }
 
+  void network() {
+    if (!spec_.network) return say({"network", ConformanceCheck::Verdict::skip, "no network"});
+    expect("loopback", "/file/proc/net/fib_trie", "127.0.0.1");
+    expect("address", "/file/proc/net/fib_trie", "10.0.2.15");
+    expect("route", "/file/proc/net/route", "eth0\t00000000\t0202000A");  // 10.0.2.2, little-endian
+    if (get("/file/proc/net/if_inet6").body.starts_with("cannot read"))
+      say({"address-ipv6", ConformanceCheck::Verdict::skip, "the kernel has no IPv6"});
+    else
+      expect("address-ipv6", "/file/proc/net/if_inet6", "fec00000000000000000000000000015");
+    name_servers();
+  }
+
   void name_servers() {
-    if (!spec_.network) return say({"name-servers", ConformanceCheck::Verdict::skip, "no network"});
     const GuestReply reply = get("/file/etc/resolv.conf");
     std::size_t count = 0;
     for (const std::string& line : split(reply.body, '\n'))

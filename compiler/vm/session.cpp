@@ -249,6 +249,8 @@ Message configuration_message(const GuestProgram& program) {
   // The addresses of QEMU's user network.
   message["ip"] = "10.0.2.15/24";
   message["route"] = "10.0.2.2";
+  message["ipv6"] = "fec0::15/64";
+  message["ipv6_gateway"] = "fec0::2";
   message["dns_servers"] = {"10.0.2.3"};
   return message;
 }

@@ -166,7 +166,13 @@ def test_an_image_of_nothing_but_the_init_runs_a_static_program(world):
 def test_the_init_has_the_size_and_bytes_that_are_promised(world):
     binary = pathlib.Path(world.alephc).parent / "compiler/init/program/aleph-init"
     assert binary.stat().st_size <= 1_500_000, binary.stat().st_size
-    assert "statically linked" in run("file", str(binary)).stdout if shutil.which("file") else True
+    assert "INTERP" not in run("readelf", "-l", str(binary)).stdout, "the init needs a loader"
+    source = pathlib.Path(__file__).resolve().parents[2]
+    other = world.folder / "another/folder"
+    run("cmake", "-G", "Ninja", "-S", str(source), "-B", str(other), "-DCMAKE_BUILD_TYPE=Debug", "-DALEPHC_SANITIZERS=address,undefined",
+        "-DCMAKE_CXX_FLAGS=-O1", "-DALEPHC_TESTS=OFF")
+    run("cmake", "--build", str(other), "--target", "aleph-init")
+    assert (other / "compiler/init/program/aleph-init").read_bytes() == binary.read_bytes(), "another preset, other bytes"
 
 
 def test_conform_passes_entirely(world):
@@ -285,6 +291,78 @@ def test_volumes_are_mounted_and_written(world):
     assert "probe" in ask(world, image, probe(world), "GET /file/var/lib/example/x", "--volume", f"{volume}:/var/lib/example:ro")["body"]
 
 
+def test_a_btrfs_volume_is_mounted_and_written(world):
+    if not shutil.which("mkfs.btrfs"):
+        raise Skip("btrfs-progs is not installed")
+    image, volume = static_image(world), world.folder / "data.btrfs"
+    with open(volume, "wb") as file:
+        file.truncate(120 << 20)
+    run("mkfs.btrfs", "-q", str(volume))
+    assert ask(world, image, probe(world), "GET /write/mnt/x", "--volume", f"{volume}:/mnt")["body"] == "written"
+    run("btrfs", "check", "--readonly", str(volume))
+    both = ("--volume", f"{volume}:/mnt:ro")
+    assert ask(world, image, probe(world), "GET /file/mnt/x", *both)["body"] == "probe"
+    assert "cannot write" in ask(world, image, probe(world), "GET /write/mnt/y", *both)["body"]
+
+
+WHO = """import os
+async def app(scope, receive, send):
+    if scope["type"] != "http": return
+    text = f"{os.getuid()} {os.getcwd()} {os.environ['HOME']}"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": text.encode()})
+"""
+
+
+def test_a_program_runs_as_the_user_and_in_the_folder_that_init_names(world):
+    folder = project(world, "user", '[base]\ndistro = "debian"\nrelease = "bookworm"\nsuites = ["bookworm"]\n[packages]\ninstall = ["python3"]\n'
+                     '[[user]]\nname = "app"\nuid = 1500\nhome = "/home/app"\n[[file]]\ntarget = "/srv/work"\ndir = true\nowner = "app:app"\n'
+                     '[init]\nuser = "app"\nworkdir = "/srv/work"\n')
+    image = world.folder / "user.squashfs"
+    ok(world, "build", folder, "-o", image)
+    (world.folder / "who.py").write_text(WHO)
+    assert ask(world, image, world.folder / "who.py", "GET /")["body"] == "1500 /srv/work /home/app"
+    script = world.folder / "who"
+    script.write_text('#!/bin/sh\necho "$(id -u) $(pwd) $HOME" > who\nexec python3 -m http.server 8080\n')
+    assert ask(world, image, script, "GET /who", "--interface", "executable")["body"] == "1500 /srv/work /home/app\n"
+
+
+# An init of somebody else: announces an old version, answers no request, stops on halt.
+FOREIGN_INIT = """#!/usr/bin/python3
+import ctypes, socket
+control = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+control.bind((0xFFFFFFFF, 52))
+control.listen(64)
+ready = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+ready.connect((2, 52))
+ready.sendall(b"\\x81\\xa7version\\xa51.0.0")
+ready.close()
+while True:
+    client = control.accept()[0]
+    data = client.recv(4096)
+    if data == b"halt":
+        client.sendall(b"STOP\\nSTOPZ\\n")
+        client.close()
+        ctypes.CDLL(None).reboot(0x01234567)
+    if data[:1].isdigit():
+        client.sendall(b"\\x81\\xa7success\\xc3")
+    client.close()
+"""
+
+
+def test_conform_judges_an_init_that_is_not_ours(world):
+    folder = project(world, "foreign", '[base]\ndistro = "debian"\nrelease = "bookworm"\nsuites = ["bookworm"]\n[packages]\ninstall = ["python3"]\n'
+                     '[init]\nprogram = "none"\n[[file]]\ntarget = "/sbin/init"\nsource = "init.py"\nmode = "0755"\n', [("init.py", FOREIGN_INIT)])
+    image = world.folder / "foreign.squashfs"
+    ok(world, "build", folder, "-o", image)
+    result = debian(world, ["--json", "conform", image])
+    verdicts = {check["check"]: check["verdict"] for check in json.loads(result.stdout)["checks"]}
+    assert result.returncode == 1, result
+    assert {name for name, verdict in verdicts.items() if verdict == "fail"} == {
+        "executable.version", "executable.request", "asgi.version", "asgi.request", "refusal.version", "refusal.missing-device"}, verdicts
+    assert verdicts["executable.configured"] == verdicts["refusal.halt"] == verdicts["refusal.restart"] == "pass", verdicts
+
+
 def test_many_requests_leave_nothing_behind(world):
     with Served(world, static_image(world), probe(world)) as served:
         before = served.get("/file/proc/1/status")[1]
@@ -384,16 +462,24 @@ def test_build_refuses_what_the_init_could_not_run(world):
         assert not (world.folder / "image.squashfs").exists()
 
 
-def test_a_distributions_init_runs_the_agent_as_a_unit(world):
+def distribution_init(world, packages, name):
     folder = project(world, "distro", '[base]\ndistro = "debian"\nrelease = "bookworm"\nsuites = ["bookworm"]\n'
-                     '[packages]\ninstall = ["systemd-sysv"]\n[init]\nprogram = "distro"\n')
+                     f'[packages]\ninstall = {json.dumps(packages)}\n[init]\nprogram = "distro"\n')
     image = world.folder / "distro.squashfs"
     ok(world, "build", folder, "-o", image)
     answer = ask(world, image, probe(world), "GET /file/proc/1/comm", "--memory", "512M")
-    assert answer["body"] == "systemd\n", answer
+    assert answer["body"] == name + "\n", answer
     failed = debian(world, ["--json", "conform", image, "--memory", "512M"], timeout=900)
     checks = [check for check in json.loads(failed.stdout)["checks"] if check["verdict"] == "fail"]
     assert not checks, checks
+
+
+def test_systemd_runs_the_agent_as_a_unit(world):
+    distribution_init(world, ["systemd-sysv"], "systemd")
+
+
+def test_openrc_runs_the_agent_as_a_service(world):
+    distribution_init(world, ["sysvinit-core", "openrc"], "init")
 
 
 def test_bad_arguments_are_refused(world):
