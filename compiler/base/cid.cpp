@@ -145,22 +145,6 @@ std::string base32(std::string_view bytes) {
   return out;
 }
 
-std::string decode_base58(std::string_view text) {
-  std::vector<std::uint8_t> bytes;
-  for (const char c : text) {
-    const std::size_t value = kBase58.find(c);
-    if (value == std::string_view::npos) return {};
-    unsigned carry = static_cast<unsigned>(value);
-    for (std::uint8_t& byte : bytes) {
-      carry += static_cast<unsigned>(byte) * 58U;
-      byte = static_cast<std::uint8_t>(carry & 0xffU);
-      carry >>= 8U;
-    }
-    for (; carry > 0; carry >>= 8U) bytes.push_back(static_cast<std::uint8_t>(carry & 0xffU));
-  }
-  return {bytes.rbegin(), bytes.rend()};
-}
-
 std::string decode_base32(std::string_view text) {
   std::string out;
   unsigned bits = 0;
@@ -224,6 +208,24 @@ FileHashes hash_file(const std::filesystem::path& path, unsigned jobs) {
   hashes.cid_v1 =
       "b" + base32(std::string("\x01") + codec + "\x12\x20" + std::string(bytes_of(root_v1.digest)));
   return hashes;
+}
+
+std::string decode_base58(std::string_view text) {
+  std::vector<std::uint8_t> bytes;  // least significant first
+  for (const char c : text) {
+    const std::size_t value = kBase58.find(c);
+    if (value == std::string_view::npos) return {};
+    unsigned carry = static_cast<unsigned>(value);
+    for (std::uint8_t& byte : bytes) {
+      carry += static_cast<unsigned>(byte) * 58U;
+      byte = static_cast<std::uint8_t>(carry & 0xffU);
+      carry >>= 8U;
+    }
+    for (; carry > 0; carry >>= 8U) bytes.push_back(static_cast<std::uint8_t>(carry & 0xffU));
+  }
+  const std::size_t zeros = std::min(text.find_first_not_of('1'), text.size());
+  bytes.insert(bytes.end(), zeros, 0);
+  return {bytes.rbegin(), bytes.rend()};
 }
 
 std::string cid_digest_hex(const std::string& cid) {

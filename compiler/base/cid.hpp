@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "base/digest.hpp"
 
@@ -22,5 +23,8 @@ struct FileHashes {
 
 /// The multihash digest inside a CIDv0 or a dag-pb CIDv1, in hex; empty if the text is neither.
 [[nodiscard]] std::string cid_digest_hex(const std::string& cid);
+
+/// Bitcoin's base 58 without checksum; empty when a character is none of it.
+[[nodiscard]] std::string decode_base58(std::string_view text);
 
 }  // namespace alephc

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -48,23 +49,34 @@ struct CommandSpec {
 
 [[nodiscard]] const std::vector<CommandSpec>& commands();
 
+CommandAction add_attest(CLI::App& app);
 CommandAction add_build(CLI::App& app);
 CommandAction add_completion(CLI::App& app);
 CommandAction add_conform(CLI::App& app);
+CommandAction add_diff(CLI::App& app);
 CommandAction add_doctor(CLI::App& app);
 CommandAction add_gc(CLI::App& app);
 CommandAction add_graph(CLI::App& app);
 CommandAction add_hash(CLI::App& app);
 CommandAction add_init(CLI::App& app);
 CommandAction add_inspect(CLI::App& app);
+CommandAction add_keygen(CLI::App& app);
 CommandAction add_lock(CLI::App& app);
 CommandAction add_plan(CLI::App& app);
 CommandAction add_run(CLI::App& app);
 CommandAction add_schema(CLI::App& app);
 CommandAction add_shell(CLI::App& app);
 CommandAction add_tree(CLI::App& app);
+CommandAction add_vendor(CLI::App& app);
+CommandAction add_verify(CLI::App& app);
 CommandAction add_version(CLI::App& app);
 CommandAction add_why(CLI::App& app);
+
+/// A project: a folder with a runtime.toml, or a manifest file.
+[[nodiscard]] bool is_project(const std::filesystem::path& path);
+
+/// IMAGE of a command line: an image file or folder, or a project that is built first.
+[[nodiscard]] std::filesystem::path image_of(const std::string& path, CommandContext& context);
 
 /// Prints to stdout; a closed stdout is an Error.
 void print(const std::string& text);

@@ -9,24 +9,12 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "distro/installed.hpp"
 #include "image/image_format.hpp"
 #include "tree/listing_text.hpp"
 
 namespace alephc {
 namespace {
-
-/// IMAGE: an image file or folder, or a project that is built first.
-std::filesystem::path image_of(const std::string& path, CommandContext& context) {
-  const std::filesystem::path file = path;
-  const bool project =
-      (std::filesystem::is_directory(file) && std::filesystem::exists(file / "runtime.toml")) ||
-      file.extension() == ".toml";
-  if (!project) {
-    if (!std::filesystem::exists(file)) throw Error(ErrorKind::usage, "no such file: " + path);
-    return file;
-  }
-  return build_runtime({.path = file}, context.settings, context.reporter).image;
-}
 
 std::string folder_of(const std::string& path, std::size_t depth) {
   std::vector<std::string> parts = split(path, '/');
@@ -58,23 +46,13 @@ struct Inspection {
   Sizes by_package{};
 };
 
-bool is_package_list(const std::string& path) {
-  return path.starts_with("var/lib/dpkg/info/") && path.ends_with(".list");
-}
-
-void count_packages(const Listing& listing, const std::map<std::string, std::string>& texts,
-                    Inspection& out) {
+void count_packages(const ImageContent& content, Inspection& out) {
   std::map<std::string, std::uint64_t> sizes;
-  for (const auto& [file, text] : texts) {
-    if (!is_package_list(file)) continue;
+  for (const InstalledPackage& package : read_installed(content.listing, content.texts)) {
     ++out.packages;
-    const std::string name = base_name(file);
-    std::uint64_t& size = sizes[name.substr(0, name.size() - 5)];
-    for (const std::string& path : split(text, '\n')) {
-      if (path.size() < 2) continue;
-      const Entry* entry = find_entry(listing, path.substr(1));
-      // Packages name paths as before the merge of / and /usr.
-      if (entry == nullptr) entry = find_entry(listing, "usr" + path);
+    std::uint64_t& size = sizes[package.name];
+    for (const std::string& path : package.paths) {
+      const Entry* entry = find_entry(content.listing, path);
       if (entry != nullptr && entry->type == EntryType::regular) size += entry->size;
     }
   }
@@ -82,11 +60,11 @@ void count_packages(const Listing& listing, const std::map<std::string, std::str
 }
 
 Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
-  std::map<std::string, std::string> texts;
   const auto wanted = [](const std::string& path) {
-    return is_package_list(path) || path == "usr/lib/os-release" || path == "usr/share/alephc/runtime.lock";
+    return is_package_database(path) || path == "usr/lib/os-release" ||
+           path == "usr/share/alephc/runtime.lock";
   };
-  const ImageContent content = read_image_texts(file, jobs, wanted, texts);
+  const ImageContent content = read_image(file, {.jobs = jobs, .wanted = wanted});
   Inspection out{
       .format = content.format, .tree = tree_digest(content.listing), .entries = content.listing.size()};
   std::map<std::string, std::uint64_t> folders;
@@ -96,10 +74,11 @@ Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
     folders["/" + folder_of(entry.path, 2)] += entry.size;
   }
   out.folders = sorted(folders);
-  for (const std::string& line : split(texts["usr/lib/os-release"], '\n'))
+  const auto release = content.texts.find("usr/lib/os-release");
+  for (const std::string& line : split(release == content.texts.end() ? "" : release->second, '\n'))
     if (line.starts_with("PRETTY_NAME=")) out.system = line.substr(13, line.size() - 14);
-  out.has_recipe = !texts["usr/share/alephc/runtime.lock"].empty();
-  count_packages(content.listing, texts, out);
+  out.has_recipe = content.texts.contains("usr/share/alephc/runtime.lock");
+  count_packages(content, out);
   return out;
 }
 
@@ -119,6 +98,17 @@ nlohmann::ordered_json sizes_json(const Sizes& sizes) {
 }
 
 }  // namespace
+
+bool is_project(const std::filesystem::path& path) {
+  return (std::filesystem::is_directory(path) && std::filesystem::exists(path / "runtime.toml")) ||
+         path.extension() == ".toml";
+}
+
+std::filesystem::path image_of(const std::string& path, CommandContext& context) {
+  if (is_project(path)) return build_runtime({.path = path}, context.settings, context.reporter).image;
+  if (!std::filesystem::exists(path)) throw Error(ErrorKind::usage, "no such file: " + path);
+  return path;
+}
 
 CommandAction add_hash(CLI::App& app) {
   auto path = std::make_shared<std::string>();
@@ -144,7 +134,8 @@ CommandAction add_tree(CLI::App& app) {
   auto path = std::make_shared<std::string>();
   app.add_option("IMAGE", *path, "An image, a folder, or a project that is built first")->required();
   return [path](CommandContext& context) {
-    const std::string text = tree_text(read_image(image_of(*path, context), context.settings.jobs).listing);
+    const std::string text =
+        tree_text(read_image(image_of(*path, context), {.jobs = context.settings.jobs}).listing);
     const std::string digest = sha256(text).hex();
     if (context.options.json)
       print(nlohmann::ordered_json{{"image", *path}, {"tree", digest}, {"listing", text}}.dump() + "\n");

@@ -45,7 +45,7 @@ void add_vm_options(CLI::App& app, VmArguments& arguments) {
 }
 
 /// A file is an image; everything else is a project, which is built into folder.
-fs::path image_of(const std::string& given, const fs::path& folder, CommandContext& context) {
+fs::path bootable_image(const std::string& given, const fs::path& folder, CommandContext& context) {
   if (fs::is_regular_file(given) && !given.ends_with(".toml")) return given;
   return build_runtime({.path = given, .output = folder / "image"}, context.settings, context.reporter).image;
 }
@@ -211,7 +211,7 @@ int answer_one(const RunArguments& arguments, CommandContext& context, Session& 
 /// One life of the machine; true if it is to start again with what changed.
 bool run_once(const RunArguments& arguments, CommandContext& context, int& code) {
   const TempDir work(fs::temp_directory_path(), "alephc-run");
-  const fs::path image = image_of(arguments.vm.image, work.path(), context);
+  const fs::path image = bootable_image(arguments.vm.image, work.path(), context);
   PreparedProgram prepared = program_of(arguments, work.path());
   MachineSpec spec = machine_spec(arguments.vm, image, context);
   if (!prepared.code_image.empty()) spec.drives.push_back({prepared.code_image, true});
@@ -252,7 +252,7 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
 }
 
 bool has_python(const fs::path& image, unsigned jobs) {
-  const ImageContent content = read_image(image, jobs);
+  const ImageContent content = read_image(image, {.jobs = jobs, .only_wanted = true});
   return std::any_of(content.listing.begin(), content.listing.end(), [](const Entry& entry) {
     return entry.path == "usr/bin/python3" || entry.path == "usr/local/bin/python3" ||
            entry.path == "bin/python3";
@@ -295,7 +295,7 @@ CommandAction add_conform(CLI::App& app) {
   return [arguments](CommandContext& context) {
     using Verdict = ConformanceCheck::Verdict;
     const TempDir work(fs::temp_directory_path(), "alephc-run");
-    const fs::path image = image_of(arguments->image, work.path(), context);
+    const fs::path image = bootable_image(arguments->image, work.path(), context);
     const MachineSpec spec = machine_spec(*arguments, image, context);
     Console console(arguments->console);
     const auto word = [](Verdict verdict) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -67,6 +68,19 @@ struct ToolBox {
   Reporter& reporter;
 };
 
+/// A locked index, looked at again: who signed it, and which of the locked packages stand in it.
+struct IndexProof {
+  std::string repository{};     ///< "debian/bookworm"
+  std::string signer{};         ///< fingerprint
+  std::size_t packages = 0;     ///< locked ones that come from it
+  std::size_t found = 0;        ///< of these, in it with the locked hash
+  std::string unknown{};        ///< why nothing can be said: out of reach; else empty
+  std::vector<Digest> blobs{};  ///< the signed index and the lists that it names, in the store
+  std::filesystem::path keyring{};
+};
+/// Keyrings for repositories ("debian/bookworm") whose own is not on this machine.
+using Keyrings = std::map<std::string, std::filesystem::path>;
+
 /// One distribution. Everything that is particular to it lies behind this.
 class Distro {
  public:
@@ -78,6 +92,12 @@ class Distro {
   /// Addresses of every locked package that is fetched.
   [[nodiscard]] virtual std::vector<RemoteFile> package_files(const Manifest& manifest, const Lock& lock,
                                                               const Mirrors& mirrors) const = 0;
+
+  /// Checks the lock's packages against the signed indexes that it names. A bad signature is an integrity
+  /// Error.
+  [[nodiscard]] virtual std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock,
+                                                               const Mirrors& mirrors, const Keyrings& spare,
+                                                               const ToolBox& tools) const = 0;
 
   /// Version of install()'s rules: part of every install key.
   [[nodiscard]] virtual int install_version() const = 0;

@@ -21,14 +21,13 @@ constexpr std::array kFormats{ImageFormat{"squashfs", ".squashfs", false, write_
 /// Makes a listing of an archive, hashing as it streams by.
 class ListingSink : public ArchiveSink {
  public:
-  ListingSink(const std::function<bool(const std::string&)>& wanted,
-              std::map<std::string, std::string>& texts)
-      : wanted_(wanted), texts_(texts) {}
+  ListingSink(const ReadOptions& options, std::map<std::string, std::string>& texts)
+      : options_(options), texts_(texts) {}
 
   void begin_entry(const std::string& /*member*/, Entry entry) override {
     entry_ = std::move(entry);
     std::erase_if(entry_.xattrs, [](const Xattr& xattr) { return xattr.name.starts_with("trusted."); });
-    text_ = entry_.type == EntryType::regular && wanted_(entry_.path) ? &texts_[entry_.path] : nullptr;
+    text_ = entry_.type == EntryType::regular && options_.keeps(entry_.path) ? &texts_[entry_.path] : nullptr;
   }
   void data(std::string_view bytes) override {
     hash_.update(bytes);
@@ -48,7 +47,7 @@ class ListingSink : public ArchiveSink {
   std::map<std::string, Entry> entries;
 
  private:
-  const std::function<bool(const std::string&)>& wanted_;
+  const ReadOptions& options_;
   std::map<std::string, std::string>& texts_;
   Entry entry_;
   Sha256 hash_;
@@ -81,29 +80,45 @@ const ImageFormat& image_format(const std::string& name) {
   throw Error(ErrorKind::failed, "unknown image format '" + name + "'");
 }
 
-ImageContent read_image_texts(const std::filesystem::path& path, unsigned jobs,
-                              const std::function<bool(const std::string&)>& wanted,
-                              std::map<std::string, std::string>& texts) {
-  if (std::filesystem::is_directory(path)) {
-    ImageContent content{.format = "dir", .listing = scan_folder(path, {.jobs = jobs}).listing};
-    for (const Entry& entry : content.listing)
-      if (entry.type == EntryType::regular && wanted(entry.path))
-        texts[entry.path] = read_file(path / entry.path);
-    return content;
-  }
-  const UniqueFd fd = open_file(path, O_RDONLY);
-  std::array<char, 4> magic{};
-  if (::pread(fd.get(), magic.data(), magic.size(), 0) == 4 && std::string_view(magic.data(), 4) == "hsqs")
-    return {"squashfs", read_squashfs(path, wanted, texts)};
-  ListingSink sink(wanted, texts);
-  with_context("reading " + path.string(), [&] { decode_archive(fd.get(), ArchiveKind::image, sink); });
-  return {"tar", canonical(std::move(sink.entries))};
+namespace {
+
+ImageContent read_folder(const std::filesystem::path& path, const ReadOptions& options) {
+  ImageContent content{.format = "dir"};
+  content.listing = scan_folder(path, {.jobs = options.jobs, .hash = !options.only_wanted}).listing;
+  for (const Entry& entry : content.listing)
+    if (entry.type == EntryType::regular && options.keeps(entry.path))
+      content.texts[entry.path] = read_file(path / entry.path);
+  return content;
 }
 
-ImageContent read_image(const std::filesystem::path& path, unsigned jobs) {
-  std::map<std::string, std::string> texts;
-  return read_image_texts(
-      path, jobs, [](const std::string&) { return false; }, texts);
+ImageContent read_archive(const std::filesystem::path& path, const UniqueFd& fd, const ReadOptions& options) {
+  ImageContent content{.format = "tar"};
+  ListingSink sink(options, content.texts);
+  with_context("reading " + path.string(), [&] { decode_archive(fd.get(), ArchiveKind::image, sink); });
+  content.listing = canonical(std::move(sink.entries));
+  return content;
+}
+
+/// A filesystem that is known by bytes at a place.
+struct Magic {
+  off_t offset;
+  std::string_view bytes;
+  ImageContent (*read)(const std::filesystem::path& path, const ReadOptions& options);
+};
+constexpr std::array kMagics{Magic{0, "hsqs", read_squashfs}, Magic{1080, "\x53\xef", read_ext4},
+                             Magic{65600, "_BHRfS_M", read_btrfs}};
+
+}  // namespace
+
+ImageContent read_image(const std::filesystem::path& path, const ReadOptions& options) {
+  if (std::filesystem::is_directory(path)) return read_folder(path, options);
+  const UniqueFd fd = open_file(path, O_RDONLY);
+  for (const Magic& magic : kMagics) {
+    std::string head(magic.bytes.size(), '\0');
+    const ssize_t got = ::pread(fd.get(), head.data(), head.size(), magic.offset);
+    if (got == static_cast<ssize_t>(head.size()) && head == magic.bytes) return magic.read(path, options);
+  }
+  return read_archive(path, fd, options);
 }
 
 }  // namespace alephc

@@ -41,19 +41,23 @@ void write_squashfs(const Tree& tree, const WriteOptions& options, const std::fi
 void write_tar(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 
-/// Reads what is inside an image: squashfs by its magic, a tar (compressed or not), or a folder.
+/// Reads what is inside an image: squashfs, ext4 and btrfs by their magic, a tar (compressed or not), or a
+/// folder.
 struct ImageContent {
   std::string format{};
   Listing listing{};
+  std::map<std::string, std::string> texts{};  ///< contents of the wanted files
 };
-[[nodiscard]] ImageContent read_image(const std::filesystem::path& path, unsigned jobs);
-[[nodiscard]] Listing read_squashfs(const std::filesystem::path& path,
-                                    const std::function<bool(const std::string&)>& keep_text,
-                                    std::map<std::string, std::string>& texts);
+struct ReadOptions {
+  unsigned jobs = 1;
+  std::function<bool(const std::string&)> wanted{};  ///< regular files whose contents are kept; empty: none
+  bool only_wanted = false;                          ///< contents of the others are not read, nor hashed
+  [[nodiscard]] bool keeps(const std::string& path) const { return wanted && wanted(path); }
+};
+[[nodiscard]] ImageContent read_image(const std::filesystem::path& path, const ReadOptions& options);
 
-/// As read_image, and the contents of the few files that wanted() names.
-[[nodiscard]] ImageContent read_image_texts(const std::filesystem::path& path, unsigned jobs,
-                                            const std::function<bool(const std::string&)>& wanted,
-                                            std::map<std::string, std::string>& texts);
+[[nodiscard]] ImageContent read_squashfs(const std::filesystem::path& path, const ReadOptions& options);
+[[nodiscard]] ImageContent read_ext4(const std::filesystem::path& path, const ReadOptions& options);
+[[nodiscard]] ImageContent read_btrfs(const std::filesystem::path& path, const ReadOptions& options);
 
 }  // namespace alephc

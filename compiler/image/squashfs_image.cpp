@@ -38,6 +38,11 @@ constexpr std::uint32_t kNoXattr = 0xffffffffU;
 
 class SquashfsWriter {
  public:
+  ~SquashfsWriter() {
+    for (sqfs_inode_generic_t* inode : raw_inodes_) sqfs_free(inode);  // left when packing failed
+  }
+  SquashfsWriter(const SquashfsWriter&) = delete;
+  SquashfsWriter& operator=(const SquashfsWriter&) = delete;
   SquashfsWriter(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path)
       : tree_(tree),
         entries_(tree.entries()),
@@ -116,7 +121,8 @@ class SquashfsWriter {
       sqfs_must(sqfs_block_processor_end_file(processor.get()), "pack /" + entry.path);
     }
     sqfs_must(sqfs_block_processor_finish(processor.get()), "pack the files");
-    for (std::size_t i = 0; i < entries_.size(); ++i) inodes_[i].reset(raw_inodes_[i]);
+    for (std::size_t i = 0; i < entries_.size(); ++i)
+      inodes_[i].reset(std::exchange(raw_inodes_[i], nullptr));
   }
 
   std::uint32_t xattr_index(const Entry& entry) {

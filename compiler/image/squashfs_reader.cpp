@@ -24,9 +24,8 @@ constexpr int kMaxDepth = 256;
 
 class SquashfsReader {
  public:
-  SquashfsReader(const std::filesystem::path& path, const std::function<bool(const std::string&)>& keep_text,
-                 std::map<std::string, std::string>& texts)
-      : keep_text_(keep_text), texts_(texts), file_(sqfs_open_file(path.c_str(), SQFS_FILE_OPEN_READ_ONLY)) {
+  SquashfsReader(const std::filesystem::path& path, const ReadOptions& options)
+      : options_(options), file_(sqfs_open_file(path.c_str(), SQFS_FILE_OPEN_READ_ONLY)) {
     if (!file_) throw system_error("open " + path.string(), errno);
     must(sqfs_super_read(&super_, file_.get()));
     sqfs_compressor_config_t config{};
@@ -49,7 +48,7 @@ class SquashfsReader {
     }
   }
 
-  Listing run() {
+  ImageContent run() {
     sqfs_inode_generic_t* root = nullptr;
     must(sqfs_dir_reader_get_root_inode(dirs_.get(), &root));
     visit(SqfsInode(root), "", 0);
@@ -61,7 +60,7 @@ class SquashfsReader {
       const auto [it, is_new] = first_of.try_emplace(numbers_.at(entry.path), &entry);
       if (!is_new) entry.hard_link = it->second->path;
     }
-    return std::move(listing_);
+    return {"squashfs", std::move(listing_), std::move(texts_)};
   }
 
  private:
@@ -134,7 +133,8 @@ class SquashfsReader {
   void read_content(const sqfs_inode_generic_t& inode, Entry& entry) {
     must(sqfs_inode_get_file_size(&inode, &entry.size));
     const auto known = contents_.find(inode.base.inode_number);
-    const bool keep = keep_text_(entry.path);
+    const bool keep = options_.keeps(entry.path);
+    if (!keep && options_.only_wanted) return;
     if (known != contents_.end() && !keep) {
       entry.content = known->second;
       return;
@@ -175,8 +175,8 @@ class SquashfsReader {
     std::sort(entry.xattrs.begin(), entry.xattrs.end());
   }
 
-  const std::function<bool(const std::string&)>& keep_text_;
-  std::map<std::string, std::string>& texts_;
+  const ReadOptions& options_;
+  std::map<std::string, std::string> texts_;
   Sqfs<sqfs_file_t> file_;
   sqfs_super_t super_{};
   Sqfs<sqfs_compressor_t> compressor_;
@@ -191,11 +191,8 @@ class SquashfsReader {
 
 }  // namespace
 
-Listing read_squashfs(const std::filesystem::path& path,
-                      const std::function<bool(const std::string&)>& keep_text,
-                      std::map<std::string, std::string>& texts) {
-  return with_context("reading " + path.string(),
-                      [&] { return SquashfsReader(path, keep_text, texts).run(); });
+ImageContent read_squashfs(const std::filesystem::path& path, const ReadOptions& options) {
+  return with_context("reading " + path.string(), [&] { return SquashfsReader(path, options).run(); });
 }
 
 }  // namespace alephc

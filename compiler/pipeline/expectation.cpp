@@ -20,13 +20,6 @@ void check_form(const std::string& text, const char* where) {
   throw Error(ErrorKind::usage, "'" + text + "' in " + where + " is no file hash", hint);
 }
 
-bool matches(const std::string& wanted, const ImageResult& result) {
-  if (wanted == result.sha256.hex() || wanted == result.cid_v0 || wanted == result.cid_v1) return true;
-  // A CIDv1 may be the re-encoded CIDv0: the same multihash.
-  const std::string digest = cid_digest_hex(wanted);
-  return !digest.empty() && digest == cid_digest_hex(result.cid_v0);
-}
-
 [[noreturn]] void mismatch(const std::string& what, const std::string& wanted, const std::string& got,
                            const ImageResult& result, const Store& store,
                            const std::string& which = "expected") {
@@ -41,6 +34,17 @@ bool matches(const std::string& wanted, const ImageResult& result) {
 }
 
 }  // namespace
+
+bool is_hash_of(const std::string& wanted, const ImageResult& result) {
+  if (wanted == result.sha256.hex() || wanted == result.cid_v0 || wanted == result.cid_v1) return true;
+  const std::string digest = cid_digest_hex(wanted);
+  return !digest.empty() && digest == cid_digest_hex(result.cid_v0);
+}
+
+std::string hash_like(const std::string& wanted, const ImageResult& result) {
+  if (cid_digest_hex(wanted).empty()) return result.sha256.hex();
+  return wanted.starts_with("Qm") ? result.cid_v0 : result.cid_v1;
+}
 
 void check_expectation_forms(const std::string& expect, const Expectation& own) {
   check_form(expect, "--expect");
@@ -60,14 +64,12 @@ void check_expectations(const std::string& expect, const Expectation& own, const
   if (is_folder && !(expect + own.sha256 + own.cid + own.item_hash).empty())
     throw Error(ErrorKind::usage, "a folder has no file hash to compare", "use expect.tree");
   for (const std::string& wanted : {expect, own.sha256, own.item_hash})
-    if (!wanted.empty() && !matches(wanted, result)) {
-      const bool is_cid = !cid_digest_hex(wanted).empty();
-      mismatch(is_cid ? "the CID" : "the sha256", wanted,
-               is_cid ? (wanted.starts_with("Qm") ? result.cid_v0 : result.cid_v1) : result.sha256.hex(),
+    if (!wanted.empty() && !is_hash_of(wanted, result)) {
+      mismatch(cid_digest_hex(wanted).empty() ? "the sha256" : "the CID", wanted, hash_like(wanted, result),
                result, store);
     }
-  if (!own.cid.empty() && !matches(own.cid, result))
-    mismatch("the CID", own.cid, own.cid.starts_with("Qm") ? result.cid_v0 : result.cid_v1, result, store);
+  if (!own.cid.empty() && !is_hash_of(own.cid, result))
+    mismatch("the CID", own.cid, hash_like(own.cid, result), result, store);
   if (!own.tree.empty() && own.tree != result.tree.hex())
     mismatch("the tree digest", own.tree, result.tree.hex(), result, store);
 }

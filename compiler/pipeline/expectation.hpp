@@ -24,4 +24,9 @@ void check_expectations(const std::string& expect, const Expectation& own, const
 void check_recorded(const Receipt& recorded, const ImageResult& result, const Store& store,
                     Reporter& reporter);
 
+/// Whether wanted (sha256, CIDv0 or CIDv1) names the image; a CIDv1 may be the re-encoded CIDv0.
+[[nodiscard]] bool is_hash_of(const std::string& wanted, const ImageResult& result);
+/// The image's own hash in the form that wanted has.
+[[nodiscard]] std::string hash_like(const std::string& wanted, const ImageResult& result);
+
 }  // namespace alephc

@@ -81,6 +81,11 @@ Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const
   return out;
 }
 
+fs::path receipt_path_of(const fs::path& manifest_file) {
+  fs::path path = manifest_file;
+  return path.replace_extension(".receipt.json");
+}
+
 void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
     const std::size_t equals = text.find('=');
@@ -293,9 +298,10 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
 
   outcome.result = *parse_image_result(outcome.steps.back().result);
   remember_build(locked, outcome, store);
-  check_expectations(request.expect, locked.manifest.expect, outcome.result, store);
-  const fs::path recorded = fs::path(locked.manifest.file).replace_extension(".receipt.json");
-  const bool as_written = request.overrides.empty() && request.normalize && !request.record;
+  if (request.compare) check_expectations(request.expect, locked.manifest.expect, outcome.result, store);
+  const fs::path recorded = receipt_path_of(locked.manifest.file);
+  const bool as_written =
+      request.compare && request.overrides.empty() && request.normalize && !request.record;
   if (const auto before = as_written ? read_file_if_exists(recorded) : std::nullopt) {
     const Receipt receipt = parse_receipt(recorded.filename().string(), *before);
     if (receipt.lock == outcome.lock) check_recorded(receipt, outcome.result, store, reporter);
@@ -311,6 +317,28 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   }
   outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return outcome;
+}
+
+CommittedRuntime open_committed(const fs::path& path, const Settings& settings, Reporter& reporter) {
+  const Store store(settings.store);
+  Locked locked = load_locked(path, true, false, settings, store, reporter);
+  return {std::move(locked.manifest), std::move(locked.lock), std::move(locked.text)};
+}
+
+std::optional<Receipt> recorded_receipt(const CommittedRuntime& runtime) {
+  const fs::path file = receipt_path_of(runtime.manifest.file);
+  const auto text = read_file_if_exists(file);
+  if (!text) return std::nullopt;
+  Receipt receipt = parse_receipt(file.filename().string(), *text);
+  if (receipt.lock != sha256(runtime.lock_text)) return std::nullopt;
+  return receipt;
+}
+
+void fetch_locked(const CommittedRuntime& runtime, const Settings& settings, Reporter& reporter) {
+  const Store store(settings.store);
+  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  const std::unique_ptr<Distro> distro = make_distro(runtime.manifest.base.distro);
+  fetcher.fetch(remote_files(runtime.manifest, runtime.lock, *distro, settings), [](std::size_t) {});
 }
 
 PlannedRuntime plan_runtime(const fs::path& path, const Settings& settings, Reporter& reporter) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -47,6 +48,7 @@ struct BuildRequest {
   bool record = false;   ///< write runtime.receipt.json beside the lock
   bool normalize = true;
   std::vector<std::string> overrides{};  ///< "image.format=tar"
+  bool compare = true;                   ///< with [expect] and the recorded receipt
 };
 struct BuildOutcome {
   std::filesystem::path image{};
@@ -59,6 +61,41 @@ struct BuildOutcome {
   bool output_was_there = false;
 };
 BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter);
+
+/// Manifest and lock as they are committed. Nothing is resolved and nothing written; a stale lock is an
+/// Error.
+struct CommittedRuntime {
+  Manifest manifest{};
+  Lock lock{};
+  std::string lock_text{};
+};
+CommittedRuntime open_committed(const std::filesystem::path& path, const Settings& settings,
+                                Reporter& reporter);
+
+/// The receipt that `build --record` left beside the lock, if it is of this lock.
+[[nodiscard]] std::optional<Receipt> recorded_receipt(const CommittedRuntime& runtime);
+
+/// Brings everything that the lock names into the store.
+void fetch_locked(const CommittedRuntime& runtime, const Settings& settings, Reporter& reporter);
+
+/// A build from nothing but what the lock names: no result of an earlier build is used, and nothing is
+/// fetched once it began. The image is put into folder; its blob stays in the store.
+struct Rebuilt {
+  BuildOutcome outcome{};
+  Receipt receipt{};
+  std::map<std::string, std::string> steps{};  ///< path → the step that wrote it
+};
+Rebuilt rebuild_runtime(const CommittedRuntime& runtime, const std::filesystem::path& folder,
+                        const Settings& settings, Reporter& reporter);
+
+/// Which step of its build wrote each path of an image, from its receipt and what the store still has of its
+/// layers.
+[[nodiscard]] std::map<std::string, std::string> steps_of_image(const std::filesystem::path& image,
+                                                                const Settings& settings);
+
+/// Writes everything that the committed lock names to one file; see bundle/bundle.hpp.
+void vendor_runtime(const std::filesystem::path& path, const std::filesystem::path& output,
+                    const Settings& settings, Reporter& reporter);
 
 /// Everything that `plan`, `graph`, `why` and `shell` start from: the lock as it stands (made in memory if
 /// there is none) and the graph of it.

@@ -90,13 +90,13 @@ TEST_CASE("every format and compressor keeps the tree, with the same bytes for a
     const auto eight = nasty.write(kind.format, kind.compression, 8, "eight");
     CHECK(sha256_file(one) == sha256_file(eight));
     CHECK(std::filesystem::file_size(one) % 4096 == 0);
-    CHECK(tree_text(read_image(one, 2).listing) == tree_text(nasty.tree.entries()));
-    CHECK(tree_digest(read_image(one, 2).listing) == digest);
+    CHECK(tree_text(read_image(one, {.jobs = 2}).listing) == tree_text(nasty.tree.entries()));
+    CHECK(tree_digest(read_image(one, {.jobs = 2}).listing) == digest);
     std::filesystem::remove(one);
     std::filesystem::remove(eight);
   }
   const auto folder = nasty.write("dir", "zstd", 1, "dir");
-  CHECK(tree_digest(read_image(folder, 2).listing) == digest);
+  CHECK(tree_digest(read_image(folder, {.jobs = 2}).listing) == digest);
 }
 
 TEST_CASE("unsquashfs and tar agree with what was written") {
@@ -112,12 +112,12 @@ TEST_CASE("unsquashfs and tar agree with what was written") {
   CHECK(stat.output.find("Compression zstd") != std::string::npos);
   const auto out = nasty.temp.path() / "out";
   CHECK(run_command({.argv = {"unsquashfs", "-d", out.string(), squashfs.string()}}).exit_code == 0);
-  CHECK(tree_digest(read_image(out, 2).listing) == tree_digest(nasty.tree.entries()));
+  CHECK(tree_digest(read_image(out, {.jobs = 2}).listing) == tree_digest(nasty.tree.entries()));
   const auto untarred = nasty.temp.path() / "untarred";
   make_folders(untarred);
   CHECK(run_command({.argv = {"tar", "--same-permissions", "-C", untarred.string(), "-xf", tar.string()}})
             .exit_code == 0);
-  CHECK(tree_digest(read_image(untarred, 2).listing) == tree_digest(nasty.tree.entries()));
+  CHECK(tree_digest(read_image(untarred, {.jobs = 2}).listing) == tree_digest(nasty.tree.entries()));
 }
 
 TEST_CASE("content that is not what the listing says stops the writer") {
@@ -130,9 +130,9 @@ TEST_CASE("content that is not what the listing says stops the writer") {
 TEST_CASE("what is no image is refused with a reason") {
   const TempDir temp(std::filesystem::temp_directory_path());
   atomic_write(temp.path() / "x", "hsqs but nothing more");
-  CHECK_THROWS_AS(read_image(temp.path() / "x", 1), Error);
+  CHECK_THROWS_AS(read_image(temp.path() / "x", {}), Error);
   atomic_write(temp.path() / "y", "neither");
-  CHECK_THROWS_AS(read_image(temp.path() / "y", 1), Error);
+  CHECK_THROWS_AS(read_image(temp.path() / "y", {}), Error);
 }
 
 TEST_CASE("archives whose paths leave the root are refused") {

@@ -49,6 +49,12 @@ class Debian : public Distro {
     return files;
   }
 
+  [[nodiscard]] std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock,
+                                                       const Mirrors& mirrors, const Keyrings& spare,
+                                                       const ToolBox& tools) const override {
+    return debian::prove_packages(manifest, lock, mirrors, spare, tools);
+  }
+
   [[nodiscard]] int install_version() const override { return 2; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "distro/distro.hpp"
+#include "distro/installed.hpp"
 
 namespace alephc::debian {
 
@@ -19,5 +20,14 @@ void install(const InstallJob& job, Reporter& reporter);
 [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,
                                                        const Tree& tree, const std::string& name);
 [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path);
+
+[[nodiscard]] std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock,
+                                                     const Mirrors& mirrors, const Keyrings& spare,
+                                                     const ToolBox& tools);
+
+/// dpkg's share of distro/installed.hpp.
+[[nodiscard]] bool is_database(const std::string& path);
+[[nodiscard]] std::vector<InstalledPackage> read_database(const Listing& listing,
+                                                          const std::map<std::string, std::string>& texts);
 
 }  // namespace alephc::debian

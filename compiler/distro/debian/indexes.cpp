@@ -14,11 +14,6 @@ namespace {
 constexpr std::uint64_t kMaxRelease = 16 * 1024 * 1024;
 constexpr std::uint64_t kMaxPackages = 2ULL << 30U;
 
-std::string suite_url(const Source& source, const std::string& base, const std::string& file) {
-  if (source.is_flat()) return base + "/" + (source.suite == "./" ? "" : source.suite) + file;
-  return base + "/dists/" + source.suite + "/" + file;
-}
-
 [[noreturn]] void unknown_suite(const Source& source, const std::vector<std::string>& urls) {
   Diagnostic problem{.message = "no mirror has the suite '" + source.suite + "' of " + source.name,
                      .at = source.at};
@@ -95,7 +90,6 @@ std::optional<VerifiedSource> fetch_release(const Source& source, const ToolBox&
 struct Wanted {
   PackagesFile file;
   VerifiedSource* owner = nullptr;
-  Digest compressed{};
 };
 
 /// Chooses the best compressed form of one Packages file.
@@ -131,6 +125,45 @@ std::vector<std::pair<PackagesFile, std::string>> packages_paths(const VerifiedS
 
 }  // namespace
 
+std::string suite_url(const Source& source, const std::string& base, const std::string& file) {
+  if (source.is_flat()) return base + "/" + (source.suite == "./" ? "" : source.suite) + file;
+  return base + "/dists/" + source.suite + "/" + file;
+}
+
+void fetch_packages(std::vector<VerifiedSource>& verified, const std::vector<std::string>& archs,
+                    const ToolBox& tools) {
+  std::vector<RemoteFile> files;
+  std::vector<Wanted> wanted;
+  for (VerifiedSource& each : verified) {
+    for (auto& [file, path] : packages_paths(each, archs)) {
+      auto remote = remote_packages(each, path);
+      if (!remote) {
+        Diagnostic problem{.message = each.source.id() + " has no " + path, .at = each.source.at};
+        problem.hint = "does the archive have that component and architecture?";
+        throw Error(ErrorKind::failed, std::vector{problem});
+      }
+      file.compressed = remote->digest;
+      const auto plain = each.release.files.find(path);
+      if (plain != each.release.files.end() && tools.store.has_blob(plain->second.sha256)) {
+        file.digest = plain->second.sha256;
+        each.packages.push_back(file);
+        continue;
+      }
+      wanted.push_back({file, &each});
+      files.push_back(std::move(*remote));
+    }
+  }
+  tools.fetcher.fetch(files, [](std::size_t) {});
+  for (Wanted& want : wanted) {
+    auto blob = tools.store.open_blob(want.file.compressed);
+    if (!blob) throw Error(ErrorKind::failed, "a Packages file vanished from the store");
+    const std::string text = with_context("decompressing the package index of " + want.owner->source.id(),
+                                          [&] { return decompress(blob->get(), kMaxPackages); });
+    want.file.digest = tools.store.put_blob(text);
+    want.owner->packages.push_back(want.file);
+  }
+}
+
 std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources,
                                           const std::vector<std::string>& archs, const Lock* previous,
                                           bool allow_older, const ToolBox& tools) {
@@ -142,34 +175,7 @@ std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources,
       verified.push_back(std::move(*found));
     }
   }
-  std::vector<RemoteFile> files;
-  std::vector<Wanted> wanted;
-  for (VerifiedSource& each : verified) {
-    for (const auto& [file, path] : packages_paths(each, archs)) {
-      const auto plain = each.release.files.find(path);
-      if (plain != each.release.files.end() && tools.store.has_blob(plain->second.sha256)) {
-        each.packages.push_back({file.component, file.arch, plain->second.sha256});
-        continue;
-      }
-      auto remote = remote_packages(each, path);
-      if (!remote) {
-        Diagnostic problem{.message = each.source.id() + " has no " + path, .at = each.source.at};
-        problem.hint = "does the archive have that component and architecture?";
-        throw Error(ErrorKind::failed, std::vector{problem});
-      }
-      wanted.push_back({file, &each, remote->digest});
-      files.push_back(std::move(*remote));
-    }
-  }
-  tools.fetcher.fetch(files, [](std::size_t) {});
-  for (Wanted& want : wanted) {
-    auto blob = tools.store.open_blob(want.compressed);
-    if (!blob) throw Error(ErrorKind::failed, "a Packages file vanished from the store");
-    const std::string text = with_context("decompressing the package index of " + want.owner->source.id(),
-                                          [&] { return decompress(blob->get(), kMaxPackages); });
-    want.file.digest = tools.store.put_blob(text);
-    want.owner->packages.push_back(want.file);
-  }
+  fetch_packages(verified, archs, tools);
   return verified;
 }
 

@@ -12,7 +12,8 @@ namespace alephc::debian {
 struct PackagesFile {
   std::string component{};
   std::string arch{};
-  Digest digest{};  ///< of the plain text, a blob of the store
+  Digest digest{};      ///< of the plain text, a blob of the store
+  Digest compressed{};  ///< of the form that is fetched; may be in the store too
 };
 
 /// A source whose signed index was fetched and verified, with its Packages files in the store.
@@ -30,5 +31,12 @@ struct VerifiedSource {
                                                         const std::vector<std::string>& archs,
                                                         const Lock* previous, bool allow_older,
                                                         const ToolBox& tools);
+
+/// Brings the Packages files of verified sources into the store and names them in the sources.
+void fetch_packages(std::vector<VerifiedSource>& verified, const std::vector<std::string>& archs,
+                    const ToolBox& tools);
+
+/// Address of a file of a suite below the address of its archive.
+[[nodiscard]] std::string suite_url(const Source& source, const std::string& base, const std::string& file);
 
 }  // namespace alephc::debian

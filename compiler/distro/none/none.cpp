@@ -17,6 +17,11 @@ class None : public Distro {
                                                       const Mirrors& /*mirrors*/) const override {
     return {};
   }
+  [[nodiscard]] std::vector<IndexProof> prove_packages(const Manifest& /*manifest*/, const Lock& /*lock*/,
+                                                       const Mirrors& /*mirrors*/, const Keyrings& /*spare*/,
+                                                       const ToolBox& /*tools*/) const override {
+    return {};
+  }
   [[nodiscard]] int install_version() const override { return 1; }
   void install(const InstallJob& /*job*/, Reporter& /*reporter*/) const override {
     check(false, "an image without distribution has no packages to install");

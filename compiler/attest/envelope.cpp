@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#include "attest/envelope.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostic.hpp"
+
+namespace alephc {
+namespace {
+
+/// What is signed: the "pre-authentication encoding" of the specification.
+std::string signed_bytes(const std::string& payload) {
+  const std::string type = kStatementType;
+  return "DSSEv1 " + std::to_string(type.size()) + " " + type + " " + std::to_string(payload.size()) + " " +
+         payload;
+}
+
+}  // namespace
+
+std::string sign_envelope(const std::string& payload, const PrivateKey& key) {
+  nlohmann::ordered_json json;
+  json["payloadType"] = kStatementType;
+  json["payload"] = to_base64(payload);
+  json["signatures"] = nlohmann::ordered_json::array(
+      {{{"keyid", key.public_key().id()}, {"sig", to_base64(key.sign(signed_bytes(payload)))}}});
+  return json.dump() + "\n";
+}
+
+Envelope parse_envelope(const std::string& name, const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  try {
+    if (!json.is_object() || json.at("payloadType") != kStatementType)
+      throw Error(ErrorKind::failed, name + " is no signed in-toto statement");
+    Envelope envelope{.payload = from_base64(json.at("payload").get<std::string>())};
+    for (const auto& signature : json.at("signatures"))
+      envelope.signatures.push_back(
+          {signature.value("keyid", ""), from_base64(signature.at("sig").get<std::string>())});
+    return envelope;
+  } catch (const nlohmann::json::exception&) {
+    throw Error(ErrorKind::failed, name + " is no signed in-toto statement", "'alephc attest' makes one");
+  }
+}
+
+bool is_signed_by(const PublicKey& key, const Envelope& envelope) {
+  const std::string data = signed_bytes(envelope.payload);
+  return std::any_of(
+      envelope.signatures.begin(), envelope.signatures.end(),
+      [&](const Envelope::Signature& signature) { return is_signed_by(key, data, signature.bytes); });
+}
+
+}  // namespace alephc

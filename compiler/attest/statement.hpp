@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include "lock/lock.hpp"
+#include "receipt/receipt.hpp"
+
+namespace alephc {
+
+/// "I rebuilt this lock and got this file": an in-toto Statement v1 with SLSA provenance v1 as predicate
+/// (slsa.dev/spec/v1.0/provenance). Without a time: the same rebuild gives the same statement.
+struct Statement {
+  std::string name{};  ///< NAME-VERSION.FORMAT
+  Digest image{};
+  Digest lock{};  ///< sha256 of the lock's text
+  Digest tree{};
+};
+
+[[nodiscard]] std::string statement_text(const Receipt& receipt, const Lock& lock);
+
+/// Throws a failed Error that names the file when the text says nothing about an image of alephc's.
+[[nodiscard]] Statement parse_statement(const std::string& name, const std::string& text);
+
+}  // namespace alephc

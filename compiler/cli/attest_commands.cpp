@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "attest/envelope.hpp"
+#include "attest/statement.hpp"
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "cli/command.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+void refuse_impure(const CommittedRuntime& runtime) {
+  for (const RunSpec& run : runtime.manifest.runs)
+    if (run.network)
+      throw Error(
+          ErrorKind::failed,
+          "the script '" + run.name + "' uses the network: nobody can promise that it does the same again",
+          "pin what it fetches with [[archive]]");
+}
+
+}  // namespace
+
+CommandAction add_attest(CLI::App& app) {
+  struct Arguments {
+    std::string path = ".";
+    std::string key{};
+    std::string output{};
+  };
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("PATH", arguments->path, "A project with a lock");
+  app.add_option("--key", arguments->key, "Your private key, as 'alephc keygen' makes it")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("-o,--output", arguments->output, "Where the statement goes (default: stdout)")
+      ->type_name("FILE");
+  return [arguments](CommandContext& context) {
+    const PrivateKey key = read_private_key(arguments->key);
+    const CommittedRuntime runtime = open_committed(arguments->path, context.settings, context.reporter);
+    refuse_impure(runtime);
+    const TempDir work(fs::temp_directory_path(), "alephc-attest");
+    // What is signed was done: a build from nothing, never a result that lay about.
+    const Rebuilt rebuilt = rebuild_runtime(runtime, work.path(), context.settings, context.reporter);
+    const std::string envelope = sign_envelope(statement_text(rebuilt.receipt, runtime.lock), key);
+    if (arguments->output.empty()) {
+      print(envelope);
+      return 0;
+    }
+    atomic_write(arguments->output, envelope);
+    if (context.options.json)
+      print(nlohmann::ordered_json{{"statement", arguments->output},
+                                   {"sha256", rebuilt.receipt.image.sha256.hex()},
+                                   {"key", key.public_key().id()}}
+                .dump() +
+            "\n");
+    else
+      print(arguments->output + "\n  image   " + rebuilt.receipt.image.sha256.hex() + "\n  lock    " +
+            rebuilt.receipt.lock.hex() + "\n  key     " + key.public_key().id() + "\n");
+    return 0;
+  };
+}
+
+CommandAction add_keygen(CLI::App& app) {
+  auto file = std::make_shared<std::string>();
+  app.add_option("FILE", *file, "The private key; the public one goes to FILE.pub")->required();
+  return [file](CommandContext& context) {
+    for (const std::string& path : {*file, *file + ".pub"})
+      if (fs::exists(path)) throw Error(ErrorKind::usage, path + " exists", "a key is never overwritten");
+    const PrivateKey key = generate_key();
+    atomic_write(*file, key.pem(), 0600);
+    atomic_write(*file + ".pub", public_pem(key.public_key()));
+    if (context.options.json)
+      print(nlohmann::ordered_json{
+                {"private", *file}, {"public", *file + ".pub"}, {"key", key.public_key().id()}}
+                .dump() +
+            "\n");
+    else
+      print(*file + "  keep it secret\n" + *file + ".pub  give it to those who are to trust you\n");
+    return 0;
+  };
+}
+
+}  // namespace alephc

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+
+#include "base/files.hpp"
+#include "cli/command.hpp"
+#include "compare/diff_report.hpp"
+
+namespace alephc {
+namespace {
+
+struct DiffArguments {
+  std::string a{};
+  std::string b{};
+  std::string html{};
+};
+
+}  // namespace
+
+CommandAction add_diff(CLI::App& app) {
+  auto arguments = std::make_shared<DiffArguments>();
+  app.add_option("A", arguments->a, "An image, a folder, or a project that is built first")->required();
+  app.add_option("B", arguments->b, "The one to compare with")->required();
+  app.add_option("--html", arguments->html, "Write a page for a browser, one file that needs nothing else")
+      ->type_name("FILE");
+  return [arguments](CommandContext& context) {
+    const std::filesystem::path a = image_of(arguments->a, context);
+    const std::filesystem::path b = image_of(arguments->b, context);
+    StepOfPath steps = steps_of_image(b, context.settings);
+    steps.merge(steps_of_image(a, context.settings));
+    const ImageDiff diff = compare_images(a, b, steps, context.settings.jobs);
+    if (!arguments->html.empty()) atomic_write(arguments->html, diff_page(diff));
+    print(context.options.json ? diff_json(diff) : diff_text(diff));
+    return diff.same_bytes || (diff.same_tree && diff.a.sha256.is_zero()) ? 0 : 1;
+  };
+}
+
+}  // namespace alephc

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "cli/command.hpp"
+#include "verify/verify.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct VerifyArguments {
+  std::string path{};
+  std::string level = "image";
+  std::vector<std::string> statements{};
+  std::vector<std::string> trusted_keys{};
+  std::string image{};
+  std::string message{};
+  std::string policy{};
+  std::string bundle{};
+  VerifyRequest request{};
+};
+
+/// PATH, or the current folder when it is a project and nothing else was asked for.
+fs::path project_of(const VerifyArguments& arguments) {
+  if (arguments.path.empty()) return is_project(".") ? fs::path(".") : fs::path();
+  if (is_project(arguments.path)) return arguments.path;
+  if (fs::exists(arguments.path))
+    throw Error(ErrorKind::usage, arguments.path + " is no project", "an image goes with --image");
+  throw Error(ErrorKind::usage, "there is no project " + arguments.path,
+              "looking a published hash up on the network is not supported by this version yet");
+}
+
+std::string report_text(const VerifyReport& report) {
+  std::string out;
+  for (const VerifyCheck& check : report.checks) {
+    const std::string mark = check.verdict == Verdict::verified ? "ok  " : verdict_name(check.verdict);
+    out += mark + std::string(mark.size() < 10 ? 10 - mark.size() : 1, ' ') + check.name + ": " + check.text +
+           "\n";
+  }
+  for (const std::string& line : report.explanation) out += "  " + line + "\n";
+  return out + verdict_name(report.verdict) + "\n";
+}
+
+nlohmann::ordered_json report_json(const VerifyReport& report) {
+  nlohmann::ordered_json json{{"verdict", verdict_name(report.verdict)}};
+  json["checks"] = nlohmann::ordered_json::array();
+  for (const VerifyCheck& check : report.checks)
+    json["checks"].push_back(
+        {{"check", check.name}, {"verdict", verdict_name(check.verdict)}, {"text", check.text}});
+  json["explanation"] = report.explanation;
+  return json;
+}
+
+int exit_code(Verdict verdict) {
+  if (verdict == Verdict::verified) return 0;
+  return static_cast<int>(verdict == Verdict::mismatch ? ErrorKind::integrity : ErrorKind::failed);
+}
+
+}  // namespace
+
+CommandAction add_verify(CLI::App& app) {
+  auto arguments = std::make_shared<VerifyArguments>();
+  VerifyRequest& request = arguments->request;
+  app.add_option("PATH", arguments->path, "A project (default: the current folder, if it is one)");
+  app.add_option("--image", arguments->image, "The image to check")->type_name("FILE");
+  app.add_option("--expect", request.expect, "Hash that the image must have")->type_name("HASH");
+  app.add_option("--message", arguments->message, "A saved STORE message that publishes the image")
+      ->type_name("FILE");
+  app.add_option("--statement", arguments->statements,
+                 "A signed statement about the build (several are allowed)")
+      ->type_name("FILE");
+  app.add_option("--policy", arguments->policy, "Whose statements count, and how many are needed")
+      ->type_name("FILE");
+  app.add_option("--bundle", arguments->bundle, "Take what the lock names from here")->type_name("FILE");
+  app.add_flag("--rebuild", request.rebuild, "Build the lock from nothing and compare");
+  app.add_option("--level", arguments->level, "What decides: the image's bytes or its tree digest")
+      ->check(CLI::IsMember({"image", "tree"}));
+  app.add_flag("--strict", request.strict, "What is trusted but not proven is not enough");
+  app.add_option("--trust-key", arguments->trusted_keys,
+                 "Accept a keyring that the project brings: its fingerprint, or its path")
+      ->type_name("KEY");
+  return [arguments](CommandContext& context) {
+    VerifyRequest& wanted = arguments->request;
+    wanted.path = project_of(*arguments);
+    wanted.image = arguments->image;
+    wanted.message = arguments->message;
+    wanted.policy = arguments->policy;
+    wanted.bundle = arguments->bundle;
+    wanted.tree_level = arguments->level == "tree";
+    wanted.statements.assign(arguments->statements.begin(), arguments->statements.end());
+    wanted.trusted_keys.insert(arguments->trusted_keys.begin(), arguments->trusted_keys.end());
+    if (wanted.path.empty() && wanted.image.empty() && wanted.message.empty())
+      throw Error(ErrorKind::usage, "there is nothing to verify",
+                  "name a project, an --image or a --message");
+    const VerifyReport report = verify_runtime(wanted, context.settings, context.reporter);
+    print(context.options.json
+              ? report_json(report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
+              : report_text(report));
+    return exit_code(report.verdict);
+  };
+}
+
+}  // namespace alephc

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+#include "compare/image_facts.hpp"
+
+#include <fcntl.h>
+
+#include "base/fd.hpp"
+#include "image/image_format.hpp"
+#include "tree/listing_text.hpp"
+
+namespace alephc {
+
+ImageFacts read_facts(const std::filesystem::path& path, unsigned jobs) {
+  ImageFacts facts{.path = path};
+  if (std::filesystem::is_regular_file(path)) {
+    facts.size = std::filesystem::file_size(path);
+    facts.sha256 = sha256_file(path);
+    facts.filesystem = filesystem_fields(path);
+  }
+  ImageContent content = read_image(path, {.jobs = jobs, .wanted = is_package_database});
+  facts.format = content.format;
+  facts.packages = read_installed(content.listing, content.texts);
+  for (const InstalledPackage& package : facts.packages)
+    for (const std::string& owned : package.paths) facts.owners.emplace(owned, package.name);
+  facts.tree = tree_digest(content.listing);
+  facts.listing = std::move(content.listing);
+  return facts;
+}
+
+}  // namespace alephc

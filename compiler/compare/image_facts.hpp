@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "distro/installed.hpp"
+#include "tree/entry.hpp"
+
+namespace alephc {
+
+/// What is compared of an image, from the outside in.
+struct ImageFacts {
+  std::filesystem::path path{};
+  std::uint64_t size = 0;
+  Digest sha256{};  ///< zero for folders
+  std::string format{};
+  std::vector<std::pair<std::string, std::string>> filesystem{};  ///< fields of the superblock, as text
+  Listing listing{};
+  Digest tree{};
+  std::vector<InstalledPackage> packages{};
+  std::map<std::string, std::string> owners{};  ///< path → package
+};
+
+[[nodiscard]] ImageFacts read_facts(const std::filesystem::path& path, unsigned jobs);
+
+/// The superblock of a squashfs (version 4), ext4 or btrfs, from the first bytes of an image; empty for
+/// others.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> filesystem_fields(
+    const std::filesystem::path& path);
+
+}  // namespace alephc

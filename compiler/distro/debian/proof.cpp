@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <set>
+
+#include "base/diagnostic.hpp"
+#include "distro/debian/debian.hpp"
+#include "distro/debian/index.hpp"
+#include "distro/debian/indexes.hpp"
+
+namespace alephc::debian {
+namespace {
+
+std::vector<std::string> archs_of(const Manifest& manifest, const Lock& lock) {
+  std::vector<std::string> archs{manifest.base.arch};
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end())
+        archs.push_back(package.arch);
+  return archs;
+}
+
+/// The signed index as it was at lock time: from the store, or from whoever still has those bytes.
+std::optional<std::string> locked_index(const LockedRepository& repository, const Source& source,
+                                        const std::vector<std::string>& bases, const ToolBox& tools) {
+  if (auto text = tools.store.read_blob(repository.index)) return text;
+  RemoteFile file{.digest = repository.index, .label = "the signed index of " + source.id()};
+  for (const std::string& base : bases) file.urls.push_back(suite_url(source, base, "InRelease"));
+  try {
+    tools.fetcher.fetch({file}, [](std::size_t) {});
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::host) throw;
+    return std::nullopt;  // mirrors move on; only the archive of snapshots keeps old ones
+  }
+  return tools.store.read_blob(repository.index);
+}
+
+class Prover {
+ public:
+  Prover(const Manifest& manifest, const Lock& lock, const Mirrors& mirrors, const Keyrings& spare,
+         const ToolBox& tools)
+      : manifest_(manifest), lock_(lock), mirrors_(mirrors), spare_(spare), tools_(tools) {}
+
+  std::vector<IndexProof> run() {
+    const std::vector<Source> sources = sources_of(manifest_, mirrors_, "");
+    std::vector<IndexProof> proofs;
+    for (const LockedRepository& repository : lock_.repositories) {
+      const auto source = std::find_if(sources.begin(), sources.end(), [&](const Source& each) {
+        return each.name == repository.name && each.suite == repository.suite;
+      });
+      IndexProof proof{.repository = repository.name + "/" + repository.suite};
+      count_locked(proof);
+      if (source == sources.end())
+        proof.unknown = "the manifest names no such source";
+      else
+        prove(repository, *source, proof);
+      proofs.push_back(std::move(proof));
+    }
+    return proofs;
+  }
+
+ private:
+  void count_locked(IndexProof& proof) const {
+    for (const LockedLayer& layer : lock_.layers)
+      proof.packages += static_cast<std::size_t>(std::count_if(
+          layer.packages.begin(), layer.packages.end(),
+          [&](const LockedPackage& package) { return package.repository == proof.repository; }));
+  }
+
+  void prove(const LockedRepository& repository, Source source, IndexProof& proof) const {
+    source.bases = bases_of(manifest_, repository, mirrors_);
+    const auto text = locked_index(repository, source, source.bases, tools_);
+    if (!text) {
+      proof.unknown = "nobody in reach still has the signed index of that date";
+      return;
+    }
+    const auto spare = spare_.find(proof.repository);
+    if (!std::filesystem::exists(source.keyring) && spare != spare_.end()) source.keyring = spare->second;
+    proof.keyring = source.keyring;
+    std::vector<VerifiedSource> verified(1);
+    verified[0].release = verify_release(*text, source.keyring, source.fingerprint, source.id());
+    verified[0].source = std::move(source);
+    proof.signer = verified[0].release.signer;
+    if (proof.signer != repository.signer)
+      throw Error(ErrorKind::integrity, "the index of " + proof.repository + " is signed by " + proof.signer +
+                                            ", the lock says " + repository.signer);
+    proof.blobs.push_back(repository.index);
+    try {
+      fetch_packages(verified, archs_of(manifest_, lock_), tools_);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::host) throw;
+      proof.unknown = std::string("its package lists are out of reach: ") + error.what();
+      return;
+    }
+    count_found(verified[0], proof);
+  }
+
+  void count_found(const VerifiedSource& verified, IndexProof& proof) const {
+    std::set<std::string> known;
+    for (const PackagesFile& file : verified.packages) {
+      const std::string text = tools_.store.read_blob(file.digest).value_or("");
+      PackageIndex index;
+      index.add(text, 0);
+      for (const IndexedPackage& package : index.packages())
+        known.insert(std::string(package.name) + " " + std::string(package.version) + " " +
+                     package.sha256.hex());
+      proof.blobs.push_back(tools_.store.has_blob(file.compressed) ? file.compressed : file.digest);
+    }
+    for (const LockedLayer& layer : lock_.layers)
+      for (const LockedPackage& package : layer.packages)
+        if (package.repository == proof.repository &&
+            known.contains(package.name + " " + package.version + " " + package.sha256.hex()))
+          ++proof.found;
+  }
+
+  const Manifest& manifest_;
+  const Lock& lock_;
+  const Mirrors& mirrors_;
+  const Keyrings& spare_;
+  const ToolBox& tools_;
+};
+
+}  // namespace
+
+std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock, const Mirrors& mirrors,
+                                       const Keyrings& spare, const ToolBox& tools) {
+  return Prover(manifest, lock, mirrors, spare, tools).run();
+}
+
+}  // namespace alephc::debian

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tree/entry.hpp"
+
+namespace alephc {
+
+/// A package as the image's own database has it.
+struct InstalledPackage {
+  std::string name{};
+  std::string version{};
+  std::string arch{};
+  std::vector<std::string> paths{};  ///< without leading slash, where the image has them
+};
+
+/// True for the files that read_installed() wants to see.
+[[nodiscard]] bool is_package_database(const std::string& path);
+
+/// What an image says is installed, sorted by name, whichever package manager it has; empty without one.
+/// texts: the files that is_package_database() named.
+[[nodiscard]] std::vector<InstalledPackage> read_installed(const Listing& listing,
+                                                           const std::map<std::string, std::string>& texts);
+
+}  // namespace alephc

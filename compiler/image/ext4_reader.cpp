@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include <sys/sysmacros.h>
+
+// libext2fs is C of another age: its headers neither declare themselves extern "C" nor fit our warnings.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+extern "C" {
+#include <ext2fs/ext2fs.h>
+}
+#pragma GCC diagnostic pop
+
+#include "base/diagnostic.hpp"
+#include "image/image_format.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr int kMaxDepth = 256;
+constexpr const char* kLostAndFound = "lost+found";
+
+void must(errcode_t code, const std::string& doing) {
+  if (code != 0) throw Error(ErrorKind::integrity, "cannot " + doing + ": " + ::error_message(code));
+}
+
+struct CloseFilesystem {
+  void operator()(struct_ext2_filsys* filesystem) const { ::ext2fs_close_free(&filesystem); }
+};
+struct CloseFile {
+  void operator()(ext2_file* file) const { ::ext2fs_file_close(file); }
+};
+struct CloseXattrs {
+  void operator()(ext2_xattr_handle* handle) const { ::ext2fs_xattrs_close(&handle); }
+};
+
+using Children = std::vector<std::pair<std::string, ext2_ino_t>>;
+
+int collect_child(ext2_ino_t /*folder*/, int /*number*/, ext2_dir_entry* entry, int /*offset*/,
+                  int /*block_size*/, char* /*block*/, void* children) {
+  const std::string name(entry->name, static_cast<std::size_t>(entry->name_len) & 0xffU);
+  if (name != "." && name != "..") static_cast<Children*>(children)->emplace_back(name, entry->inode);
+  return 0;
+}
+
+int collect_xattr(char* name, char* value, std::size_t size, void* xattrs) {
+  static_cast<std::vector<Xattr>*>(xattrs)->push_back({name, {value, size}});
+  return 0;
+}
+
+class Ext4Reader {
+ public:
+  Ext4Reader(const std::filesystem::path& path, const ReadOptions& options) : options_(options) {
+    ext2_filsys opened = nullptr;
+    must(::ext2fs_open(path.c_str(), EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0, unix_io_manager,
+                       &opened),
+         "read the ext4 filesystem");
+    filesystem_.reset(opened);
+  }
+
+  ImageContent run() {
+    visit(EXT2_ROOT_INO, "", 0);
+    std::sort(content_.listing.begin(), content_.listing.end(),
+              [](const Entry& a, const Entry& b) { return a.path < b.path; });
+    std::map<ext2_ino_t, std::string> first_of;
+    for (Entry& entry : content_.listing) {
+      if (entry.type == EntryType::directory) continue;
+      const auto [it, is_new] = first_of.try_emplace(numbers_.at(entry.path), entry.path);
+      if (!is_new) entry.hard_link = it->second;
+    }
+    content_.format = "ext4";
+    return std::move(content_);
+  }
+
+ private:
+  void visit(ext2_ino_t number, const std::string& path, int depth) {
+    if (depth > kMaxDepth) throw Error(ErrorKind::integrity, "the image is damaged: folders without end");
+    ext2_inode inode{};
+    must(::ext2fs_read_inode(filesystem_.get(), number, &inode), "read /" + path);
+    Entry entry{.path = path,
+                .mode = inode.i_mode & 07777U,
+                .uid = inode.i_uid | (std::uint32_t{inode.osd2.linux2.l_i_uid_high} << 16U),
+                .gid = inode.i_gid | (std::uint32_t{inode.osd2.linux2.l_i_gid_high} << 16U),
+                .mtime = inode.i_mtime};
+    read_xattrs(number, entry);
+    switch (inode.i_mode & 0170000U) {
+      case 0040000U:
+        entry.type = EntryType::directory;
+        break;
+      case 0120000U:
+        entry.type = EntryType::symlink;
+        entry.mode = 0777;
+        entry.link_target = link_target(number, inode, path);
+        break;
+      case 0020000U:
+      case 0060000U:
+        entry.type = (inode.i_mode & 0170000U) == 0020000U ? EntryType::char_device : EntryType::block_device;
+        read_device(inode, entry);
+        break;
+      case 0010000U:
+        entry.type = EntryType::fifo;
+        break;
+      case 0100000U:
+        entry.size = EXT2_I_SIZE(&inode);
+        read_content(number, entry);
+        break;
+      default:
+        throw Error(ErrorKind::integrity, "/" + path + " of the image is a socket");
+    }
+    numbers_[path] = number;
+    content_.listing.push_back(entry);
+    if (entry.type == EntryType::directory) visit_children(number, path, depth);
+  }
+
+  void visit_children(ext2_ino_t number, const std::string& path, int depth) {
+    Children children;
+    must(::ext2fs_dir_iterate2(filesystem_.get(), number, 0, nullptr, collect_child, &children),
+         "read the folder /" + path);
+    for (const auto& [name, child] : children) {
+      if (name.empty() || name.find('/') != std::string::npos)
+        throw Error(ErrorKind::integrity, "the image has a file called '" + name + "'");
+      if (path.empty() && name == kLostAndFound) continue;  // the filesystem's own
+      visit(child, path.empty() ? name : path + "/" + name, depth + 1);
+    }
+  }
+
+  static void read_device(const ext2_inode& inode, Entry& entry) {
+    const std::uint32_t small = inode.i_block[0];
+    const std::uint32_t large = inode.i_block[1];
+    entry.major = small != 0 ? (small >> 8U) & 0xffU : (large >> 8U) & 0xfffU;
+    entry.minor = small != 0 ? small & 0xffU : (large & 0xffU) | ((large >> 12U) & 0xfff00U);
+  }
+
+  template <typename Take>
+  void each_part(ext2_ino_t number, const std::string& path, Take&& take) {
+    ext2_file_t opened = nullptr;
+    must(::ext2fs_file_open(filesystem_.get(), number, 0, &opened), "open /" + path);
+    const std::unique_ptr<ext2_file, CloseFile> file(opened);
+    std::vector<char> buffer(1U << 20U);
+    for (;;) {
+      unsigned got = 0;
+      must(::ext2fs_file_read(file.get(), buffer.data(), static_cast<unsigned>(buffer.size()), &got),
+           "read /" + path);
+      if (got == 0) return;
+      take(std::string_view(buffer.data(), got));
+    }
+  }
+
+  std::string link_target(ext2_ino_t number, ext2_inode& inode, const std::string& path) {
+    if (::ext2fs_is_fast_symlink(&inode) != 0)
+      return {reinterpret_cast<const char*>(inode.i_block), std::min<std::size_t>(EXT2_I_SIZE(&inode), 60)};
+    std::string target;
+    each_part(number, path, [&](std::string_view bytes) { target += bytes; });
+    return target;
+  }
+
+  void read_content(ext2_ino_t number, Entry& entry) {
+    const bool keep = options_.keeps(entry.path);
+    if (!keep && options_.only_wanted) return;
+    Sha256 hash;
+    std::string* text = keep ? &content_.texts[entry.path] : nullptr;
+    each_part(number, entry.path, [&](std::string_view bytes) {
+      hash.update(bytes);
+      if (text != nullptr) *text += bytes;
+    });
+    entry.content = hash.finish();
+  }
+
+  void read_xattrs(ext2_ino_t number, Entry& entry) {
+    ext2_xattr_handle* opened = nullptr;
+    must(::ext2fs_xattrs_open(filesystem_.get(), number, &opened), "read attributes of /" + entry.path);
+    const std::unique_ptr<ext2_xattr_handle, CloseXattrs> handle(opened);
+    must(::ext2fs_xattrs_read(handle.get()), "read attributes of /" + entry.path);
+    must(::ext2fs_xattrs_iterate(handle.get(), collect_xattr, &entry.xattrs),
+         "read attributes of /" + entry.path);
+    std::erase_if(entry.xattrs, [](const Xattr& xattr) { return xattr.name.starts_with("trusted."); });
+    std::sort(entry.xattrs.begin(), entry.xattrs.end());
+  }
+
+  const ReadOptions& options_;
+  std::unique_ptr<struct_ext2_filsys, CloseFilesystem> filesystem_;
+  ImageContent content_;
+  std::map<std::string, ext2_ino_t> numbers_;
+};
+
+}  // namespace
+
+ImageContent read_ext4(const std::filesystem::path& path, const ReadOptions& options) {
+  return with_context("reading " + path.string(), [&] { return Ext4Reader(path, options).run(); });
+}
+
+}  // namespace alephc

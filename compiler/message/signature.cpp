@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "message/signature.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <set>
+
+#include <secp256k1.h>
+#include <secp256k1_recovery.h>
+#include <sodium.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/cid.hpp"
+#include "base/digest.hpp"
+#include "base/text.hpp"
+#include "message/keccak.hpp"
+
+namespace alephc {
+namespace {
+
+const unsigned char* bytes_of(const std::string& text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+/// Empty when the text is not hex of that many bytes.
+std::string from_hex(std::string_view hex, std::size_t size) {
+  std::string out(size, '\0');
+  std::size_t length = 0;
+  const int result = ::sodium_hex2bin(reinterpret_cast<unsigned char*>(out.data()), size, hex.data(),
+                                      hex.size(), nullptr, &length, nullptr);
+  return result == 0 && length == size && hex.size() == 2 * size ? out : std::string();
+}
+
+struct ContextDestroy {
+  void operator()(secp256k1_context* context) const { secp256k1_context_destroy(context); }
+};
+
+/// "0x" and the last 20 bytes of the Keccak-256 of the public key, in lower case; empty for a bad signature.
+std::string recovered_address(const std::string& text, const std::string& signature) {
+  constexpr std::size_t kSize = 65;
+  const std::string raw =
+      from_hex(std::string_view(signature).substr(signature.starts_with("0x") ? 2 : 0), kSize);
+  if (raw.empty()) return {};
+  int recovery = static_cast<unsigned char>(raw.back());
+  if (recovery >= 27) recovery -= 27;
+  if (recovery > 1) return {};
+  const std::string prefixed =
+      "\x19"
+      "Ethereum Signed Message:\n" +
+      std::to_string(text.size()) + text;
+  const std::array<std::uint8_t, 32> hash = keccak256(prefixed);
+  const std::unique_ptr<secp256k1_context, ContextDestroy> context(
+      secp256k1_context_create(SECP256K1_CONTEXT_VERIFY));
+  secp256k1_ecdsa_recoverable_signature parsed{};
+  secp256k1_pubkey key{};
+  if (secp256k1_ecdsa_recoverable_signature_parse_compact(context.get(), &parsed, bytes_of(raw), recovery) !=
+          1 ||
+      secp256k1_ecdsa_recover(context.get(), &key, &parsed, hash.data()) != 1)
+    return {};
+  std::array<unsigned char, 65> point{};
+  std::size_t size = point.size();
+  secp256k1_ec_pubkey_serialize(context.get(), point.data(), &size, &key, SECP256K1_EC_UNCOMPRESSED);
+  const auto digest = keccak256({reinterpret_cast<const char*>(point.data()) + 1, 64});
+  return "0x" + to_hex({digest.data() + 12, 20});
+}
+
+bool good_ethereum(const std::string& sender, const std::string& text, const std::string& signature) {
+  const std::string address = recovered_address(text, signature);
+  return !address.empty() && address == to_lower(sender);
+}
+
+bool good_solana(const std::string& sender, const std::string& text, const std::string& signature) {
+  const auto json = nlohmann::json::parse(signature, nullptr, false);
+  const auto member = [&](const char* name) {
+    return json.is_object() && json.contains(name) && json[name].is_string() ? json[name].get<std::string>()
+                                                                             : std::string();
+  };
+  if (member("publicKey") != sender) return false;
+  const std::string key = decode_base58(sender);
+  const std::string raw = decode_base58(member("signature"));
+  if (key.size() != crypto_sign_PUBLICKEYBYTES || raw.size() != crypto_sign_BYTES) return false;
+  return ::crypto_sign_verify_detached(bytes_of(raw), bytes_of(text), text.size(), bytes_of(key)) == 0;
+}
+
+}  // namespace
+
+SignatureCheck check_signature_of(const std::string& chain, const std::string& sender,
+                                  const std::string& text, const std::string& signature) {
+  static const std::set<std::string> kEthereum{"ETH",   "BASE",  "ARB",  "BSC", "OP",    "POL",  "AVAX",
+                                               "BLAST", "CYBER", "FRAX", "INK", "LINEA", "LISK", "METIS",
+                                               "MODE",  "SONIC", "UNI",  "WLD", "ZORA",  "STT",  "HYPE"};
+  bool good = false;
+  if (kEthereum.contains(chain) && sender.starts_with("0x"))
+    good = good_ethereum(sender, text, signature);
+  else if (chain == "SOL" || chain == "ES")
+    good = good_solana(sender, text, signature);
+  else
+    return SignatureCheck::unknown_chain;
+  return good ? SignatureCheck::good : SignatureCheck::bad;
+}
+
+}  // namespace alephc

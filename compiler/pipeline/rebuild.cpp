@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "bundle/bundle.hpp"
+#include "guest/guest_files.hpp"
+#include "pipeline/pipeline.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Everything that is known by its hash and read while a lock is built.
+std::vector<Digest> locked_blobs(const Lock& lock) {
+  std::vector<Digest> digests;
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.repository != "file") digests.push_back(package.sha256);
+  for (const LockedArchive& archive : lock.archives) digests.push_back(archive.sha256);
+  for (const LockedGuestFile& file : lock.guest_files) digests.push_back(file.sha256);
+  return digests;
+}
+
+/// A second name for a blob in another store on the same filesystem; its hash is checked when it is opened
+/// there.
+void share_blob(const Store& from, const Digest& digest, const Store& to) {
+  if (!from.has_blob(digest)) return;  // an archive of the project, or a guest file of this alephc
+  const fs::path place = to.blob_path(digest);
+  make_folders(place.parent_path(), 0700);
+  if (::link(from.blob_path(digest).c_str(), place.c_str()) != 0 && errno != EEXIST)
+    throw system_error("share " + digest.hex() + " with the rebuild", errno);
+}
+
+std::map<std::string, std::string> steps_of_paths(const Store& store, const BuildOutcome& outcome,
+                                                  Reporter& reporter) {
+  std::map<std::string, std::string> steps;
+  std::size_t layer = 0;
+  const Tree tree = open_tree(outcome.steps, store, reporter);
+  for (const StepReport& step : outcome.steps) {
+    if (!Digest::from_hex(step.result)) continue;
+    for (const Entry& entry : tree.layers()[layer]->listing) steps[entry.path] = step.id;
+    ++layer;
+  }
+  return steps;
+}
+
+void put_guest_files(const Lock& lock, const Store& store) {
+  for (const LockedGuestFile& locked : lock.guest_files)
+    for (const GuestFile& file : guest_files())
+      if (sha256(file.bytes) == locked.sha256) store.put_blob(file.bytes);
+}
+
+}  // namespace
+
+Rebuilt rebuild_runtime(const CommittedRuntime& runtime, const fs::path& folder, const Settings& settings,
+                        Reporter& reporter) {
+  fetch_locked(runtime, settings, reporter);
+  const Store store(settings.store);
+  const WorkFolder work = store.make_work_folder();
+  Settings own = settings;
+  own.store = work.path() / "store";
+  own.offline = true;
+  {
+    const Store fresh(own.store);
+    for (const Digest& digest : locked_blobs(runtime.lock)) share_blob(store, digest, fresh);
+  }
+  Rebuilt rebuilt;
+  const BuildRequest request{
+      .path = runtime.manifest.file, .output = folder / "rebuilt", .locked = true, .compare = false};
+  rebuilt.outcome = build_runtime(request, own, reporter);
+  const std::string receipt_file = rebuilt.outcome.image.string() + ".receipt.json";
+  rebuilt.receipt = parse_receipt(receipt_file, read_file(receipt_file));
+  const Store fresh(own.store);
+  rebuilt.steps = steps_of_paths(fresh, rebuilt.outcome, reporter);
+  share_blob(fresh, rebuilt.outcome.result.sha256, store);
+  return rebuilt;
+}
+
+std::map<std::string, std::string> steps_of_image(const fs::path& image, const Settings& settings) {
+  std::map<std::string, std::string> steps;
+  const std::string file = image.string() + ".receipt.json";
+  const auto text = read_file_if_exists(file);
+  if (!text || !fs::is_regular_file(image)) return steps;
+  const Receipt receipt = parse_receipt(file, *text);
+  if (receipt.image.sha256 != sha256_file(image)) return steps;  // of another image
+  const Store store(settings.store);
+  for (const auto& [step, hex] : receipt.layers) {
+    const auto digest = Digest::from_hex(hex);
+    const auto layer = digest ? store.open_layer(*digest, [](const std::string&) {}) : nullptr;
+    if (layer == nullptr) continue;
+    for (const Entry& entry : layer->listing) steps[entry.path] = step;
+  }
+  return steps;
+}
+
+void vendor_runtime(const fs::path& path, const fs::path& output, const Settings& settings,
+                    Reporter& reporter) {
+  const CommittedRuntime runtime = open_committed(path, settings, reporter);
+  fetch_locked(runtime, settings, reporter);
+  const Store store(settings.store);
+  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  Bundle bundle{.lock_text = runtime.lock_text};
+  put_guest_files(runtime.lock, store);
+  for (const Digest& digest : locked_blobs(runtime.lock))
+    if (store.has_blob(digest)) bundle.blobs.push_back(digest);
+  const auto proofs =
+      make_distro(runtime.manifest.base.distro)
+          ->prove_packages(runtime.manifest, runtime.lock, settings.mirrors, {}, {store, fetcher, reporter});
+  for (const IndexProof& proof : proofs) {
+    bundle.blobs.insert(bundle.blobs.end(), proof.blobs.begin(), proof.blobs.end());
+    if (!proof.keyring.empty()) bundle.keyrings[proof.repository] = store.put_blob(read_file(proof.keyring));
+    if (!proof.unknown.empty())
+      reporter.diagnostic(
+          {.severity = Severity::warning,
+           .message = "the bundle lacks the signed index of " + proof.repository + ": " + proof.unknown,
+           .hint = "run 'alephc lock --update' and vendor at once"});
+  }
+  write_bundle(std::move(bundle), store, output);
+}
+
+}  // namespace alephc

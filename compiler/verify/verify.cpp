@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+#include "verify/verify.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "attest/policy.hpp"
+#include "base/cid.hpp"
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "bundle/bundle.hpp"
+#include "compare/image_diff.hpp"
+#include "image/image_format.hpp"
+#include "message/store_message.hpp"
+#include "pipeline/expectation.hpp"
+#include "tree/listing_text.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMostExplained = 12;
+
+/// A value that an image is compared with, and who says so.
+struct Claim {
+  std::string who{};
+  std::string hash{};  ///< sha256, CIDv0 or CIDv1; empty: none
+  std::string tree{};  ///< hex; empty: none
+};
+
+class Verification {
+ public:
+  Verification(const VerifyRequest& request, const Settings& settings, Reporter& reporter)
+      : request_(request),
+        settings_(settings),
+        reporter_(reporter),
+        work_(fs::temp_directory_path(), "alephc-verify") {}
+
+  VerifyReport run() {
+    import_bundle_file();
+    collect_claims();
+    if (!request_.path.empty()) look_at_project();
+    if (!request_.image.empty()) look_at_image();
+    if (request_.rebuild) rebuild();
+    compare();
+    look_at_statements();
+    conclude();
+    return std::move(report_);
+  }
+
+ private:
+  void say(const std::string& name, Verdict verdict, const std::string& text) {
+    report_.checks.push_back({name, verdict, text});
+  }
+
+  void import_bundle_file() {
+    if (request_.bundle.empty()) return;
+    const Store store(settings_.store);
+    const Bundle bundle = import_bundle(request_.bundle, store);
+    for (const auto& [repository, digest] : bundle.keyrings)
+      spare_keyrings_[repository] = store.blob_path(digest);
+    bundle_lock_ = sha256(bundle.lock_text);
+    say("bundle", Verdict::verified,
+        std::to_string(bundle.blobs.size()) + " files, each with the bytes of its name");
+  }
+
+  void collect_claims() {
+    check_expectation_forms(request_.expect, {});
+    std::string expect = request_.expect;
+    if (!request_.message.empty()) {
+      const StoreMessage message =
+          parse_store_message(request_.message.string(), read_file(request_.message));
+      claims_.push_back({.who = "the message of " + message.sender, .hash = message.file_hash});
+      say("message", message.unchecked.empty() ? Verdict::verified : unproven(),
+          message.unchecked.empty() ? "signed by " + message.sender + " on " + message.chain
+                                    : message.unchecked);
+      // A message's hash looks like a file's sha256; whoever named the message means the file it publishes.
+      if (expect == message.item_hash) expect.clear();
+    }
+    if (!expect.empty()) claims_.push_back({.who = "--expect", .hash = expect});
+  }
+
+  [[nodiscard]] Verdict unproven() const { return request_.strict ? Verdict::undecided : Verdict::verified; }
+
+  void look_at_project() {
+    runtime_ = open_committed(request_.path, settings_, reporter_);
+    confine(runtime_->manifest);
+    lock_digest_ = sha256(runtime_->lock_text);
+    say("lock", Verdict::verified, "answers the manifest; sha256 " + lock_digest_.hex());
+    if (!bundle_lock_.is_zero() && bundle_lock_ != lock_digest_)
+      say("bundle", Verdict::mismatch, "it was made for the lock " + bundle_lock_.hex());
+    const Expectation& own = runtime_->manifest.expect;
+    for (const std::string& hash : {own.sha256, own.cid, own.item_hash})
+      if (!hash.empty()) claims_.push_back({.who = "[expect]", .hash = hash});
+    if (!own.tree.empty()) claims_.push_back({.who = "[expect]", .tree = own.tree});
+    if (const auto recorded = recorded_receipt(*runtime_)) {
+      claims_.push_back({.who = "the recorded receipt",
+                         .hash = recorded->image.sha256.is_zero() ? "" : recorded->image.sha256.hex(),
+                         .tree = recorded->image.tree.hex()});
+      recorded_tools_ = recorded->tools;
+    }
+    prove_packages();
+  }
+
+  /// What a stranger's project may not do to whoever verifies it.
+  void confine(const Manifest& manifest) const {
+    DiagnosticList problems;
+    for (const RunSpec& run : manifest.runs)
+      if (run.network)
+        problems.error("the script '" + run.name + "' wants the network, so nobody can verify its result",
+                       run.at, "pin what it fetches with [[archive]]");
+    if (!manifest.base.keyring.empty()) check_keyring("base.keyring", manifest.base.keyring, {}, problems);
+    for (const RepositorySpec& repository : manifest.repositories)
+      check_keyring("the key of [[repository]] " + repository.name, repository.key, repository.fingerprint,
+                    problems);
+    problems.stop_if_errors();
+  }
+
+  void check_keyring(const std::string& what, const std::string& file, const std::string& fingerprint,
+                     DiagnosticList& problems) const {
+    if (!fingerprint.empty() && request_.trusted_keys.contains(join(split_words(fingerprint), ""))) return;
+    if (request_.trusted_keys.contains(file)) return;
+    problems.error(what + " (" + file + ") is the project's own: whoever made it chose whom to trust",
+                   std::nullopt,
+                   "look at it, and say --trust-key " +
+                       (fingerprint.empty() ? file : join(split_words(fingerprint), "")));
+  }
+
+  void prove_packages() {
+    const Store store(settings_.store);
+    const Fetcher fetcher(store, reporter_, {.offline = settings_.offline});
+    const auto proofs = make_distro(runtime_->manifest.base.distro)
+                            ->prove_packages(runtime_->manifest, runtime_->lock, settings_.mirrors,
+                                             spare_keyrings_, {store, fetcher, reporter_});
+    std::size_t total = 0;
+    std::size_t found = 0;
+    std::set<std::string> signers;
+    std::vector<std::string> unknown;
+    for (const IndexProof& proof : proofs) {
+      if (!proof.unknown.empty()) {
+        unknown.push_back(proof.repository + ": " + proof.unknown);
+        continue;
+      }
+      total += proof.packages;
+      found += proof.found;
+      signers.insert(proof.signer);
+    }
+    if (!unknown.empty())
+      say("packages", unproven(), "lock trusted, not proven (" + join(unknown, "; ") + ")");
+    if (signers.empty()) return;
+    say("packages", found == total ? Verdict::verified : Verdict::mismatch,
+        std::to_string(found) + "/" + std::to_string(total) + " in indexes signed by " +
+            join({signers.begin(), signers.end()}, ", "));
+  }
+
+  void look_at_image() {
+    if (fs::is_directory(request_.image))
+      throw Error(ErrorKind::usage, "--image takes an image file, not a folder");
+    hashes_ = hash_file(request_.image, settings_.jobs);
+    // Its tree is of use only where somebody says what it should be.
+    const bool tree_wanted = request_.rebuild || request_.tree_level || !request_.statements.empty() ||
+                             std::any_of(claims_.begin(), claims_.end(), [](const Claim& claim) {
+                               return claim.hash.empty() && !claim.tree.empty();
+                             });
+    if (tree_wanted) tree_ = tree_digest(read_image(request_.image, {.jobs = settings_.jobs}).listing);
+    if (claims_.empty() && !request_.rebuild && request_.statements.empty())
+      say("image", Verdict::undecided,
+          "sha256 " + hashes_->sha256.hex() +
+              ", and nothing to compare it with: give --expect, --message or --rebuild");
+  }
+
+  void rebuild() {
+    if (!runtime_) throw Error(ErrorKind::usage, "--rebuild needs a project", "name its folder");
+    try {
+      rebuilt_ = rebuild_runtime(*runtime_, work_.path(), settings_, reporter_);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::failed) throw;
+      say("rebuild", Verdict::undecided, error.what());
+      return;
+    }
+    const ImageResult& result = rebuilt_->outcome.result;
+    say("rebuild", Verdict::verified,
+        "built from nothing: sha256 " + result.sha256.hex() + ", tree " + result.tree.hex());
+  }
+
+  [[nodiscard]] static ImageResult as_result(const FileHashes& hashes, const Digest& tree) {
+    return {hashes.sha256, hashes.size, hashes.cid_v0, hashes.cid_v1, tree};
+  }
+
+  void compare() {
+    const bool rebuilt = rebuilt_.has_value();
+    if (hashes_) {
+      const ImageResult given = as_result(*hashes_, tree_);
+      for (const Claim& claim : claims_) compare_with(claim, given, "image", "the image");
+      if (rebuilt) compare_with_rebuild(given);
+    } else if (rebuilt) {
+      for (const Claim& claim : claims_)
+        compare_with(claim, rebuilt_->outcome.result, "image", "the rebuilt image");
+    }
+  }
+
+  void compare_with(const Claim& claim, const ImageResult& result, const std::string& name,
+                    const std::string& what) {
+    const bool by_tree = claim.hash.empty() || (request_.tree_level && !claim.tree.empty());
+    if (by_tree) {
+      if (result.tree.is_zero()) return;
+      const bool same = claim.tree == result.tree.hex();
+      say("tree", same ? Verdict::verified : Verdict::mismatch,
+          what + (same ? " has the tree digest of " : " has another tree digest than ") + claim.who +
+              (same ? "" : ": " + result.tree.hex() + ", not " + claim.tree));
+      return;
+    }
+    const bool same = is_hash_of(claim.hash, result);
+    std::string text = what + (same ? " is that of " : " is not that of ") + claim.who;
+    if (!same) text += ": " + hash_like(claim.hash, result) + ", not " + claim.hash;
+    say(name, same ? Verdict::verified : Verdict::mismatch, text);
+    if (!same && claim.tree == result.tree.hex()) name_tools();
+  }
+
+  void compare_with_rebuild(const ImageResult& given) {
+    const ImageResult& ours = rebuilt_->outcome.result;
+    const bool same_bytes = given.sha256 == ours.sha256;
+    const bool same_tree = given.tree == ours.tree;
+    if (same_bytes) return say("image", Verdict::verified, "the image is the rebuilt one, byte for byte");
+    say("tree", same_tree ? Verdict::verified : Verdict::mismatch,
+        same_tree ? "the image has the rebuilt tree, " + ours.tree.hex()
+                  : "the image has another tree than the rebuilt one: " + given.tree.hex() + ", not " +
+                        ours.tree.hex());
+    if (!request_.tree_level)
+      say("image", Verdict::mismatch,
+          "the image has other bytes than the rebuilt one: " + given.sha256.hex() + ", not " +
+              ours.sha256.hex());
+    if (same_tree) return name_tools();
+    explain(ours);
+  }
+
+  void explain(const ImageResult& ours) {
+    const Store store(settings_.store);
+    const fs::path kept = store.blob_path(ours.sha256);
+    const ImageDiff diff = compare_images(kept, request_.image, rebuilt_->steps, settings_.jobs);
+    report_.explanation.push_back(diff.conclusion());
+    for (const PackageChange& change : diff.packages)
+      report_.explanation.push_back("package " + change.name + ": rebuilt " +
+                                    (change.before.empty() ? "without" : change.before) + ", given " +
+                                    (change.after.empty() ? "without" : change.after));
+    for (std::size_t i = 0; i < diff.paths.size() && i < kMostExplained; ++i) {
+      const PathChange& change = diff.paths[i];
+      report_.explanation.push_back("/" + change.path + ": " + join(change.what, ", ") +
+                                    (change.step.empty() ? "" : ", written by step " + change.step) +
+                                    (change.cause.empty() ? "" : "; likely " + change.cause));
+    }
+    report_.explanation.push_back("all of it: alephc diff " + kept.string() + " " + request_.image.string());
+  }
+
+  void name_tools() {
+    const std::vector<std::string> here = image_tools();
+    report_.explanation.push_back("the contents are the same: other versions of a library packed them");
+    if (!recorded_tools_.empty()) report_.explanation.push_back("recorded: " + join(recorded_tools_, ", "));
+    report_.explanation.push_back("here:     " + join(here, ", "));
+    report_.explanation.push_back("with --level tree the contents decide");
+  }
+
+  [[nodiscard]] std::optional<ImageResult> subject() const {
+    if (hashes_) return as_result(*hashes_, tree_);
+    if (rebuilt_) return rebuilt_->outcome.result;
+    return std::nullopt;
+  }
+
+  /// Empty when the statement is about what is verified here; else what it is about.
+  [[nodiscard]] std::string contradiction(const Statement& statement) const {
+    if (runtime_ && statement.lock != lock_digest_) return "it is about the lock " + statement.lock.hex();
+    const auto image = subject();
+    if (image && !request_.tree_level && statement.image != image->sha256)
+      return "it says " + statement.image.hex() + ", the image is " + image->sha256.hex();
+    if (image && request_.tree_level && statement.tree != image->tree)
+      return "it says the tree is " + statement.tree.hex() + ", not " + image->tree.hex();
+    if (!image)
+      for (const Claim& claim : claims_)
+        if (Digest::from_hex(claim.hash) && claim.hash != statement.image.hex())
+          return "it says " + statement.image.hex() + ", " + claim.who + " says " + claim.hash;
+    return {};
+  }
+
+  void look_at_statements() {
+    std::optional<Policy> policy;
+    if (!request_.policy.empty()) policy = read_policy(request_.policy);
+    std::set<std::string> agreeing;
+    for (const fs::path& file : request_.statements) {
+      const Envelope envelope = parse_envelope(file.string(), read_file(file));
+      if (!policy) {
+        say("statement", unproven(), file.string() + ": nobody says whose signature counts; give --policy");
+        continue;
+      }
+      look_at_statement(file.string(), envelope, *policy, agreeing);
+    }
+    if (!policy) return;
+    const bool enough = agreeing.size() >= policy->threshold;
+    say("policy", enough ? Verdict::verified : Verdict::undecided,
+        std::to_string(agreeing.size()) + " of the " + std::to_string(policy->threshold) +
+            " statements needed" +
+            (agreeing.empty() ? "" : ": " + join({agreeing.begin(), agreeing.end()}, ", ")));
+  }
+
+  void look_at_statement(const std::string& name, const Envelope& envelope, const Policy& policy,
+                         std::set<std::string>& agreeing) {
+    const std::vector<std::string> signers = signers_of(policy, envelope);
+    if (signers.empty()) {
+      const bool claims_a_key = std::any_of(
+          envelope.signatures.begin(), envelope.signatures.end(), [&](const Envelope::Signature& signature) {
+            return std::any_of(policy.keys.begin(), policy.keys.end(),
+                               [&](const Policy::Key& key) { return key.key.id() == signature.key_id; });
+          });
+      return say("statement", claims_a_key ? Verdict::mismatch : Verdict::undecided,
+                 name + (claims_a_key ? ": the signature is not that of the key it names"
+                                      : ": no key of the policy signed it"));
+    }
+    const std::string against = contradiction(parse_statement(name, envelope.payload));
+    say("statement", against.empty() ? Verdict::verified : Verdict::mismatch,
+        name + " by " + join(signers, ", ") + (against.empty() ? " agrees" : ": " + against));
+    if (against.empty()) agreeing.insert(signers.begin(), signers.end());
+  }
+
+  void conclude() {
+    const auto has = [&](Verdict verdict) {
+      return std::any_of(report_.checks.begin(), report_.checks.end(),
+                         [&](const VerifyCheck& check) { return check.verdict == verdict; });
+    };
+    if (has(Verdict::mismatch))
+      report_.verdict = Verdict::mismatch;
+    else if (!report_.checks.empty() && !has(Verdict::undecided))
+      report_.verdict = Verdict::verified;
+  }
+
+  const VerifyRequest& request_;
+  const Settings& settings_;
+  Reporter& reporter_;
+  TempDir work_;
+  VerifyReport report_;
+  std::vector<Claim> claims_;
+  std::vector<std::string> recorded_tools_;
+  Keyrings spare_keyrings_;
+  Digest bundle_lock_{};
+  Digest lock_digest_{};
+  std::optional<CommittedRuntime> runtime_;
+  std::optional<FileHashes> hashes_;
+  Digest tree_{};
+  std::optional<Rebuilt> rebuilt_;
+};
+
+}  // namespace
+
+const char* verdict_name(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::verified:
+      return "verified";
+    case Verdict::mismatch:
+      return "mismatch";
+    case Verdict::undecided:
+      return "undecided";
+  }
+  return "";
+}
+
+VerifyReport verify_runtime(const VerifyRequest& request, const Settings& settings, Reporter& reporter) {
+  return Verification(request, settings, reporter).run();
+}
+
+}  // namespace alephc

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "pipeline/pipeline.hpp"
+
+namespace alephc {
+
+struct VerifyRequest {
+  std::filesystem::path path{};  ///< project; empty: none is looked at
+  std::filesystem::path image{};
+  std::string expect{};  ///< a file hash, or the hash of the message
+  std::filesystem::path message{};
+  std::vector<std::filesystem::path> statements{};
+  std::filesystem::path policy{};
+  std::filesystem::path bundle{};
+  bool rebuild = false;
+  bool tree_level = false;               ///< the tree digest decides, not the image's bytes
+  bool strict = false;                   ///< what is only trusted, and not proven, is not enough
+  std::set<std::string> trusted_keys{};  ///< fingerprints of keyrings of the project's own that count
+};
+
+enum class Verdict {
+  verified,
+  mismatch,   ///< exit 3
+  undecided,  ///< exit 1: out of reach, not enough to go by
+};
+[[nodiscard]] const char* verdict_name(Verdict verdict);
+
+struct VerifyCheck {
+  std::string name{};  ///< "lock", "packages", "message", "image", "rebuild", "tree", "statement", "policy"
+  Verdict verdict = Verdict::verified;
+  std::string text{};
+};
+
+struct VerifyReport {
+  Verdict verdict = Verdict::undecided;
+  std::vector<VerifyCheck> checks{};
+  std::vector<std::string> explanation{};  ///< of a mismatch, line by line
+};
+
+/// Everything that can be said without network but for fetching what the lock names. The manifest counts as a
+/// stranger's: it may not use the network in scripts, nor bring keyrings that nobody named.
+[[nodiscard]] VerifyReport verify_runtime(const VerifyRequest& request, const Settings& settings,
+                                          Reporter& reporter);
+
+}  // namespace alephc
