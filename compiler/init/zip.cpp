@@ -130,7 +130,7 @@ void inflate_member(const Member& member, Take&& take) {
 
 /// Opens (and makes) the folder of a member without following symlinks.
 Handle open_parent(int root, const std::string& name) {
-  Handle at(::dup(root));
+  Handle at(::fcntl(root, F_DUPFD_CLOEXEC, 0));
   std::size_t begin = 0;
   for (std::size_t end = name.find('/'); end != std::string::npos; end = name.find('/', begin)) {
     const std::string part = name.substr(begin, end - begin);
