@@ -53,6 +53,10 @@ struct BuildArguments {
   bool record = false;
   std::string expect{};
   std::vector<std::string> overrides{};
+  bool audit = false;
+  std::vector<std::string> vary{};
+  std::string bundle{};
+  std::string init_file{};
 };
 
 bool in_ci() {
@@ -60,9 +64,44 @@ bool in_ci() {
   return ci != nullptr && std::string_view(ci) == "true";
 }
 
+std::string audit_text(const std::vector<AuditFinding>& findings) {
+  std::string out;
+  for (const AuditFinding& finding : findings) {
+    out +=
+        "step " + finding.step + ": /" + finding.change.path + " (" + join(finding.change.what, ", ") + ")";
+    if (!finding.packages.empty()) out += ", package " + join(finding.packages, " or ");
+    out += "\n";
+    if (!finding.change.cause.empty()) out += "    likely: " + finding.change.cause + "\n";
+    for (const std::string& line : split(finding.change.lines, '\n'))
+      if (!line.empty()) out += "    " + line + "\n";
+  }
+  return out + (findings.empty()
+                    ? "audit: every step gave the same result twice\n"
+                    : "audit: " + std::to_string(findings.size()) + " paths are not reproducible\n");
+}
+
+nlohmann::ordered_json audit_json(const std::vector<AuditFinding>& findings) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const AuditFinding& finding : findings)
+    json.push_back({{"step", finding.step},
+                    {"path", "/" + finding.change.path},
+                    {"what", finding.change.what},
+                    {"packages", finding.packages},
+                    {"cause", finding.change.cause},
+                    {"lines", finding.change.lines}});
+  return json;
+}
+
+Variation variation_of(const std::vector<std::string>& names) {
+  Variation vary;
+  for (const std::string& name : names) (name == "clock" ? vary.clock : vary.directory_order) = true;
+  return vary;
+}
+
 int run_build(const BuildArguments& arguments, CommandContext& context) {
   if (arguments.paths.size() > 1 && !(arguments.output.empty() && arguments.expect.empty()))
     throw Error(ErrorKind::usage, "-o and --expect go with one PATH only");
+  bool stable = true;
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : arguments.paths) {
     const BuildOutcome outcome = build_runtime({.path = path,
@@ -71,16 +110,24 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
                                                 .expect = arguments.expect,
                                                 .record = arguments.record,
                                                 .normalize = !arguments.no_normalize,
-                                                .overrides = arguments.overrides},
+                                                .overrides = arguments.overrides,
+                                                .audit = arguments.audit,
+                                                .vary = variation_of(arguments.vary),
+                                                .bundle = arguments.bundle,
+                                                .init_file = arguments.init_file},
                                                context.settings, context.reporter);
-    if (context.options.json)
+    stable = stable && outcome.audit.empty();
+    if (context.options.json) {
       all.push_back(outcome_json(outcome));
-    else
+      if (arguments.audit) all.back()["audit"] = audit_json(outcome.audit);
+    } else {
       print(outcome_text(outcome));
+      if (arguments.audit) print(audit_text(outcome.audit));
+    }
   }
   if (context.options.json)
     print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"builds", all}}).dump() + "\n");
-  return 0;
+  return stable ? 0 : static_cast<int>(ErrorKind::integrity);
 }
 
 }  // namespace
@@ -98,6 +145,14 @@ CommandAction add_build(CLI::App& app) {
       ->type_name("KEY=VALUE");
   app.add_flag("--no-normalize", arguments->no_normalize,
                "Leave the tree as the steps left it (for comparisons)");
+  app.add_flag("--audit", arguments->audit,
+               "Run every step twice, under another clock and order of folders, and say what differs");
+  app.add_option("--vary", arguments->vary,
+                 "Run steps under a changed clock or order of folders; the image must not change")
+      ->check(CLI::IsMember({"clock", "directory-order"}));
+  app.add_option("--bundle", arguments->bundle, "Take what the lock names from here")->type_name("FILE");
+  app.add_option("--init", arguments->init_file, "The init that the lock names, if this alephc has another")
+      ->type_name("FILE");
   return [arguments](CommandContext& context) { return run_build(*arguments, context); };
 }
 

@@ -9,7 +9,8 @@ namespace alephc {
 namespace {
 
 struct LockArguments {
-  std::vector<std::string> paths{"."};
+  std::vector<std::string> paths{"."  std::string vendor{};
+};
   bool update = false;
   std::vector<std::string> packages{};
   std::string date{};
@@ -42,6 +43,8 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
   if (!arguments.date.empty())
     if (const auto problem = format_problem(Format::snapshot_date, arguments.date))
       throw Error(ErrorKind::usage, "'" + arguments.date + "' " + *problem);
+  if (!arguments.vendor.empty() && (arguments.paths.size() > 1 || arguments.check || arguments.outdated))
+    throw Error(ErrorKind::usage, "--vendor goes with one PATH, and not with --check or --outdated");
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : arguments.paths) {
     const LockOutcome outcome =
@@ -56,6 +59,7 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
       all.push_back(change_json(outcome));
     else
       print(summary(outcome, arguments));
+    if (!arguments.vendor.empty()) vendor_runtime(path, arguments.vendor, context.settings, context.reporter);
   }
   if (context.options.json)
     print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"locks", all}}).dump() + "\n");
@@ -75,6 +79,8 @@ CommandAction add_lock(CLI::App& app) {
       ->type_name("YYYYMMDDTHHMMSSZ");
   app.add_flag("--check", arguments->check, "Write nothing; exit 1 when the lock is stale");
   app.add_flag("--outdated", arguments->outdated, "Write nothing; list what an update would move");
+  app.add_option("--vendor", arguments->vendor, "Also put everything that the lock names into one file")
+      ->type_name("FILE");
   return [arguments](CommandContext& context) { return run_lock(*arguments, context); };
 }
 

@@ -56,6 +56,7 @@ struct InstallJob {
   std::filesystem::path log{};
   unsigned jobs = 1;
   KnownContents& known;  ///< gets what is hashed while it is written
+  Variation vary{};      ///< for the scripts
   /// Blocks until the package's bytes are in the store, and opens them.
   std::function<UniqueFd(const LockedPackage&)> open_package{};
   /// Called whenever more files are in place and scripts are about to run.
@@ -115,6 +116,9 @@ class Distro {
   /// Which package a path belongs to; nothing if none.
   [[nodiscard]] virtual std::vector<std::string> explain_path(const Tree& tree,
                                                               const std::string& path) const = 0;
+  /// Packages that a path of a tree may come from: who ships it, else whose scripts name it.
+  [[nodiscard]] virtual std::vector<std::string> suspects(const Tree& tree,
+                                                          const std::string& path) const = 0;
   /// The file with the image's own package sources, or nothing.
   struct SourcesFile {
     std::string path{};

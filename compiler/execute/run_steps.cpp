@@ -66,10 +66,11 @@ class Runner {
       throw_if_interrupted();
       const std::string text = key_text(step, layer_digests(reports_));
       const Digest key = sha256(text);
-      if (use_cached(step, key)) continue;
+      const bool audited = env_.audit != nullptr && !is_data(step.kind) && step.kind != StepKind::write;
+      if (!audited && use_cached(step, key)) continue;
       const FileLock lock = env_.store.lock_key(key);
       // Somebody else may have run it while we waited.
-      if (use_cached(step, key)) continue;
+      if (!audited && use_cached(step, key)) continue;
       execute(step, key, text);
     }
     return std::move(reports_);
@@ -132,12 +133,37 @@ class Runner {
 
   std::string layer_step(const Step& step, const fs::path& log) {
     const Tree below = tree_below();
+    if (is_data(step.kind)) return data_step(step, below);
+    const std::string digest = sandbox_step(step, below, log, env_.vary);
+    if (env_.audit != nullptr) audit(step, below, digest, log);
+    if (step.kind == StepKind::run) check_pin(env_.manifest.runs[step.item], digest);
+    return digest;
+  }
+
+  /// The step once more, with everything changed that its result must not depend on. What is random is
+  /// another anyway.
+  void audit(const Step& step, const Tree& below, const std::string& digest, const fs::path& log) {
+    const fs::path second_log = log.string() + ".again";
+    const std::string again = sandbox_step(step, below, second_log, {.clock = true, .directory_order = true});
+    if (again == digest) return;
+    const auto layer = [&](const std::string& hex) {
+      return env_.store.open_layer(*Digest::from_hex(hex), [](const std::string&) {});
+    };
+    for (AuditFinding& finding :
+         audit_results(step.id, below, layer(digest), layer(again), env_.distro, env_.store))
+      env_.audit->push_back(std::move(finding));
+  }
+
+  std::string sandbox_step(const Step& step, const Tree& below, const fs::path& log, const Variation& vary) {
     const WorkFolder work = env_.store.make_work_folder();
     const fs::path upper = work.path() / "upper";
-    if (is_data(step.kind)) return data_step(step, below, upper);
     KnownContents known;
-    const Workplace place{
-        .below = below, .upper = upper, .scratch = work.path() / "scratch", .log = log, .known = known};
+    const Workplace place{.below = below,
+                          .upper = upper,
+                          .scratch = work.path() / "scratch",
+                          .log = log,
+                          .known = known,
+                          .vary = vary};
     make_folders(place.scratch, 0700);
     prepare_upper(below, upper);
     switch (step.kind) {
@@ -157,9 +183,7 @@ class Runner {
         run_commands("purging packages", env_.distro.remove_commands(env_.lock.removed), place);
         break;
     }
-    const std::string digest = capture(below, upper, known);
-    if (step.kind == StepKind::run) check_pin(env_.manifest.runs[step.item], digest);
-    return digest;
+    return capture(below, upper, known);
   }
 
   /// What a script fetched is not in the lock, so its result is.
@@ -188,7 +212,9 @@ class Runner {
     return env_.store.adopt_layer(upper, std::move(listing))->digest.hex();
   }
 
-  std::string data_step(const Step& step, const Tree& below, const fs::path& upper) {
+  std::string data_step(const Step& step, const Tree& below) {
+    const WorkFolder work = env_.store.make_work_folder();
+    const fs::path upper = work.path() / "upper";
     make_folders(upper);
     LayerWriter out(upper, &below.entries(), kStepTime);
     switch (step.kind) {

@@ -8,6 +8,7 @@
 
 #include "base/reporter.hpp"
 #include "distro/distro.hpp"
+#include "execute/audit.hpp"
 #include "execute/package_supply.hpp"
 #include "graph/build_graph.hpp"
 #include "graph/drawing.hpp"
@@ -32,6 +33,8 @@ struct StepEnvironment {
   unsigned jobs = 1;
   std::filesystem::path output{};      ///< of formats that are folders
   CompressedBlocks* blocks = nullptr;  ///< filled while packages are configured, used by the write step
+  Variation vary{};                    ///< for every step that runs something
+  std::vector<AuditFinding>* audit = nullptr;  ///< if set, such steps run twice, and what differs is added
 };
 
 struct StepReport {

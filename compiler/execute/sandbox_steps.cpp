@@ -41,7 +41,8 @@ void stage(const fs::path& from, const fs::path& to) {
 }
 
 SandboxOptions options_for(const Workplace& place) {
-  return {.root = sandbox_root(place.below, place.upper, place.scratch), .log = place.log};
+  return {
+      .root = sandbox_root(place.below, place.upper, place.scratch), .log = place.log, .vary = place.vary};
 }
 
 /// The mount points that the sandbox made in the upper folder.
@@ -110,6 +111,7 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                        .log = place.log,
                        .jobs = env.jobs,
                        .known = place.known,
+                       .vary = place.vary,
                        .open_package =
                            [&env](const LockedPackage& package) {
                              if (package.repository == "file")

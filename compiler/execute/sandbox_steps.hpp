@@ -14,6 +14,7 @@ struct Workplace {
   std::filesystem::path scratch{};
   std::filesystem::path log{};
   KnownContents& known;  ///< gets what the step hashes while it writes
+  Variation vary{};
 };
 
 void run_install(const Step& step, const StepEnvironment& env, const Workplace& place);

@@ -13,6 +13,8 @@
 ALEPHC_INCLUDE(init, ALEPHC_INIT_FILE);
 ALEPHC_INCLUDE(boot, ALEPHC_BOOT_FILE);
 ALEPHC_INCLUDE(probe, ALEPHC_PROBE_FILE);
+ALEPHC_INCLUDE(clock, ALEPHC_CLOCK_FILE);
+ALEPHC_INCLUDE(order, ALEPHC_ORDER_FILE);
 ALEPHC_INCLUDE(worker, ALEPHC_INIT_FOLDER "/asgi_worker.py");
 ALEPHC_INCLUDE(sdk, ALEPHC_INIT_FOLDER "/sdk_plugins.py");
 ALEPHC_INCLUDE(types, ALEPHC_INIT_FOLDER "/runtime_types.py");
@@ -41,6 +43,14 @@ std::string_view boot_program() {
 
 std::string_view probe_program() {
   return between(guest_probe, guest_probe_end);
+}
+
+std::string_view clock_library() {
+  return between(guest_clock, guest_clock_end);
+}
+
+std::string_view order_library() {
+  return between(guest_order, guest_order_end);
 }
 
 }  // namespace alephc

@@ -12,9 +12,9 @@ constexpr std::size_t kRate = 136;  // bytes absorbed at a time: 200 - 2 * 32
 using State = std::array<std::uint64_t, kLanes>;
 
 /// The round constants are the output of a linear feedback shift register (x^8 + x^6 + x^5 + x^4 + 1).
-bool next_bit(std::uint8_t& lfsr) {
+bool next_bit(unsigned& lfsr) {
   const bool bit = (lfsr & 1U) != 0;
-  lfsr = static_cast<std::uint8_t>((lfsr & 0x80U) != 0 ? (lfsr << 1U) ^ 0x71U : lfsr << 1U);
+  lfsr = ((lfsr << 1U) ^ ((lfsr & 0x80U) != 0 ? 0x71U : 0U)) & 0xffU;
   return bit;
 }
 
@@ -47,13 +47,13 @@ void chi(State& a) {
   }
 }
 
-void iota(State& a, std::uint8_t& lfsr) {
+void iota(State& a, unsigned& lfsr) {
   for (int j = 0; j <= 6; ++j)
     if (next_bit(lfsr)) a[0] ^= 1ULL << ((1U << static_cast<unsigned>(j)) - 1U);
 }
 
 void permute(State& a) {
-  std::uint8_t lfsr = 1;
+  unsigned lfsr = 1;
   for (int round = 0; round < 24; ++round) {
     theta(a);
     rho_and_pi(a);

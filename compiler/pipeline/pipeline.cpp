@@ -11,6 +11,7 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "bundle/bundle.hpp"
 #include "execute/accounts.hpp"
 #include "execute/init_step.hpp"
 #include "execute/project_files.hpp"
@@ -250,6 +251,8 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   const auto start = Clock::now();
   require_root();
   const Store store(settings.store);
+  if (!request.bundle.empty()) (void)import_bundle(request.bundle, store);
+  if (!request.init_file.empty()) store.put_blob(read_file(request.init_file));
   Locked locked = load_locked(request.path, request.locked, true, settings, store, reporter);
   const std::string& text = locked.text;
   apply_overrides(locked.manifest, request.overrides);
@@ -271,7 +274,7 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   const Fetcher fetcher(store, reporter, {.offline = settings.offline});
   const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
   PackageSupply supply(store, fetcher);
-  const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1;
+  const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1 && !request.audit;
   CompressedBlocks blocks(locked.manifest.image, settings.jobs - (worth_it ? 1 : 0));
   const StepEnvironment env{.manifest = locked.manifest,
                             .lock = locked.lock,
@@ -283,7 +286,9 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
                             .remote_files = files,
                             .jobs = settings.jobs,
                             .output = outcome.image,
-                            .blocks = worth_it ? &blocks : nullptr};
+                            .blocks = worth_it ? &blocks : nullptr,
+                            .vary = request.vary,
+                            .audit = request.audit ? &outcome.audit : nullptr};
   outcome.steps = run_steps(graph, env, "");
   if (Lock pinned; pin_runs(locked, outcome.steps, pinned)) {
     if (request.locked)

@@ -49,6 +49,10 @@ struct BuildRequest {
   bool normalize = true;
   std::vector<std::string> overrides{};  ///< "image.format=tar"
   bool compare = true;                   ///< with [expect] and the recorded receipt
+  bool audit = false;                    ///< run every step twice
+  Variation vary{};
+  std::filesystem::path bundle{};     ///< what the lock names may come from here
+  std::filesystem::path init_file{};  ///< an aleph-init or another guest file that the lock names
 };
 struct BuildOutcome {
   std::filesystem::path image{};
@@ -59,6 +63,7 @@ struct BuildOutcome {
   double seconds = 0;
   std::vector<StepReport> steps{};
   bool output_was_there = false;
+  std::vector<AuditFinding> audit{};
 };
 BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter);
 

@@ -19,6 +19,7 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/files.hpp"
+#include "sandbox/variation.hpp"
 
 namespace alephc {
 namespace {
@@ -160,6 +161,10 @@ void enter_root(const SandboxOptions& options) {
   }
   const UniqueFd root = open_file(target, O_PATH | O_DIRECTORY);
   mount_dev(root.get());
+  if (options.vary.any()) {
+    UniqueFd shm;  // the one place that is in no layer and may hold code
+    put_variation_libraries(options.vary, beneath(root.get(), "/dev/shm", shm));
+  }
   mount_proc(root.get());
   for (const BindMount& mount : options.read_only) bind_read_only(root.get(), mount);
   if (::fchdir(root.get()) != 0) throw system_error("enter the sandbox's root", errno);

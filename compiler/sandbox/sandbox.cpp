@@ -28,6 +28,7 @@
 #include "sandbox/cgroup.hpp"
 #include "sandbox/mounts.hpp"
 #include "sandbox/privileges.hpp"
+#include "sandbox/variation.hpp"
 
 namespace alephc {
 namespace {
@@ -73,8 +74,9 @@ UniqueFd input_of(const SandboxCommand& command) {
   return fd;
 }
 
-[[noreturn]] void exec_command(const SandboxCommand& command, const Account& account, bool interactive) {
-  if (!interactive) {
+[[noreturn]] void exec_command(const SandboxCommand& command, const Account& account,
+                               const SandboxOptions& options) {
+  if (!options.interactive) {
     ::setsid();
     ::dup2(input_of(command).get(), 0);
   }
@@ -82,6 +84,7 @@ UniqueFd input_of(const SandboxCommand& command) {
       ::setuid(account.uid) != 0)
     ::_exit(126);
   std::map<std::string, std::string> env = sandbox_environment();
+  if (options.vary.any()) env["LD_PRELOAD"] = variation_preload(options.vary);
   for (const auto& [name, value] : command.env) env[name] = value;
   std::vector<std::string> texts;
   for (const auto& [name, value] : env) texts.push_back(name + "=" + value);
@@ -101,7 +104,7 @@ UniqueFd input_of(const SandboxCommand& command) {
 }
 
 /// PID 1 of the sandbox: starts one command, reaps everything, returns how the command ended.
-int run_and_reap(const SandboxCommand& command, bool interactive) {
+int run_and_reap(const SandboxCommand& command, const SandboxOptions& options) {
   const std::optional<Account> account = find_account(command.user);
   if (!account) {
     write_all(2, "there is no user '" + command.user + "' in the image\n");
@@ -109,7 +112,7 @@ int run_and_reap(const SandboxCommand& command, bool interactive) {
   }
   const pid_t child = ::fork();
   if (child < 0) return 125;
-  if (child == 0) exec_command(command, *account, interactive);
+  if (child == 0) exec_command(command, *account, options);
   for (;;) {
     int status = 0;
     const pid_t ended = ::wait(&status);
@@ -134,7 +137,7 @@ void report(const std::string& text) {
     install_seccomp_filter();
     drop_capabilities();
     for (std::size_t i = 0; i < commands.size(); ++i) {
-      const int code = run_and_reap(commands[i], options.interactive);
+      const int code = run_and_reap(commands[i], options);
       if (code == 0) continue;
       report("failed " + std::to_string(i) + " " + std::to_string(code));
       ::_exit(0);

@@ -35,6 +35,14 @@ struct SandboxLimits {
   std::uint64_t disk_reserve = 256ULL << 20U;  ///< that is left to the host
 };
 
+/// What a step sees changed, to find out whether its result depends on it. The host is left as it is:
+/// libraries that are loaded first say otherwise, so static programs see no change.
+struct Variation {
+  bool clock = false;            ///< 400 days ahead
+  bool directory_order = false;  ///< folders are listed backwards
+  [[nodiscard]] bool any() const { return clock || directory_order; }
+};
+
 struct SandboxOptions {
   SandboxRoot root{};
   std::vector<BindMount> read_only{};
@@ -42,6 +50,7 @@ struct SandboxOptions {
   bool interactive = false;     ///< terminal passed through, for `alephc shell`
   std::filesystem::path log{};  ///< stdout and stderr of the commands are appended
   SandboxLimits limits{};
+  Variation vary{};
 };
 
 struct SandboxCommand {

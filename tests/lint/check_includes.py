@@ -2,8 +2,8 @@
 """A folder of compiler/ may include only folders above it in this list (and itself)."""
 import pathlib, re, sys
 
-RANKS = [["base", "init", "boot"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph"], ["distro", "bundle"],
-         ["resolve", "execute", "compare"], ["receipt", "vm"], ["attest"], ["pipeline"], ["verify"], ["cli"]]
+RANKS = [["base", "init", "boot", "vary"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph"], ["distro", "bundle"], ["compare"],
+         ["resolve", "execute"], ["receipt", "vm"], ["attest"], ["pipeline"], ["verify"], ["cli"]]
 rank = {name: number for number, names in enumerate(RANKS) for name in names}
 root = pathlib.Path(sys.argv[1])
 bad = 0

@@ -90,6 +90,10 @@ class Debian : public Distro {
     return debian::explain_path(tree, path);
   }
 
+  [[nodiscard]] std::vector<std::string> suspects(const Tree& tree, const std::string& path) const override {
+    return debian::suspects(tree, path);
+  }
+
   [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& manifest,
                                                          const Lock& lock) const override {
     const std::vector<std::string>& wanted = manifest.base.image_sources;

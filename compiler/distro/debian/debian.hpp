@@ -20,6 +20,7 @@ void install(const InstallJob& job, Reporter& reporter);
 [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,
                                                        const Tree& tree, const std::string& name);
 [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path);
+[[nodiscard]] std::vector<std::string> suspects(const Tree& tree, const std::string& path);
 
 [[nodiscard]] std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock,
                                                      const Mirrors& mirrors, const Keyrings& spare,

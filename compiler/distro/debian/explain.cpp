@@ -98,17 +98,60 @@ std::vector<std::string> explain_package(const Manifest& manifest, const Lock& /
   return lines;
 }
 
-std::vector<std::string> explain_path(const Tree& tree, const std::string& path) {
+namespace {
+
+constexpr std::string_view kInfo = "var/lib/dpkg/info/";
+
+/// Package of a file of dpkg's database: "libc6" of libc6:amd64.list.
+std::string package_of(const std::string& file) {
+  const std::string name = base_name(file);
+  return name.substr(0, name.rfind('.'));
+}
+
+/// The package that ships a path; empty if none.
+std::string owner_of(const Tree& tree, const std::string& path) {
   for (const Entry& entry : tree.entries()) {
-    if (!entry.path.starts_with("var/lib/dpkg/info/") || !entry.path.ends_with(".list")) continue;
+    if (!entry.path.starts_with(kInfo) || !entry.path.ends_with(".list")) continue;
     const std::string text = "\n" + tree.read_content(entry);
     // Packages name paths as before the merge of / and /usr.
     const bool ships =
         text.find("\n/" + path + "\n") != std::string::npos ||
         (path.starts_with("usr/") && text.find("\n/" + path.substr(4) + "\n") != std::string::npos);
-    if (!ships) continue;
-    const std::string file = base_name(entry.path);
-    return {"/" + path + " belongs to the package " + file.substr(0, file.size() - 5)};
+    if (ships) return package_of(entry.path);
+  }
+  return {};
+}
+
+bool is_script(const std::string& path) {
+  return path.starts_with(kInfo) && (path.ends_with(".postinst") || path.ends_with(".preinst") ||
+                                     path.ends_with(".config") || path.ends_with(".triggers"));
+}
+
+std::vector<std::string> scripts_that_name(const Tree& tree, const std::string& word) {
+  std::vector<std::string> packages;
+  for (const Entry& entry : tree.entries())
+    if (is_script(entry.path) && tree.read_content(entry).find(word) != std::string::npos &&
+        (packages.empty() || packages.back() != package_of(entry.path)))
+      packages.push_back(package_of(entry.path));
+  return packages;
+}
+
+}  // namespace
+
+std::vector<std::string> explain_path(const Tree& tree, const std::string& path) {
+  const std::string owner = owner_of(tree, path);
+  if (owner.empty()) return {};
+  return {"/" + path + " belongs to the package " + owner};
+}
+
+std::vector<std::string> suspects(const Tree& tree, const std::string& path) {
+  const std::string owner = owner_of(tree, path);
+  if (!owner.empty()) return {owner};
+  for (std::string at = "/" + path; at.size() > 1; at = at.substr(0, at.rfind('/'))) {
+    std::vector<std::string> packages = scripts_that_name(tree, at);
+    // A folder that half of all scripts name says nothing.
+    constexpr std::size_t kFew = 3;
+    if (!packages.empty()) return packages.size() <= kFew ? packages : std::vector<std::string>{};
   }
   return {};
 }

@@ -297,7 +297,7 @@ class Installer {
 
   void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands) const {
     const Timer timer(reporter_, doing);
-    SandboxOptions options{.log = job_.log};
+    SandboxOptions options{.log = job_.log, .vary = job_.vary};
     const auto& layers = job_.below.layers();
     for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);
     options.root.upper = job_.upper;

@@ -42,6 +42,10 @@ class None : public Distro {
                                                       const std::string& /*path*/) const override {
     return {};
   }
+  [[nodiscard]] std::vector<std::string> suspects(const Tree& /*tree*/,
+                                                  const std::string& /*path*/) const override {
+    return {};
+  }
   [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& /*manifest*/,
                                                          const Lock& /*lock*/) const override {
     return std::nullopt;

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+// A library that is loaded before a program's own: folders list their entries last first. For comparing two
+// runs of a build step. It has the whole of <dirent.h> itself, because a DIR is libc's own affair; glibc's
+// and musl's struct dirent are both what the kernel's getdents64 writes.
+#include <cerrno>
+#include <cstddef>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// The tag that <dirent.h> of both libraries gives the opaque type.
+struct __dirstream {  // NOLINT: the name is theirs
+  int fd;
+  char* bytes;  ///< all entries as the kernel gave them
+  std::size_t size;
+  std::size_t room;
+  std::size_t* offsets;  ///< of each entry in bytes
+  long count;
+  long position;  ///< of the next one to give, from 0
+};
+
+namespace {
+
+constexpr std::size_t kFirstRoom = 64 * 1024;
+
+void* allocate(std::size_t size) {
+  void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+void copy(char* to, const char* from, std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+}
+
+void forget(DIR* folder) {
+  if (folder->bytes != nullptr) ::munmap(folder->bytes, folder->room);
+  if (folder->offsets != nullptr)
+    ::munmap(folder->offsets, static_cast<std::size_t>(folder->count + 1) * sizeof(std::size_t));
+  folder->bytes = nullptr;
+  folder->offsets = nullptr;
+  folder->size = folder->room = 0;
+  folder->count = folder->position = 0;
+}
+
+bool grow(DIR* folder) {
+  const std::size_t room = folder->room == 0 ? kFirstRoom : folder->room * 2;
+  char* bytes = static_cast<char*>(allocate(room));
+  if (bytes == nullptr) return false;
+  copy(bytes, folder->bytes, folder->size);
+  if (folder->bytes != nullptr) ::munmap(folder->bytes, folder->room);
+  folder->bytes = bytes;
+  folder->room = room;
+  return true;
+}
+
+dirent* entry_at(const DIR* folder, std::size_t offset) {
+  return reinterpret_cast<dirent*>(folder->bytes + offset);
+}
+
+bool read_all(DIR* folder) {
+  forget(folder);
+  for (;;) {
+    if (folder->room - folder->size < kFirstRoom / 2 && !grow(folder)) return false;
+    const long got =
+        ::syscall(SYS_getdents64, folder->fd, folder->bytes + folder->size, folder->room - folder->size);
+    if (got < 0) return false;
+    if (got == 0) break;
+    folder->size += static_cast<std::size_t>(got);
+  }
+  for (std::size_t at = 0; at < folder->size; at += entry_at(folder, at)->d_reclen) ++folder->count;
+  folder->offsets =
+      static_cast<std::size_t*>(allocate(static_cast<std::size_t>(folder->count + 1) * sizeof(std::size_t)));
+  if (folder->offsets == nullptr) return false;
+  std::size_t at = 0;
+  for (long i = folder->count - 1; i >= 0; --i) {
+    folder->offsets[i] = at;
+    at += entry_at(folder, at)->d_reclen;
+  }
+  return true;
+}
+
+DIR* open_stream(int fd) {
+  auto* folder = static_cast<DIR*>(allocate(sizeof(DIR)));
+  if (folder == nullptr) return nullptr;
+  folder->fd = fd;
+  if (read_all(folder)) return folder;
+  const int problem = errno;
+  forget(folder);
+  ::munmap(folder, sizeof(DIR));
+  errno = problem;
+  return nullptr;
+}
+
+dirent* next_entry(DIR* folder) {
+  if (folder->position >= folder->count) return nullptr;
+  dirent* entry = entry_at(folder, folder->offsets[folder->position++]);
+  entry->d_off = folder->position;  // what telldir() will say
+  return entry;
+}
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+DIR* opendir(const char* name) {
+  const int fd = ::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return nullptr;
+  DIR* folder = open_stream(fd);
+  if (folder == nullptr) {
+    const int problem = errno;
+    ::close(fd);
+    errno = problem;
+  }
+  return folder;
+}
+
+DIR* fdopendir(int fd) {
+  return open_stream(fd);
+}
+
+int closedir(DIR* folder) {
+  const int fd = folder->fd;
+  forget(folder);
+  ::munmap(folder, sizeof(DIR));
+  return ::close(fd);
+}
+
+dirent* readdir(DIR* folder) {
+  return next_entry(folder);
+}
+
+dirent64* readdir64(DIR* folder) {
+  return reinterpret_cast<dirent64*>(next_entry(folder));
+}
+
+int readdir_r(DIR* __restrict folder, dirent* __restrict entry, dirent** __restrict result) {
+  dirent* found = next_entry(folder);
+  *result = found == nullptr ? nullptr : entry;
+  if (found != nullptr)
+    copy(reinterpret_cast<char*>(entry), reinterpret_cast<const char*>(found), found->d_reclen);
+  return 0;
+}
+
+int readdir64_r(DIR* __restrict folder, dirent64* __restrict entry, dirent64** __restrict result) {
+  return readdir_r(folder, reinterpret_cast<dirent*>(entry), reinterpret_cast<dirent**>(result));
+}
+
+void rewinddir(DIR* folder) noexcept {
+  ::lseek(folder->fd, 0, SEEK_SET);
+  (void)read_all(folder);
+}
+
+long telldir(DIR* folder) noexcept {
+  return folder->position;
+}
+
+void seekdir(DIR* folder, long position) noexcept {
+  folder->position = position;
+}
+
+int dirfd(DIR* folder) noexcept {
+  return folder->fd;
+}
+
+}  // extern "C"
+#pragma GCC visibility pop
