@@ -45,6 +45,7 @@ struct CommandSpec {
   const char* about;
   const char* examples;
   CommandAction (*add)(CLI::App& app);
+  bool uses_store = true;  ///< a user without rights becomes root of a namespace of his own for it
 };
 
 [[nodiscard]] const std::vector<CommandSpec>& commands();

@@ -9,7 +9,7 @@ namespace alephc {
 // To add a command: a file with its add_ function, a row here, its line in docs/commands.md.
 const std::vector<CommandSpec>& commands() {
   static const std::vector<CommandSpec> kCommands{
-      {"init", "Make a project that builds as it is", "  alephc init my-runtime\n", add_init},
+      {"init", "Make a project that builds as it is", "  alephc init my-runtime\n", add_init, false},
       {"lock", "Choose packages and write runtime.lock",
        "  alephc lock\n  alephc lock --update-package openssl\n  alephc lock --check\n", add_lock},
       {"plan", "Say what build would do, and why", "  alephc plan\n", add_plan},
@@ -29,7 +29,7 @@ const std::vector<CommandSpec>& commands() {
        add_run},
       {"conform", "Check that an image behaves as nodes expect", "  alephc conform image.squashfs\n",
        add_conform},
-      {"hash", "Print sha256, CIDv0 and CIDv1 of a file", "  alephc hash image.squashfs\n", add_hash},
+      {"hash", "Print sha256, CIDv0 and CIDv1 of a file", "  alephc hash image.squashfs\n", add_hash, false},
       {"tree", "Print the canonical listing and tree digest of an image", "  alephc tree image.squashfs\n",
        add_tree},
       {"inspect", "Show what is inside an image", "  alephc inspect --sizes image.squashfs\n", add_inspect},
@@ -45,15 +45,16 @@ const std::vector<CommandSpec>& commands() {
        add_vendor},
       {"attest", "Rebuild a lock and sign what came out", "  alephc attest --key alice.key -o alice.json\n",
        add_attest},
-      {"keygen", "Make a pair of Ed25519 keys", "  alephc keygen alice.key\n", add_keygen},
+      {"keygen", "Make a pair of Ed25519 keys", "  alephc keygen alice.key\n", add_keygen, false},
       {"gc", "Remove what no manifest uses from the store",
        "  alephc gc --older-than 30d\n  alephc gc --max-size 20G\n", add_gc},
-      {"doctor", "Check what this machine can do", "  alephc doctor\n", add_doctor},
+      {"doctor", "Check what this machine can do", "  alephc doctor\n", add_doctor, false},
       {"schema", "Print the JSON Schema of runtime.toml, runtime.lock or a receipt",
-       "  alephc schema > runtime.schema.json\n  alephc schema lock\n", add_schema},
+       "  alephc schema > runtime.schema.json\n  alephc schema lock\n", add_schema, false},
       {"completion", "Print a completion script for a shell",
-       "  alephc completion bash > /etc/bash_completion.d/alephc\n", add_completion},
-      {"version", "Print versions of alephc and its libraries", "  alephc version --json\n", add_version},
+       "  alephc completion bash > /etc/bash_completion.d/alephc\n", add_completion, false},
+      {"version", "Print versions of alephc and its libraries", "  alephc version --json\n", add_version,
+       false},
   };
   return kCommands;
 }

@@ -14,6 +14,7 @@
 #include "image/image_format.hpp"
 #include "manifest/schema.hpp"
 #include "sandbox/cgroup.hpp"
+#include "sandbox/user_namespace.hpp"
 #include "store/collect.hpp"
 
 namespace alephc {
@@ -42,9 +43,11 @@ struct Finding {
 std::vector<Finding> examine(const Settings& settings) {
   std::vector<Finding> findings;
   const bool root = ::geteuid() == 0;
-  findings.push_back(
-      {"root", root, true,
-       root ? "steps run in namespaces of root" : "not root: 'alephc build' and 'shell' need it"});
+  const std::string obstacle = root ? "" : enter_user_namespace();
+  const std::string how =
+      root ? "steps run in namespaces of root" : "rootless: steps run in a user namespace of yours";
+  findings.push_back({"root", obstacle.empty(), true,
+                      obstacle.empty() ? how : "not root, and no rootless builds: " + obstacle});
   for (const char* program : {"apt-get", "gpgv"}) {
     const bool found = find_program(program).has_value();
     findings.push_back(

@@ -9,13 +9,13 @@ namespace alephc {
 namespace {
 
 struct LockArguments {
-  std::vector<std::string> paths{"."  std::string vendor{};
-};
+  std::vector<std::string> paths{"."};
   bool update = false;
   std::vector<std::string> packages{};
   std::string date{};
   bool check = false;
   bool outdated = false;
+  std::string vendor{};
 };
 
 nlohmann::ordered_json change_json(const LockOutcome& outcome) {

@@ -5,6 +5,7 @@
 #include <new>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
@@ -14,6 +15,7 @@
 #include "cli/command.hpp"
 #include "cli/settings.hpp"
 #include "decode/decode_server.hpp"
+#include "sandbox/user_namespace.hpp"
 
 namespace alephc {
 namespace {
@@ -52,9 +54,11 @@ Verbosity verbosity(const CommonOptions& options) {
   return options.verbose ? Verbosity::verbose : Verbosity::normal;
 }
 
-int run_command(const CommandAction& action, const CommonOptions& options, Reporter& reporter) {
+int run_command(const CommandAction& action, bool uses_store, const CommonOptions& options,
+                Reporter& reporter) {
   try {
-    const Settings settings = make_settings(options);
+    Settings settings = make_settings(options);
+    if (uses_store && ::geteuid() != 0) settings.why_not_root = enter_user_namespace();
     CommandContext context{options, settings, reporter};
     return action(context);
   } catch (const Error& error) {
@@ -93,11 +97,11 @@ int alephc_main(int argc, char** argv) {
   app.footer(
       "Exit codes: 0 done, 1 failed, 2 usage, 3 integrity, 4 this machine cannot, 70 a bug, 130 interrupted");
   add_common_options(app, options);
-  std::map<const CLI::App*, CommandAction> actions;
+  std::map<const CLI::App*, std::pair<CommandAction, bool>> actions;
   for (const CommandSpec& spec : commands()) {
     CLI::App* command = app.add_subcommand(spec.name, spec.about);
     command->footer(std::string("Examples:\n") + spec.examples);
-    actions[command] = spec.add(*command);
+    actions[command] = {spec.add(*command), spec.uses_store};
   }
   try {
     app.parse(argc, argv);
@@ -106,7 +110,8 @@ int alephc_main(int argc, char** argv) {
     return usage_error(app, error, {argv + 1, argv + argc});
   }
   Reporter reporter(verbosity(options), color_mode(options.color), options.json);
-  return run_command(actions.at(app.get_subcommands().front()), options, reporter);
+  const auto& [action, uses_store] = actions.at(app.get_subcommands().front());
+  return run_command(action, uses_store, options, reporter);
 }
 
 }  // namespace

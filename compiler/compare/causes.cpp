@@ -91,6 +91,14 @@ std::string sorted_bytes(std::string bytes) {
   return bytes;
 }
 
+/// Hardly a byte in the same place: of random bytes one in 256 is.
+bool share_nothing(const std::string& a, const std::string& b) {
+  std::size_t same = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) same += a[i] == b[i] ? 1U : 0U;
+  constexpr std::size_t kOneIn = 16;
+  return same <= a.size() / kOneIn;
+}
+
 std::string cause_by_bytes(const std::string& path, const std::string& a, const std::string& b) {
   if (a.starts_with("\x1f\x8b") && only_differs_in(a, b, 4, 8)) return "the time in a gzip header";
   if (path.ends_with(".pyc") && only_differs_in(a, b, 8, 16))
@@ -105,6 +113,7 @@ std::string cause_by_bytes(const std::string& path, const std::string& a, const 
                     "ELF"))
     return "another build of the same program";
   if (a.size() == b.size() && sorted_bytes(a) == sorted_bytes(b)) return "the same bytes in another order";
+  if (a.size() == b.size() && share_nothing(a, b)) return "random bytes";
   return {};
 }
 

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/identity.hpp"
 #include "image/image_format.hpp"
 #include "tree/layer_writer.hpp"
 
 namespace alephc {
 
 void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {
+  if (in_user_namespace())
+    for (const Entry& entry : tree.entries())
+      if (entry.type == EntryType::char_device || entry.type == EntryType::block_device)
+        throw Error(ErrorKind::host,
+                    "/" + entry.path + " is a device node, which only root can make in a folder",
+                    "choose another format, or build as root");
   make_folders(path);
   LayerWriter writer(path, nullptr, options.time);
   for (const Entry& listed : tree.entries()) {

@@ -133,10 +133,12 @@ fs::path output_path(const BuildRequest& request, const Manifest& manifest) {
   return manifest.name + "-" + manifest.version + image_format(manifest.image.format).extension;
 }
 
-void require_root() {
+void require_root(const Settings& settings) {
   if (::geteuid() != 0)
-    throw Error(ErrorKind::host, "building needs root on this machine: steps run in new namespaces",
-                "run it with sudo, or in a container as root; 'alephc doctor' shows what is missing");
+    throw Error(
+        ErrorKind::host,
+        "steps run as root of a user namespace, and this user cannot have one: " + settings.why_not_root,
+        "'alephc doctor' shows what is missing; root needs none of it");
 }
 
 /// Copies the image out of the store: all or nothing.
@@ -249,7 +251,7 @@ bool pin_runs(const Locked& locked, const std::vector<StepReport>& steps, Lock& 
 
 BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
   const auto start = Clock::now();
-  require_root();
+  require_root(settings);
   const Store store(settings.store);
   if (!request.bundle.empty()) (void)import_bundle(request.bundle, store);
   if (!request.init_file.empty()) store.put_blob(read_file(request.init_file));
@@ -407,7 +409,7 @@ std::vector<std::string> explain(const fs::path& path, const std::string& subjec
 
 int open_shell(const fs::path& path, const std::string& step, const std::vector<std::string>& command,
                const Settings& settings, Reporter& reporter) {
-  require_root();
+  require_root(settings);
   const Store store(settings.store);
   const Locked locked = load_locked(path, false, false, settings, store, reporter);
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);

@@ -23,6 +23,7 @@ struct Settings {
   Mirrors mirrors{};
   bool offline = false;
   unsigned jobs = 1;
+  std::string why_not_root{};  ///< for a user without rights: why he is not root of a namespace of his own
 };
 
 struct LockRequest {

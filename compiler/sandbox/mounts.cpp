@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/files.hpp"
+#include "base/identity.hpp"
 #include "sandbox/variation.hpp"
 
 namespace alephc {
@@ -32,6 +34,18 @@ void mount_at(const char* source, const std::string& target, const char* type, u
               const std::string& data) {
   if (::mount(source, target.c_str(), type, flags, data.empty() ? nullptr : data.c_str()) != 0)
     throw system_error("mount " + target + " in the sandbox", errno);
+}
+
+/// Flags of the host's mount that a user namespace may not take away.
+unsigned long locked_flags(const std::string& path) {
+  struct statvfs info {};
+  if (!in_user_namespace() || ::statvfs(path.c_str(), &info) != 0) return 0;
+  unsigned long flags = 0;
+  if ((info.f_flag & ST_NOSUID) != 0) flags |= MS_NOSUID;
+  if ((info.f_flag & ST_NODEV) != 0) flags |= MS_NODEV;
+  if ((info.f_flag & ST_NOEXEC) != 0) flags |= MS_NOEXEC;
+  if ((info.f_flag & ST_RDONLY) != 0) flags |= MS_RDONLY;
+  return flags;
 }
 
 /// Path of a place below the root, for mount(2): resolved beneath the root, whatever symlinks the image has.
@@ -62,7 +76,8 @@ void mount_overlay(const SandboxRoot& root, const std::string& target) {
   for (const fs::path& lower : root.lowers)
     lowers += (lowers.empty() ? "" : ":") + lower.lexically_relative(common).string();
   const std::string data = "lowerdir=" + lowers + ",upperdir=" + root.upper.string() +
-                           ",workdir=" + work.string() + ",redirect_dir=off,metacopy=off,index=off,xino=off";
+                           ",workdir=" + work.string() + ",metacopy=off,index=off,xino=off" +
+                           (in_user_namespace() ? ",userxattr,redirect_dir=nofollow" : ",redirect_dir=off");
   if (data.size() > kMountOptionLimit)
     throw Error(ErrorKind::failed,
                 "too many layers: the kernel cannot stack " + std::to_string(root.lowers.size()),
@@ -72,6 +87,11 @@ void mount_overlay(const SandboxRoot& root, const std::string& target) {
 
 void make_device(const std::string& dev, const char* name, unsigned major, unsigned minor) {
   const std::string path = dev + "/" + name;
+  if (in_user_namespace()) {
+    // The machine's own node, because nobody else may make one.
+    const UniqueFd place = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    return mount_at((std::string("/dev/") + name).c_str(), path, nullptr, MS_BIND, "");
+  }
   if (::mknod(path.c_str(), S_IFCHR | 0666U, ::makedev(major, minor)) != 0 ||
       ::chmod(path.c_str(), 0666) != 0)
     throw system_error("make /dev/" + std::string(name), errno);
@@ -142,8 +162,9 @@ void bind_read_only(int root_fd, const BindMount& mount) {
   const std::string place = beneath(root_fd, mount.target, keeper);
   mount_at(mount.host.c_str(), place, nullptr, MS_BIND, "");
   UniqueFd mounted;
-  mount_at(nullptr, beneath(root_fd, mount.target, mounted), nullptr,
-           MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, "");
+  const std::string again = beneath(root_fd, mount.target, mounted);
+  mount_at(nullptr, again, nullptr,
+           MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | locked_flags(again), "");
 }
 
 }  // namespace
@@ -155,7 +176,7 @@ void enter_root(const SandboxOptions& options) {
   make_folders(target, 0700);
   if (options.root.lowers.empty()) {
     mount_at(options.root.upper.c_str(), target, nullptr, MS_BIND, "");
-    mount_at(nullptr, target, nullptr, MS_BIND | MS_REMOUNT | MS_NODEV, "");
+    mount_at(nullptr, target, nullptr, MS_BIND | MS_REMOUNT | MS_NODEV | locked_flags(target), "");
   } else {
     mount_overlay(options.root, target);
   }

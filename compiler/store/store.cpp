@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
+#include "base/identity.hpp"
 #include "base/text.hpp"
 #include "store/stamp.hpp"
 #include "tree/listing_text.hpp"
@@ -49,8 +50,24 @@ WorkFolder::~WorkFolder() {
   }
 }
 
+namespace {
+
+/// Layers hold the owners that their maker's ids map to: nobody else can use them.
+void claim(const fs::path& folder) {
+  if (::geteuid() != 0) return;  // makes no layers
+  const fs::path file = folder / "owner";
+  const auto owner = read_file_if_exists(file);
+  if (!owner) return atomic_write(file, process_identity() + "\n", 0444);
+  if (trim(*owner) == process_identity()) return;
+  throw Error(ErrorKind::host, "the store " + folder.string() + " was made with other user ids",
+              "choose another with --store, or remove this one as the user who made it");
+}
+
+}  // namespace
+
 Store::Store(const fs::path& folder)
     : folder_(prepare(folder)), in_use_(FileLock::lock_shared(folder_ / "locks/store")) {
+  claim(folder_);
   reap();
 }
 

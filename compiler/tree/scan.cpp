@@ -16,12 +16,16 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/files.hpp"
+#include "base/identity.hpp"
 #include "base/parallel.hpp"
 
 namespace alephc {
 namespace {
 
+// An overlay in a user namespace keeps its marks in "user.", where a file's own attributes are too.
 constexpr std::string_view kOpaque = "trusted.overlay.opaque";
+constexpr std::string_view kUserOpaque = "user.overlay.opaque";
+constexpr std::string_view kUserOverlay = "user.overlay.";
 
 struct Scanner {
   const ScanOptions& options;
@@ -31,11 +35,12 @@ struct Scanner {
   void visit(int dir_fd, const std::string& name, const std::string& path);
   void visit_children(int parent_fd, const std::string& name, const std::string& path);
   bool classify(Entry& entry, const struct stat& info, const std::string& path) const;
+  void classify_regular(Entry& entry, const struct stat& info) const;
 };
 
 bool keeps_xattr(std::string_view name) {
-  return name == "security.capability" || name.starts_with("user.") || name == "system.posix_acl_access" ||
-         name == "system.posix_acl_default";
+  return name == "security.capability" || (name.starts_with("user.") && !name.starts_with(kUserOverlay)) ||
+         name == "system.posix_acl_access" || name == "system.posix_acl_default";
 }
 
 /// A capability written in a user namespace is version 3 and carries its root's id; version 2 is the same
@@ -88,7 +93,7 @@ std::vector<Xattr> read_xattrs(const std::string& path, bool& opaque) {
   std::vector<Xattr> xattrs;
   for (std::size_t at = 0; at < names.size(); at += std::strlen(&names[at]) + 1) {
     const char* name = &names[at];
-    if (name == kOpaque) opaque = true;
+    if (name == kOpaque || (name == kUserOpaque && in_user_namespace())) opaque = true;
     if (!keeps_xattr(name)) continue;
     std::string value = read_xattr(path, name);
     if (std::string_view(name) == "security.capability") value = portable_capability(std::move(value));
@@ -98,6 +103,18 @@ std::vector<Xattr> read_xattrs(const std::string& path, bool& opaque) {
   return xattrs;
 }
 
+void Scanner::classify_regular(Entry& entry, const struct stat& info) const {
+  entry.type = EntryType::regular;
+  entry.size = static_cast<std::uint64_t>(info.st_size);
+  if (options.known == nullptr) return;
+  entry.content = options.known->find(info);
+  const auto device = options.known->find_device(info);
+  if (!device) return;
+  entry.type = EntryType::char_device;
+  entry.major = device->first;
+  entry.minor = device->second;
+}
+
 bool Scanner::classify(Entry& entry, const struct stat& info, const std::string& path) const {
   using enum EntryType;
   switch (info.st_mode & S_IFMT) {
@@ -105,9 +122,7 @@ bool Scanner::classify(Entry& entry, const struct stat& info, const std::string&
       entry.type = directory;
       return true;
     case S_IFREG:
-      entry.type = regular;
-      entry.size = static_cast<std::uint64_t>(info.st_size);
-      if (options.known != nullptr) entry.content = options.known->find(info);
+      classify_regular(entry, info);
       return true;
     case S_IFLNK:
       entry.type = symlink;

@@ -40,7 +40,8 @@ std::string tsc_frequency() {
   while (now - start < kLong) now = std::chrono::steady_clock::now();
   const std::uint64_t ticks = __builtin_ia32_rdtsc() - first;
   const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(now - start).count();
-  return std::to_string(ticks * 1000000 / static_cast<std::uint64_t>(nanoseconds));
+  return std::to_string(ticks * 1000000 /
+                        std::max<std::uint64_t>(1, static_cast<std::uint64_t>(nanoseconds)));
 }
 
 std::string kernel_command_line(const MachineSpec& spec, const std::string& accel) {
@@ -176,7 +177,7 @@ void Machine::start(const std::vector<std::string>& argv) {
   if (process_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::setpgid(0, 0);
-    const int null = ::open("/dev/null", O_RDONLY);
+    const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     ::dup2(null, 0);
     ::dup2(pipe.write.get(), 1);
     ::dup2(pipe.write.get(), 2);

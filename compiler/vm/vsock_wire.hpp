@@ -11,15 +11,13 @@ namespace alephc {
 
 inline constexpr std::size_t kHeaderSize = 44;
 
-enum Operation : std::uint16_t {
-  kRequest = 1,
-  kResponse = 2,
-  kReset = 3,
-  kShutdown = 4,
-  kData = 5,
-  kCreditUpdate = 6,
-  kCreditRequest = 7
-};
+inline constexpr std::uint16_t kRequest = 1;
+inline constexpr std::uint16_t kResponse = 2;
+inline constexpr std::uint16_t kReset = 3;
+inline constexpr std::uint16_t kShutdown = 4;
+inline constexpr std::uint16_t kData = 5;
+inline constexpr std::uint16_t kCreditUpdate = 6;
+inline constexpr std::uint16_t kCreditRequest = 7;
 inline constexpr std::uint32_t kNoMoreReceive = 1;
 inline constexpr std::uint32_t kNoMoreSend = 2;
 
@@ -39,25 +37,23 @@ struct __attribute__((packed)) Packet {
 static_assert(sizeof(Packet) == kHeaderSize);
 
 /// vhost-user requests that matter here.
-enum VhostRequest : std::uint32_t {
-  kGetFeatures = 1,
-  kSetFeatures = 2,
-  kSetOwner = 3,
-  kSetMemTable = 5,
-  kSetVringNum = 8,
-  kSetVringAddr = 9,
-  kSetVringBase = 10,
-  kGetVringBase = 11,
-  kSetVringKick = 12,
-  kSetVringCall = 13,
-  kSetVringErr = 14,
-  kGetProtocolFeatures = 15,
-  kSetProtocolFeatures = 16,
-  kGetQueueNum = 17,
-  kSetVringEnable = 18,
-  kGetConfig = 24,
-  kSetConfig = 25
-};
+inline constexpr std::uint32_t kGetFeatures = 1;
+inline constexpr std::uint32_t kSetFeatures = 2;
+inline constexpr std::uint32_t kSetOwner = 3;
+inline constexpr std::uint32_t kSetMemTable = 5;
+inline constexpr std::uint32_t kSetVringNum = 8;
+inline constexpr std::uint32_t kSetVringAddr = 9;
+inline constexpr std::uint32_t kSetVringBase = 10;
+inline constexpr std::uint32_t kGetVringBase = 11;
+inline constexpr std::uint32_t kSetVringKick = 12;
+inline constexpr std::uint32_t kSetVringCall = 13;
+inline constexpr std::uint32_t kSetVringErr = 14;
+inline constexpr std::uint32_t kGetProtocolFeatures = 15;
+inline constexpr std::uint32_t kSetProtocolFeatures = 16;
+inline constexpr std::uint32_t kGetQueueNum = 17;
+inline constexpr std::uint32_t kSetVringEnable = 18;
+inline constexpr std::uint32_t kGetConfig = 24;
+inline constexpr std::uint32_t kSetConfig = 25;
 inline constexpr std::uint64_t kFeatures = (1ULL << 32U) | (1ULL << 30U);  // version 1, protocol features
 inline constexpr std::uint64_t kProtocolFeatures = (1ULL << 3U) | (1ULL << 9U);  // reply-ack, config
 inline constexpr std::uint32_t kReplyFlag = 4;
