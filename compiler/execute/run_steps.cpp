@@ -13,6 +13,7 @@
 #include "base/interrupt.hpp"
 #include "base/text.hpp"
 #include "execute/data_steps.hpp"
+#include "execute/final_check.hpp"
 #include "execute/init_step.hpp"
 #include "execute/normalize.hpp"
 #include "execute/sandbox_steps.hpp"
@@ -263,6 +264,7 @@ class Runner {
     const Tree tree = tree_below();
     const bool normalized =
         graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
+    if (normalized) check_final_tree(tree, layer_steps());
     const WriteOptions options{.image = env_.manifest.image,
                                .time = env_.lock.source_date_epoch,
                                .keep_times = !normalized,
@@ -285,6 +287,13 @@ class Runner {
     result.cid_v1 = hashes.cid_v1;
     env_.store.adopt_blob(file, hashes.sha256);
     return image_result_text(result);
+  }
+
+  [[nodiscard]] std::vector<std::string> layer_steps() const {
+    std::vector<std::string> ids;
+    for (const StepReport& report : reports_)
+      if (Digest::from_hex(report.result)) ids.push_back(report.id);
+    return ids;
   }
 
   /// All or nothing: written beside its place, then renamed.

@@ -1,31 +1,71 @@
 // SPDX-License-Identifier: MIT
+#include <thread>
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/identity.hpp"
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
 #include "image/image_format.hpp"
 #include "tree/scan.hpp"
 
+// No library reads btrfs. Root has the kernel mount it, read-only and in a mount namespace that ends with the
+// reading thread; others have the filesystem's own rescue tool take the files out, which loses device nodes
+// and hard links.
 namespace alephc {
+namespace {
 
-// No library reads btrfs without mounting it, and an image is not to be trusted with this machine's kernel:
-// the filesystem's own rescue tool takes the files out. It needs root to give them the owners that they have.
-ImageContent read_btrfs(const std::filesystem::path& path, const ReadOptions& options) {
-  if (!find_program("btrfs"))
-    throw Error(ErrorKind::host, "reading a btrfs image needs the program btrfs", "install btrfs-progs");
-  const TempDir work(std::filesystem::temp_directory_path(), "alephc-btrfs");
-  const CommandResult result =
-      run_command({.argv = {"btrfs", "restore", "-m", "-S", "-x", path.string(), work.path().string()},
-                   .environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}}});
-  if (result.exit_code != 0)
-    throw Error(ErrorKind::integrity, "cannot read the btrfs filesystem in " + path.string() + ": " +
-                                          std::string(trim(result.errors)));
+namespace fs = std::filesystem;
+
+bool run(const std::vector<std::string>& argv) {
+  return find_program(argv.front()) &&
+         run_command({.argv = argv, .environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}}}).exit_code ==
+             0;
+}
+
+ImageContent read_tree(const fs::path& folder, const ReadOptions& options) {
   ImageContent content{.format = "btrfs"};
-  content.listing = scan_folder(work.path(), {.jobs = options.jobs, .hash = !options.only_wanted}).listing;
+  content.listing = scan_folder(folder, {.jobs = options.jobs, .hash = !options.only_wanted}).listing;
   for (const Entry& entry : content.listing)
     if (entry.type == EntryType::regular && options.keeps(entry.path))
-      content.texts[entry.path] = read_file(work.path() / entry.path);
+      content.texts[entry.path] = read_file(folder / entry.path);
   return content;
+}
+
+std::optional<ImageContent> read_mounted(const fs::path& image, const fs::path& place,
+                                         const ReadOptions& options) {
+  std::optional<ImageContent> content;
+  std::exception_ptr failure;
+  std::thread reader([&] {
+    try {
+      if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+        return;
+      if (run({"mount", "-t", "btrfs", "-o", "loop,ro,nodev,nosuid,noexec", image.string(), place.string()}))
+        content = read_tree(place, options);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  });
+  reader.join();
+  if (failure) std::rethrow_exception(failure);
+  return content;
+}
+
+}  // namespace
+
+ImageContent read_btrfs(const fs::path& path, const ReadOptions& options) {
+  const TempDir work(fs::temp_directory_path(), "alephc-btrfs");
+  if (::geteuid() == 0 && !in_user_namespace())
+    if (auto content = read_mounted(path, work.path(), options)) return std::move(*content);
+  if (!find_program("btrfs"))
+    throw Error(ErrorKind::host, "reading a btrfs image needs the program btrfs", "install btrfs-progs");
+  if (!run({"btrfs", "restore", "-m", "-S", "-x", path.string(), work.path().string()}))
+    throw Error(ErrorKind::integrity, "cannot read the btrfs filesystem in " + path.string());
+  return read_tree(work.path(), options);
 }
 
 }  // namespace alephc

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "pipeline/expectation.hpp"
 
+#include <algorithm>
+
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
@@ -22,15 +24,36 @@ void check_form(const std::string& text, const char* where) {
 
 [[noreturn]] void mismatch(const std::string& what, const std::string& wanted, const std::string& got,
                            const ImageResult& result, const Store& store,
-                           const std::string& which = "expected") {
+                           const std::string& which = "expected",
+                           const std::vector<std::string>& where = {}) {
   Diagnostic problem{.message = "the image is not the " + which + " one: " + what + " differs"};
   problem.context = {which + " " + wanted, "built    " + got};
+  problem.context.insert(problem.context.end(), where.begin(), where.end());
   if (!result.sha256.is_zero()) {
     problem.context.push_back("the image is kept as " + store.blob_path(result.sha256).string());
     problem.hint =
         "compare it with the expected image: alephc diff EXPECTED " + store.blob_path(result.sha256).string();
   }
   throw Error(ErrorKind::integrity, std::vector{problem});
+}
+
+/// Accounts that got other numbers, and the first step whose result is another.
+std::vector<std::string> first_difference(const Receipt& recorded, const Receipt& built) {
+  std::vector<std::string> lines;
+  const auto compare = [&](const std::vector<std::string>& before, const std::vector<std::string>& after,
+                           const std::string& what) {
+    for (const std::string& line : after)
+      if (std::find(before.begin(), before.end(), line) == before.end())
+        lines.push_back(what + " " + line + " was not recorded so");
+  };
+  compare(recorded.accounts, built.accounts, "the account");
+  compare(recorded.groups, built.groups, "the group");
+  for (std::size_t i = 0; i < recorded.layers.size() && i < built.layers.size(); ++i) {
+    if (recorded.layers[i] == built.layers[i]) continue;
+    lines.push_back("the first step with another result is " + built.layers[i].first);
+    break;
+  }
+  return lines;
 }
 
 }  // namespace
@@ -74,17 +97,19 @@ void check_expectations(const std::string& expect, const Expectation& own, const
     mismatch("the tree digest", own.tree, result.tree.hex(), result, store);
 }
 
-void check_recorded(const Receipt& recorded, const ImageResult& result, const Store& store,
-                    Reporter& reporter) {
+void check_recorded(const Receipt& recorded, const Receipt& built, const Store& store, Reporter& reporter) {
+  const ImageResult& result = built.image;
   if (recorded.image.sha256 == result.sha256 && recorded.image.tree == result.tree) return;
+  const std::vector<std::string> where = first_difference(recorded, built);
   if (recorded.image.tree != result.tree)
-    mismatch("the tree digest", recorded.image.tree.hex(), result.tree.hex(), result, store, "recorded");
-  const std::vector<std::string> tools = image_tools();
-  if (recorded.tools == tools)
-    mismatch("the sha256", recorded.image.sha256.hex(), result.sha256.hex(), result, store, "recorded");
+    mismatch("the tree digest", recorded.image.tree.hex(), result.tree.hex(), result, store, "recorded",
+             where);
+  if (recorded.tools == built.tools)
+    mismatch("the sha256", recorded.image.sha256.hex(), result.sha256.hex(), result, store, "recorded",
+             where);
   Diagnostic warning{.severity = Severity::warning,
                      .message = "the tree is the recorded one, but other libraries packed it to other bytes"};
-  warning.context = {"recorded " + join(recorded.tools, ", "), "here     " + join(tools, ", ")};
+  warning.context = {"recorded " + join(recorded.tools, ", "), "here     " + join(built.tools, ", ")};
   reporter.diagnostic(warning);
 }
 

@@ -19,10 +19,10 @@ void check_expectation_forms(const std::string& expect, const Expectation& own);
 void check_expectations(const std::string& expect, const Expectation& own, const ImageResult& result,
                         const Store& store);
 
-/// Compares an image with the recorded receipt of the same lock. Other bytes are an integrity Error; other
-/// bytes of the same tree under other compressor versions are a warning that names them.
-void check_recorded(const Receipt& recorded, const ImageResult& result, const Store& store,
-                    Reporter& reporter);
+/// Compares a build with the recorded receipt of the same lock. Other accounts, or other bytes, are an
+/// integrity Error that names the first step with another result; other bytes of the same tree under other
+/// compressor versions are a warning that names them.
+void check_recorded(const Receipt& recorded, const Receipt& built, const Store& store, Reporter& reporter);
 
 /// Whether wanted (sha256, CIDv0 or CIDv1) names the image; a CIDv1 may be the re-encoded CIDv0.
 [[nodiscard]] bool is_hash_of(const std::string& wanted, const ImageResult& result);

@@ -311,7 +311,8 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
       request.compare && request.overrides.empty() && request.normalize && !request.record;
   if (const auto before = as_written ? read_file_if_exists(recorded) : std::nullopt) {
     const Receipt receipt = parse_receipt(recorded.filename().string(), *before);
-    if (receipt.lock == outcome.lock) check_recorded(receipt, outcome.result, store, reporter);
+    if (receipt.lock == outcome.lock)
+      check_recorded(receipt, make_receipt(locked, outcome, store, reporter), store, reporter);
   }
   const bool is_folder = image_format(outcome.format).is_folder;
   outcome.output_was_there = !is_folder && store.is_known_output(outcome.image, outcome.result.sha256);
