@@ -5,7 +5,7 @@ macro(alephc_guest_program name)
   foreach(config IN ITEMS DEBUG RELEASE RELWITHDEBINFO MINSIZEREL)
     set(CMAKE_CXX_FLAGS_${config} "")
   endforeach()
-  unset(CMAKE_CXX_CLANG_TIDY)
+  set(CMAKE_CXX_CLANG_TIDY "")
   add_executable(${name} ${ARGN})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/compiler)
   target_compile_options(${name} PRIVATE -Os -DNDEBUG -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables
