@@ -316,9 +316,6 @@ class Runner {
   bool supply_started_ = false;
 };
 
-/// Thrown when a layer of the store was found damaged and removed: the walk starts again.
-struct DamagedLayer {};
-
 }  // namespace
 
 std::string image_result_text(const ImageResult& result) {
@@ -348,7 +345,7 @@ Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Repor
     auto layer = store.open_layer(*digest, [&](const std::string& text) {
       reporter.diagnostic({.severity = Severity::warning, .message = text});
     });
-    if (!layer) throw DamagedLayer{};
+    if (!layer) throw DamagedLayer();
     tree.add(std::move(layer));
   }
   return tree;

@@ -62,8 +62,16 @@ struct ImageResult {
 [[nodiscard]] std::vector<StepReport> run_steps(const BuildGraph& graph, const StepEnvironment& env,
                                                 const std::string& stop_before);
 
-/// The tree as the reported steps left it.
+/// The tree as the reported steps left it. A layer that turns out damaged is removed from the store and
+/// thrown as DamagedLayer: run_steps() makes it anew.
 [[nodiscard]] Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Reporter& reporter);
+
+class DamagedLayer : public Error {
+ public:
+  DamagedLayer()
+      : Error(ErrorKind::failed, "a layer of the store was damaged and is removed", "run the command again") {
+  }
+};
 
 /// What a build would do, without doing it.
 [[nodiscard]] std::vector<StepState> inspect_steps(const BuildGraph& graph, const Store& store,

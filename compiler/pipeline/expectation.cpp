@@ -37,8 +37,8 @@ void check_form(const std::string& text, const char* where) {
   throw Error(ErrorKind::integrity, std::vector{problem});
 }
 
-/// Accounts that got other numbers, and the first step whose result is another.
-std::vector<std::string> first_difference(const Receipt& recorded, const Receipt& built) {
+/// Accounts that got other numbers, and the steps whose result is another.
+std::vector<std::string> where_different(const Receipt& recorded, const Receipt& built) {
   std::vector<std::string> lines;
   const auto compare = [&](const std::vector<std::string>& before, const std::vector<std::string>& after,
                            const std::string& what) {
@@ -48,11 +48,10 @@ std::vector<std::string> first_difference(const Receipt& recorded, const Receipt
   };
   compare(recorded.accounts, built.accounts, "the account");
   compare(recorded.groups, built.groups, "the group");
-  for (std::size_t i = 0; i < recorded.layers.size() && i < built.layers.size(); ++i) {
-    if (recorded.layers[i] == built.layers[i]) continue;
-    lines.push_back("the first step with another result is " + built.layers[i].first);
-    break;
-  }
+  std::vector<std::string> steps;
+  for (std::size_t i = 0; i < recorded.layers.size() && i < built.layers.size(); ++i)
+    if (recorded.layers[i] != built.layers[i]) steps.push_back(built.layers[i].first);
+  if (!steps.empty()) lines.push_back("steps with another result: " + join(steps, ", "));
   return lines;
 }
 
@@ -100,7 +99,7 @@ void check_expectations(const std::string& expect, const Expectation& own, const
 void check_recorded(const Receipt& recorded, const Receipt& built, const Store& store, Reporter& reporter) {
   const ImageResult& result = built.image;
   if (recorded.image.sha256 == result.sha256 && recorded.image.tree == result.tree) return;
-  const std::vector<std::string> where = first_difference(recorded, built);
+  const std::vector<std::string> where = where_different(recorded, built);
   if (recorded.image.tree != result.tree)
     mismatch("the tree digest", recorded.image.tree.hex(), result.tree.hex(), result, store, "recorded",
              where);

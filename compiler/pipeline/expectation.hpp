@@ -20,7 +20,7 @@ void check_expectations(const std::string& expect, const Expectation& own, const
                         const Store& store);
 
 /// Compares a build with the recorded receipt of the same lock. Other accounts, or other bytes, are an
-/// integrity Error that names the first step with another result; other bytes of the same tree under other
+/// integrity Error that names the steps with another result; other bytes of the same tree under other
 /// compressor versions are a warning that names them.
 void check_recorded(const Receipt& recorded, const Receipt& built, const Store& store, Reporter& reporter);
 

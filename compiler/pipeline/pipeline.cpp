@@ -247,9 +247,7 @@ bool pin_runs(const Locked& locked, const std::vector<StepReport>& steps, Lock& 
   return pinned.runs.size() > locked.lock.runs.size();
 }
 
-}  // namespace
-
-BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
+BuildOutcome build_once(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
   const auto start = Clock::now();
   require_root(settings);
   const Store store(settings.store);
@@ -299,7 +297,7 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
     atomic_write(lock_path_of(locked.manifest.file), lock_text(pinned));
     reporter.note("locked the results of scripts with network");
     // Again with the lock that now stands: only what holds the lock's text is made anew.
-    return build_runtime(request, settings, reporter);
+    return build_once(request, settings, reporter);
   }
   // From here on the tree and the image are what they are; it remains to compare and to hand out.
 
@@ -325,6 +323,17 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   }
   outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return outcome;
+}
+
+}  // namespace
+
+BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
+  try {
+    return build_once(request, settings, reporter);
+  } catch (const DamagedLayer&) {
+    // All was cached, and a layer was looked into only for the receipt: it is removed now, and made again.
+    return build_once(request, settings, reporter);
+  }
 }
 
 CommittedRuntime open_committed(const fs::path& path, const Settings& settings, Reporter& reporter) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "store/stamp.hpp"
 
+#include <cerrno>
 #include <cstring>
 #include <vector>
 
@@ -45,6 +46,11 @@ mode_t type_bits(EntryType type) {
   return 0;
 }
 
+/// An opaque folder hides what is below it without a whiteout for each path.
+bool hidden_by_folder(const Entry& entry, int problem) {
+  return entry.type == EntryType::whiteout && problem == ENOENT;
+}
+
 bool same_as_listed(int root, const Entry& entry, const struct stat& info) {
   if ((info.st_mode & S_IFMT) != type_bits(entry.type)) return false;
   if (entry.type == EntryType::whiteout) return info.st_rdev == 0;
@@ -66,9 +72,10 @@ void write_stamp(const Listing& listing, const std::filesystem::path& folder,
   for (const Entry& entry : listing) {
     struct stat info {};
     const char* path = entry.path.empty() ? "." : entry.path.c_str();
-    if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0)
+    const bool there = ::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!there && !hidden_by_folder(entry, errno))
       throw system_error("look at /" + entry.path + " of a new layer", errno);
-    stamps.push_back(stamp_of(info));
+    stamps.push_back(there ? stamp_of(info) : Stamp{});
   }
   // The folder itself moves into its place later, which changes its own times: never trusted by stamp.
   if (!stamps.empty() && listing.front().path.empty()) stamps.front() = {};
@@ -84,8 +91,10 @@ void check_stamp(const Layer& layer, const std::filesystem::path& stamp) {
     const Entry& entry = layer.listing[i];
     struct stat info {};
     const char* path = entry.path.empty() ? "." : entry.path.c_str();
-    if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0)
+    if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (hidden_by_folder(entry, errno) && stamps[i] == Stamp{}) continue;
       throw Error(ErrorKind::integrity, "/" + entry.path + " is missing");
+    }
     if (stamp_of(info) != stamps[i] && !same_as_listed(root.get(), entry, info))
       throw Error(ErrorKind::integrity, "/" + entry.path + " was changed");
   }

@@ -34,7 +34,7 @@ class World:
 
     def ok(self, *arguments, **options):
         result = self.run(*arguments, **options)
-        assert result.returncode == 0, f"alephc {' '.join(map(str, arguments))} exits {result.returncode}:\n{result.stderr}"
+        assert result.returncode == 0, f"alephc {' '.join(map(str, arguments))} exits {result.returncode}:\n{result.stdout[-3000:]}{result.stderr}"
         return result
 
     def fails(self, code, text, *arguments, **options):

@@ -55,7 +55,7 @@ class Debian : public Distro {
     return debian::prove_packages(manifest, lock, mirrors, spare, tools);
   }
 
-  [[nodiscard]] int install_version() const override { return 2; }
+  [[nodiscard]] int install_version() const override { return 3; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
 
@@ -63,7 +63,9 @@ class Debian : public Distro {
       const std::vector<std::string>& names) const override {
     SandboxCommand purge{.argv = {"dpkg", "--force-unsafe-io", "--purge"}};
     purge.argv.insert(purge.argv.end(), names.begin(), names.end());
-    return {purge};
+    SandboxCommand clean{.argv = {"rm", "-f"}};
+    for (const char* path : kTraces) clean.argv.push_back(std::string("/") + path);
+    return {purge, clean};
   }
 
   [[nodiscard]] std::vector<SandboxCommand> locale_commands(const SystemSpec& system) const override {

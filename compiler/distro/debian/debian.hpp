@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include "distro/distro.hpp"
@@ -15,6 +16,10 @@ namespace alephc::debian {
 
 /// Unpacks and configures one layer of packages; see install.cpp for the method.
 void install(const InstallJob& job, Reporter& reporter);
+
+/// What dpkg, update-alternatives and ldconfig leave behind of their own runs.
+inline constexpr std::array kTraces{"var/log/dpkg.log", "var/log/alternatives.log",
+                                    "var/cache/ldconfig/aux-cache"};
 
 /// Answers `why` from dpkg's database in the tree.
 [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,

@@ -88,6 +88,7 @@ class Installer {
     database_.drop_paths(unpacker.lost_paths());
     database_.add_automatic(layer_.packages);
     check_configured();
+    remove_traces();
   }
 
  private:
@@ -320,6 +321,11 @@ class Installer {
     run_checked(options, commands, doing);
     const bool ours = !has_policy && fs::is_regular_file(fs::symlink_status(job_.upper / kPolicy));
     if (ours) fs::remove(job_.upper / kPolicy);
+  }
+
+  /// Written by the clock and by inode numbers: with them no two installs would be the same layer.
+  void remove_traces() const {
+    for (const char* path : kTraces) fs::remove(job_.upper / path);
   }
 
   void check_configured() const {
