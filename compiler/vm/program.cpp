@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vm/program.hpp"
 
+#include <fcntl.h>
 #include <zlib.h>
 
 #include "base/diagnostic.hpp"
@@ -34,7 +35,8 @@ std::string squashfs_of(const fs::path& folder, const fs::path& work) {
 
 std::string guess_encoding(const fs::path& path) {
   if (fs::is_directory(path)) return "zip";
-  const std::string head = read_file(path).substr(0, 4);
+  std::string head(4, '\0');
+  head.resize(read_some(open_file(path, O_RDONLY).get(), head));
   if (head.starts_with("PK\x03\x04")) return "zip";
   if (head == "hsqs") return "squashfs";
   return "plain";

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same lock, built under variation: one factor at a time and all at once, every recipe, every format. As root.
 
-run.py ALEPHC [--pairwise] [--markdown FILE] [RECIPE…]     RECIPE: a folder; default: all below recipes/
+run.py ALEPHC [--pairwise] [--markdown FILE] [RECIPE…]     RECIPE: a folder, or "init" for what alephc init makes; default: all below recipes/
 
 --pairwise builds so few combinations that each pair of levels of two factors meets at least once: what CI runs."""
 import argparse, hashlib, itertools, json, os, pathlib, shutil, subprocess, sys, tempfile
@@ -92,7 +92,7 @@ def btrfs(variant):
     image = variant.work / "btrfs.img"
     with open(image, "wb") as file:
         file.truncate(6 << 30)
-    subprocess.run(["mkfs.btrfs", "-q", str(image)], check=True)
+    subprocess.run(["mkfs.btrfs", "-q", str(image)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     variant.store.mkdir(parents=True, exist_ok=True)
     variant.before.append(f"mount -o loop '{image}' '{variant.store}'")
 
@@ -176,8 +176,10 @@ def missing(make):
 def prepare(alephc, recipe, work):
     """A lock and a bundle of a recipe, in a scratch copy."""
     project = work / "project"
-    shutil.copytree(recipe, project)
-    shutil.copytree(ROOT / "stdlib-recipes", work / "stdlib", dirs_exist_ok=True)
+    if str(recipe) == "init":
+        subprocess.run([str(alephc), "-q", "init", str(project)], check=True, stdout=subprocess.DEVNULL)
+    else:
+        shutil.copytree(recipe, project)
     store = work / "lock-store"
     bundle = work / "bundle"
     argv = [str(alephc), "--store", str(store), "-q"]
