@@ -160,8 +160,12 @@ class InitStep {
   void put_openrc_script() {
     put("etc/init.d/aleph-agent",
         "#!/sbin/openrc-run\ndescription=\"Agent of the aleph.im node\"\n"
-        "command=/usr/lib/aleph/aleph-init\ncommand_args=agent\ncommand_background=yes\n"
-        "pidfile=/run/aleph-agent.pid\n",
+        "# Without start-stop-daemon, which Debian and Alpine have in two kinds; started again when it "
+        "ends.\n"
+        "start() {\n  ebegin \"Starting the agent\"\n"
+        "  (while :; do /usr/lib/aleph/aleph-init agent; sleep 1; done) </dev/null >/dev/console 2>&1 &\n"
+        "  echo $! >/run/aleph-agent.pid\n  eend 0\n}\n"
+        "stop() {\n  ebegin \"Stopping the agent\"\n  kill \"$(cat /run/aleph-agent.pid)\"\n  eend 0\n}\n",
         0755);
     out_.put({.path = "etc/runlevels/default/aleph-agent",
               .type = EntryType::symlink,

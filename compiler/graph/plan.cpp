@@ -147,7 +147,8 @@ class Planner {
     const InitSpec& init = manifest_.init;
     if (init.program == InitSpec::Program::none) return;
     Step& step = add(StepKind::init, "init", "put in the init");
-    step.parameters = {init.program == InitSpec::Program::aleph ? "program aleph" : "program distro",
+    step.parameters = {"version 3",
+                       init.program == InitSpec::Program::aleph ? "program aleph" : "program distro",
                        line("settings", options_.init_settings)};
     for (const LockedGuestFile& file : lock_.guest_files)
       step.parameters.push_back(line("file", file.name + " " + file.sha256.hex()));

@@ -150,7 +150,7 @@ Agent::Agent(AgentOptions options)
       env_(first_environment(options_.settings)),
       plugins_(options_.settings, options_.root),
       supervisor_(env_),
-      worker_(options_.root) {
+      worker_(options_.root, options_.settings.user, options_.settings.workdir) {
   ::signal(SIGPIPE, SIG_IGN);
 }
 

@@ -82,6 +82,7 @@ void restart_by_init() {
     } catch (const SetupError& error) {
       log_line(error.what());
     }
+    raise_loopback();  // programs answer on it, and not every init of a distribution raises it
     Handle listener = listen_on(kControlPort);
     Agent agent(std::move(options));
     if (agent.resume()) {
@@ -146,7 +147,6 @@ int pid_one() {
   try {
     make_root_writable();
     become_distro_init();
-    raise_loopback();
   } catch (const std::exception& error) {
     // The agent may still tell the host.
     log_line(error.what());

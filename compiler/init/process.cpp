@@ -18,10 +18,13 @@
 namespace aleph_init {
 namespace {
 
+constexpr const char* kRootHome = "/root";
+
 struct Account {
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> groups{};
+  std::string home{};
 };
 
 std::vector<std::string> fields_of(const std::string& line, char separator) {
@@ -51,6 +54,7 @@ Account find_account(const std::string& user) {
     if (fields.size() < 4 || fields[0] != user) continue;
     account.uid = id_of(fields[2]);
     account.gid = id_of(fields[3]);
+    if (fields.size() > 5) account.home = fields[5];
     found = true;
   }
   if (!found) throw SetupError("there is no user '" + user + "'");
@@ -105,6 +109,14 @@ std::optional<std::string> find_program(const std::string& name, const std::stri
   return std::nullopt;
 }
 
+std::map<std::string, std::string> environment_of(const std::string& user,
+                                                  std::map<std::string, std::string> env) {
+  const Account account = find_account(user);
+  const auto home = env.find("HOME");
+  if (home != env.end() && home->second == kRootHome && !account.home.empty()) home->second = account.home;
+  return env;
+}
+
 pid_t start_process(const ProcessSpec& spec) {
   const auto path = spec.env.find("PATH");
   const auto program = find_program(spec.argv.at(0), path == spec.env.end() ? "/usr/bin:/bin" : path->second);
@@ -112,7 +124,8 @@ pid_t start_process(const ProcessSpec& spec) {
   const Account account = find_account(spec.user);
   std::vector<std::string> words = spec.argv;
   std::vector<std::string> variables;
-  for (const auto& [name, value] : spec.env) variables.push_back(name + "=" + value);
+  for (const auto& [name, value] : environment_of(spec.user, spec.env))
+    variables.push_back(name + "=" + value);
   const std::vector<char*> argv = pointers_to(words);
   const std::vector<char*> env = pointers_to(variables);
   const pid_t child = ::fork();

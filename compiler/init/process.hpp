@@ -22,6 +22,10 @@ struct ProcessSpec {
       descriptors{};  ///< (ours, number there); 0, 1 and 2 are inherited otherwise
 };
 
+/// The same, with the user's home instead of root's. Throws SetupError when the user is unknown.
+[[nodiscard]] std::map<std::string, std::string> environment_of(const std::string& user,
+                                                                std::map<std::string, std::string> env);
+
 /// Starts a process that leads its own group. Throws SetupError when the program is missing or the user
 /// unknown.
 [[nodiscard]] pid_t start_process(const ProcessSpec& spec);

@@ -75,7 +75,11 @@ bool Worker::start(const std::map<std::string, std::string>& env) {
   Handle ours(ends[0]);
   const Handle theirs(ends[1]);
   try {
-    process_ = start_process({.argv = {"python3", program}, .env = env, .descriptors = {{theirs.get(), 3}}});
+    process_ = start_process({.argv = {"python3", program},
+                              .env = env,
+                              .workdir = workdir_,
+                              .user = user_,
+                              .descriptors = {{theirs.get(), 3}}});
   } catch (const SetupError& error) {
     log_line(error.what());
     return false;
@@ -150,8 +154,8 @@ void Worker::configure(const Configuration& configuration, const std::map<std::s
   const std::lock_guard guard(mutex_);
   configuration_ = configuration;
   configuration_.input_data.clear();
-  env_ = env;
-  if (process_ <= 0 && !start(env))
+  env_ = environment_of(user_, env);
+  if (process_ <= 0 && !start(env_))
     throw SetupError("this image has no Python with the ASGI worker: it cannot run an asgi program");
   configure_now();
 }

@@ -19,7 +19,9 @@ namespace aleph_init {
 /// shut down. From it: O ready, E failed (JSON of error and traceback).
 class Worker {
  public:
-  explicit Worker(std::string root) : root_(std::move(root)) {}
+  /// user and workdir as in ProcessSpec: the program runs in the interpreter.
+  Worker(std::string root, std::string user, std::string workdir)
+      : root_(std::move(root)), user_(std::move(user)), workdir_(std::move(workdir)) {}
   ~Worker();
 
   /// Starts the interpreter; it imports what every program needs while the configuration is on its way. False
@@ -42,6 +44,8 @@ class Worker {
   void end();
 
   std::string root_;
+  std::string user_;
+  std::string workdir_;
   std::mutex mutex_;
   pid_t process_ = -1;
   Handle socket_;
