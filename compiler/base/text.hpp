@@ -15,6 +15,8 @@ namespace alephc {
 [[nodiscard]] std::string join(const std::vector<std::string>& parts, std::string_view separator);
 [[nodiscard]] std::string to_lower(std::string_view text);
 [[nodiscard]] bool is_utf8(std::string_view text);
+/// For a terminal: control characters as '?', so that a name from an image can forge no line.
+[[nodiscard]] std::string printable(std::string_view text);
 
 /// Decimal, whole input consumed, no sign for unsigned.
 [[nodiscard]] std::optional<std::uint64_t> parse_unsigned(std::string_view text);

@@ -14,6 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 void refuse_impure(const CommittedRuntime& runtime) {
+  if (runtime.manifest.image.format == "dir")
+    throw Error(ErrorKind::failed, "a folder has no hash to sign for", "choose another image.format");
   for (const RunSpec& run : runtime.manifest.runs)
     if (run.network)
       throw Error(

@@ -30,7 +30,8 @@ CommandAction add_diff(CLI::App& app) {
     const ImageDiff diff = compare_images(a, b, steps, context.settings.jobs);
     if (!arguments->html.empty()) atomic_write(arguments->html, diff_page(diff));
     print(context.options.json ? diff_json(diff) : diff_text(diff));
-    return diff.same_bytes || (diff.same_tree && diff.a.sha256.is_zero()) ? 0 : 1;
+    const bool folders = diff.a.sha256.is_zero() && diff.b.sha256.is_zero();
+    return diff.same_bytes || (diff.same_tree && folders) ? 0 : 1;
   };
 }
 

@@ -37,10 +37,10 @@ std::string report_text(const VerifyReport& report) {
   std::string out;
   for (const VerifyCheck& check : report.checks) {
     const std::string mark = check.verdict == Verdict::verified ? "ok  " : verdict_name(check.verdict);
-    out += mark + std::string(mark.size() < 10 ? 10 - mark.size() : 1, ' ') + check.name + ": " + check.text +
-           "\n";
+    out += mark + std::string(mark.size() < 10 ? 10 - mark.size() : 1, ' ') + check.name + ": " +
+           printable(check.text) + "\n";
   }
-  for (const std::string& line : report.explanation) out += "  " + line + "\n";
+  for (const std::string& line : report.explanation) out += "  " + printable(line) + "\n";
   return out + verdict_name(report.verdict) + "\n";
 }
 

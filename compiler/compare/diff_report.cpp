@@ -28,9 +28,9 @@ const char* kind_word(PathChange::Kind kind) {
 
 std::string group_of(const PathChange& change) {
   if (!change.step.empty() && !change.package.empty())
-    return "step " + change.step + ", package " + change.package;
+    return "step " + change.step + ", package " + printable(change.package);
   if (!change.step.empty()) return "step " + change.step;
-  if (!change.package.empty()) return "package " + change.package;
+  if (!change.package.empty()) return "package " + printable(change.package);
   return "no package";
 }
 
@@ -42,10 +42,11 @@ std::string path_line(const PathChange& change) {
   const char mark = change.kind == PathChange::Kind::added     ? '+'
                     : change.kind == PathChange::Kind::removed ? '-'
                                                                : '~';
-  std::string out = std::string("    ") + mark + " /" + change.path + "  (" + join(change.what, ", ") + ")\n";
+  std::string out = std::string("    ") + mark + " /" + printable(change.path) + "  (" +
+                    printable(join(change.what, ", ")) + ")\n";
   if (!change.cause.empty()) out += "        likely: " + change.cause + "\n";
   for (const std::string& line : split(change.lines, '\n'))
-    if (!line.empty()) out += "        " + line + "\n";
+    if (!line.empty()) out += "        " + printable(line) + "\n";
   return out;
 }
 
@@ -74,11 +75,11 @@ std::string diff_text(const ImageDiff& diff) {
   if (!diff.packages.empty()) out += "packages\n";
   for (const PackageChange& change : diff.packages) {
     if (change.before.empty())
-      out += "  + " + change.name + " " + change.after + "\n";
+      out += "  + " + printable(change.name) + " " + change.after + "\n";
     else if (change.after.empty())
-      out += "  - " + change.name + " " + change.before + "\n";
+      out += "  - " + printable(change.name) + " " + change.before + "\n";
     else
-      out += "  ~ " + change.name + " " + change.before + " → " + change.after + "\n";
+      out += "  ~ " + printable(change.name) + " " + change.before + " → " + change.after + "\n";
   }
   std::map<std::string, std::string> groups;
   for (const PathChange& change : diff.paths) groups[group_of(change)] += path_line(change);
@@ -111,10 +112,10 @@ std::string diff_json(const ImageDiff& diff) {
 }
 
 std::string diff_page(const ImageDiff& diff) {
-  // In a script element only "</" could end it early.
+  // In a script element "</" would end it early, and "<!--" change how the rest is read.
   std::string data = diff_json(diff);
-  for (std::size_t at = data.find("</"); at != std::string::npos; at = data.find("</", at + 3))
-    data.replace(at, 2, "<\\/");
+  for (std::size_t at = data.find('<'); at != std::string::npos; at = data.find('<', at))
+    data.replace(at, 1, "\\u003c");
   std::string page(diff_template());
   const std::string mark = "/*DATA*/";
   return page.replace(page.find(mark), mark.size(), data);

@@ -25,11 +25,12 @@ bool may_hold_key(const Entry& entry) {
          !is_below(entry.path, {"var/lib/dpkg", "etc/ssl/certs"});
 }
 
+/// Anywhere in it: a certificate, or an EC key's parameters, may stand before the key.
 bool is_private_key(const std::string& text) {
-  const std::size_t begin = text.find("-----BEGIN ");
-  if (begin == std::string::npos) return false;
-  const std::string line = text.substr(begin, text.find('\n', begin) - begin);
-  return line.find("PRIVATE KEY") != std::string::npos;
+  for (std::size_t at = text.find("-----BEGIN "); at != std::string::npos;
+       at = text.find("-----BEGIN ", at + 1))
+    if (text.substr(at, text.find('\n', at) - at).find("PRIVATE KEY") != std::string::npos) return true;
+  return false;
 }
 
 std::string problem_of(const Tree& tree, const Entry& entry) {

@@ -101,6 +101,23 @@ void prepare_upper(const Tree& tree, const fs::path& upper) {
   (void)writer.finish();
 }
 
+namespace {
+
+/// A package of the project: an input with the locked hash, and nothing else that a path may lead to.
+UniqueFd open_project_package(const LockedPackage& package, const StepEnvironment& env) {
+  for (const LockedInput& input : env.lock.inputs) {
+    if (input.path != package.path || input.sha256 != package.sha256) continue;
+    UniqueFd fd = open_file(env.manifest.folder / package.path, O_RDONLY | O_NOFOLLOW);
+    if (sha256_fd(fd.get()) != package.sha256) break;
+    ::lseek(fd.get(), 0, SEEK_SET);
+    return fd;
+  }
+  throw Error(ErrorKind::integrity, "the package file '" + package.path + "' is not the locked one",
+              "run 'alephc lock'");
+}
+
+}  // namespace
+
 void run_install(const Step& step, const StepEnvironment& env, const Workplace& place) {
   const InstallJob job{.manifest = env.manifest,
                        .lock = env.lock,
@@ -114,8 +131,7 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                        .vary = place.vary,
                        .open_package =
                            [&env](const LockedPackage& package) {
-                             if (package.repository == "file")
-                               return open_file(env.manifest.folder / package.path, O_RDONLY);
+                             if (package.repository == "file") return open_project_package(package, env);
                              return env.supply.open(package.sha256, package.name + " " + package.version);
                            },
                        .unpacked =

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <mutex>
 #include <thread>
 
 #include <sched.h>
@@ -38,6 +39,9 @@ ImageContent read_tree(const fs::path& folder, const ReadOptions& options) {
 
 std::optional<ImageContent> read_mounted(const fs::path& image, const fs::path& place,
                                          const ReadOptions& options) {
+  // Two images may be the same filesystem to the kernel, which mounts one of them at a time.
+  static std::mutex one_at_a_time;
+  const std::lock_guard guard(one_at_a_time);
   std::optional<ImageContent> content;
   std::exception_ptr failure;
   std::thread reader([&] {
@@ -58,12 +62,13 @@ std::optional<ImageContent> read_mounted(const fs::path& image, const fs::path& 
 }  // namespace
 
 ImageContent read_btrfs(const fs::path& path, const ReadOptions& options) {
+  const fs::path image = fs::absolute(path);
   const TempDir work(fs::temp_directory_path(), "alephc-btrfs");
   if (::geteuid() == 0 && !in_user_namespace())
-    if (auto content = read_mounted(path, work.path(), options)) return std::move(*content);
+    if (auto content = read_mounted(image, work.path(), options)) return std::move(*content);
   if (!find_program("btrfs"))
     throw Error(ErrorKind::host, "reading a btrfs image needs the program btrfs", "install btrfs-progs");
-  if (!run({"btrfs", "restore", "-m", "-S", "-x", path.string(), work.path().string()}))
+  if (!run({"btrfs", "restore", "-m", "-S", "-x", image.string(), work.path().string()}))
     throw Error(ErrorKind::integrity, "cannot read the btrfs filesystem in " + path.string());
   return read_tree(work.path(), options);
 }

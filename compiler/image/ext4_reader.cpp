@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
 #include <sys/sysmacros.h>
 
@@ -18,6 +19,7 @@ extern "C" {
 
 #include "base/diagnostic.hpp"
 #include "image/image_format.hpp"
+#include "tree/scan.hpp"
 
 namespace alephc {
 namespace {
@@ -48,8 +50,8 @@ int collect_child(ext2_ino_t /*folder*/, int /*number*/, ext2_dir_entry* entry, 
   return 0;
 }
 
-int collect_xattr(char* name, char* value, std::size_t size, void* xattrs) {
-  static_cast<std::vector<Xattr>*>(xattrs)->push_back({name, {value, size}});
+int collect_xattr(char* name, char* /*value*/, std::size_t /*size*/, void* names) {
+  static_cast<std::vector<std::string>*>(names)->emplace_back(name);
   return 0;
 }
 
@@ -61,6 +63,10 @@ class Ext4Reader {
                        &opened),
          "read the ext4 filesystem");
     filesystem_.reset(opened);
+    if (ext2fs_has_feature_journal_needs_recovery(opened->super) != 0)
+      throw Error(ErrorKind::integrity,
+                  "its journal holds changes: what is read is not what would be mounted",
+                  "run e2fsck on a copy of it first");
   }
 
   ImageContent run() {
@@ -118,6 +124,8 @@ class Ext4Reader {
   }
 
   void visit_children(ext2_ino_t number, const std::string& path, int depth) {
+    if (!folders_.insert(number).second)
+      throw Error(ErrorKind::integrity, "the image is damaged: /" + path + " is in two places");
     Children children;
     must(::ext2fs_dir_iterate2(filesystem_.get(), number, 0, nullptr, collect_child, &children),
          "read the folder /" + path);
@@ -172,13 +180,26 @@ class Ext4Reader {
   }
 
   void read_xattrs(ext2_ino_t number, Entry& entry) {
+    const std::string doing = "read attributes of /" + entry.path;
     ext2_xattr_handle* opened = nullptr;
-    must(::ext2fs_xattrs_open(filesystem_.get(), number, &opened), "read attributes of /" + entry.path);
+    const errcode_t code = ::ext2fs_xattrs_open(filesystem_.get(), number, &opened);
+    if (code == EXT2_ET_MISSING_EA_FEATURE) return;
+    must(code, doing);
     const std::unique_ptr<ext2_xattr_handle, CloseXattrs> handle(opened);
-    must(::ext2fs_xattrs_read(handle.get()), "read attributes of /" + entry.path);
-    must(::ext2fs_xattrs_iterate(handle.get(), collect_xattr, &entry.xattrs),
-         "read attributes of /" + entry.path);
-    std::erase_if(entry.xattrs, [](const Xattr& xattr) { return xattr.name.starts_with("trusted."); });
+    must(::ext2fs_xattrs_read(handle.get()), doing);
+    std::vector<std::string> names;
+    must(::ext2fs_xattrs_iterate(handle.get(), collect_xattr, &names), doing);
+    for (const std::string& name : names) {
+      if (!keeps_xattr(name)) continue;
+      void* bytes = nullptr;
+      std::size_t size = 0;
+      // Not the value of the iteration: only this turns access lists into what system calls show.
+      must(::ext2fs_xattr_get(handle.get(), name.c_str(), &bytes, &size), doing);
+      std::string value(static_cast<const char*>(bytes), size);
+      ::ext2fs_free_mem(static_cast<void*>(&bytes));
+      if (name == "security.capability") value = portable_capability(std::move(value));
+      entry.xattrs.push_back({name, std::move(value)});
+    }
     std::sort(entry.xattrs.begin(), entry.xattrs.end());
   }
 
@@ -186,6 +207,7 @@ class Ext4Reader {
   std::unique_ptr<struct_ext2_filsys, CloseFilesystem> filesystem_;
   ImageContent content_;
   std::map<std::string, ext2_ino_t> numbers_;
+  std::set<ext2_ino_t> folders_;
 };
 
 }  // namespace

@@ -92,7 +92,8 @@ SignatureCheck check_signature_of(const std::string& chain, const std::string& s
                                                "BLAST", "CYBER", "FRAX", "INK", "LINEA", "LISK", "METIS",
                                                "MODE",  "SONIC", "UNI",  "WLD", "ZORA",  "STT",  "HYPE"};
   bool good = false;
-  if (kEthereum.contains(chain) && sender.starts_with("0x"))
+  // Avalanche has addresses of another kind beside Ethereum's.
+  if (kEthereum.contains(chain) && !sender.starts_with("X-") && !sender.starts_with("P-"))
     good = good_ethereum(sender, text, signature);
   else if (chain == "SOL" || chain == "ES")
     good = good_solana(sender, text, signature);

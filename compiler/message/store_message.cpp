@@ -73,9 +73,7 @@ StoreMessage parse_store_message(const std::string& name, const std::string& tex
   message.file_hash = text_of(content, "item_hash", name);
   check_signature(envelope, name, message);
   const std::string address = text_of(content, "address", name);
-  if (message.unchecked.empty() && to_lower(address) != to_lower(message.sender))
-    message.unchecked =
-        "the sender speaks for " + address + ", and whether it may stands on the network only";
+  if (to_lower(address) != to_lower(message.sender)) message.speaks_for = address;
   return message;
 }
 

@@ -13,6 +13,7 @@ struct StoreMessage {
   std::string file_hash{};  ///< sha256 in hex, or a CIDv0 or CIDv1
   /// Empty when the signature was checked; else why it could not be, e.g. a chain that we do not know.
   std::string unchecked{};
+  std::string speaks_for{};  ///< another address, for which the sender may or may not speak; mostly empty
 };
 
 /// Takes a saved message: the answer of a node's /api/v0/messages/HASH, or the message in it. Checks that

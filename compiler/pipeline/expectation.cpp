@@ -58,6 +58,7 @@ std::vector<std::string> where_different(const Receipt& recorded, const Receipt&
 }  // namespace
 
 bool is_hash_of(const std::string& wanted, const ImageResult& result) {
+  if (result.sha256.is_zero()) return false;  // a folder has none
   if (wanted == result.sha256.hex() || wanted == result.cid_v0 || wanted == result.cid_v1) return true;
   const std::string digest = cid_digest_hex(wanted);
   return !digest.empty() && digest == cid_digest_hex(result.cid_v0);

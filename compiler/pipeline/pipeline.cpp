@@ -44,6 +44,16 @@ void show_warnings(const Manifest& manifest, Reporter& reporter) {
               "run 'alephc lock' and commit the result");
 }
 
+/// A lock may hold an older stdlib's words, but no others than it says, and no files that the project did not
+/// declare.
+void check_locked_manifest(const Locked& locked, const fs::path& lock_file) {
+  const bool same_text = locked.manifest.digest == locked.lock.manifest_digest;
+  if (same_text && project_inputs(locked.manifest) == locked.lock.inputs) return;
+  throw Error(ErrorKind::integrity,
+              lock_file.filename().string() + " was changed: its manifest is not the one that was locked",
+              "restore it from version control, or make it anew with 'alephc lock'");
+}
+
 /// Loads manifest and lock; with may_write a stale or missing lock is resolved minimally and written.
 Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const Settings& settings,
                    const Store& store, Reporter& reporter) {
@@ -77,8 +87,10 @@ Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const
   // From the lock, so that a stdlib part of a later alephc changes nothing.
   const Declaration declaration{out.manifest.file, out.manifest.folder,  out.manifest.declared,
                                 out.manifest.name, out.manifest.version, out.manifest.expect};
-  if (out.lock.manifest_digest != out.manifest.digest)
+  if (out.lock.manifest_digest != out.manifest.digest) {
     out.manifest = manifest_from_lock(out.lock.manifest, declaration);
+    check_locked_manifest(out, lock_file);
+  }
   return out;
 }
 

@@ -88,10 +88,14 @@ std::string enter_user_namespace() {
   const pid_t helper = ::fork();
   if (helper < 0) return std::string("cannot start a process: ") + std::strerror(errno);
   if (helper == 0) {
-    made.write.reset();
-    std::array<char, 1> byte{};
-    if (read_some(made.read.get(), byte) == 0) ::_exit(1);
-    ::_exit(map_ids(*map_uids, self, user, *uids) && map_ids(*map_gids, self, group, *gids) ? 0 : 2);
+    try {
+      made.write.reset();
+      std::array<char, 1> byte{};
+      if (read_some(made.read.get(), byte) == 0) ::_exit(1);
+      ::_exit(map_ids(*map_uids, self, user, *uids) && map_ids(*map_gids, self, group, *gids) ? 0 : 2);
+    } catch (...) {
+      ::_exit(2);
+    }
   }
   const bool unshared = ::unshare(CLONE_NEWUSER) == 0;
   const int problem = errno;

@@ -38,26 +38,6 @@ struct Scanner {
   void classify_regular(Entry& entry, const struct stat& info) const;
 };
 
-bool keeps_xattr(std::string_view name) {
-  return name == "security.capability" || (name.starts_with("user.") && !name.starts_with(kUserOverlay)) ||
-         name == "system.posix_acl_access" || name == "system.posix_acl_default";
-}
-
-/// A capability written in a user namespace is version 3 and carries its root's id; version 2 is the same
-/// without it.
-std::string portable_capability(std::string value) {
-  constexpr std::size_t kVersion2Size = 20;
-  constexpr std::uint32_t kVersionMask = 0xff000000U;
-  constexpr std::uint32_t kVersion2 = 0x02000000U;
-  if (value.size() <= kVersion2Size) return value;
-  std::uint32_t magic = 0;
-  std::memcpy(&magic, value.data(), sizeof magic);
-  magic = (magic & ~kVersionMask) | kVersion2;
-  value.resize(kVersion2Size);
-  std::memcpy(value.data(), &magic, sizeof magic);
-  return value;
-}
-
 std::string proc_path(int dir_fd, const std::string& name) {
   return "/proc/self/fd/" + std::to_string(dir_fd) + (name == "." ? "" : "/" + name);
 }
@@ -211,6 +191,24 @@ void hash_contents(const std::filesystem::path& folder, Listing& listing, unsign
 }
 
 }  // namespace
+
+bool keeps_xattr(std::string_view name) {
+  return name == "security.capability" || (name.starts_with("user.") && !name.starts_with(kUserOverlay)) ||
+         name == "system.posix_acl_access" || name == "system.posix_acl_default";
+}
+
+std::string portable_capability(std::string value) {
+  constexpr std::size_t kVersion2Size = 20;
+  constexpr std::uint32_t kVersionMask = 0xff000000U;
+  constexpr std::uint32_t kVersion2 = 0x02000000U;
+  if (value.size() <= kVersion2Size) return value;
+  std::uint32_t magic = 0;
+  std::memcpy(&magic, value.data(), sizeof magic);
+  magic = (magic & ~kVersionMask) | kVersion2;
+  value.resize(kVersion2Size);
+  std::memcpy(value.data(), &magic, sizeof magic);
+  return value;
+}
 
 ScanResult scan_folder(const std::filesystem::path& folder, const ScanOptions& options) {
   const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "tree/entry.hpp"
 #include "tree/known_contents.hpp"
@@ -28,5 +30,10 @@ struct ScanResult {
 /// 2, only security.capability, user.* and POSIX ACL attributes. Sockets are dropped when clamp_mtime is set
 /// (leftovers of a step), else an Error names them.
 [[nodiscard]] ScanResult scan_folder(const std::filesystem::path& folder, const ScanOptions& options);
+
+/// Attributes that are part of a tree: security.capability, user.* but an overlay's marks, POSIX ACLs.
+[[nodiscard]] bool keeps_xattr(std::string_view name);
+/// A capability as version 2: one written in a user namespace is version 3 and carries its root's id.
+[[nodiscard]] std::string portable_capability(std::string value);
 
 }  // namespace alephc

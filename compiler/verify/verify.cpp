@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "bundle/bundle.hpp"
 #include "compare/image_diff.hpp"
+#include "guest/guest_files.hpp"
 #include "image/image_format.hpp"
 #include "message/store_message.hpp"
 #include "pipeline/expectation.hpp"
@@ -74,6 +75,11 @@ class Verification {
       const StoreMessage message =
           parse_store_message(request_.message.string(), read_file(request_.message));
       claims_.push_back({.who = "the message of " + message.sender, .hash = message.file_hash});
+      asked_ = true;
+      if (!message.speaks_for.empty())
+        say("message", Verdict::undecided,
+            "the sender speaks for " + message.speaks_for +
+                ", and whether it may stands on the network only");
       say("message", message.unchecked.empty() ? Verdict::verified : unproven(),
           message.unchecked.empty() ? "signed by " + message.sender + " on " + message.chain
                                     : message.unchecked);
@@ -81,6 +87,7 @@ class Verification {
       if (expect == message.item_hash) expect.clear();
     }
     if (!expect.empty()) claims_.push_back({.who = "--expect", .hash = expect});
+    asked_ = asked_ || !expect.empty();
   }
 
   [[nodiscard]] Verdict unproven() const { return request_.strict ? Verdict::undecided : Verdict::verified; }
@@ -102,7 +109,43 @@ class Verification {
                          .tree = recorded->image.tree.hex()});
       recorded_tools_ = recorded->tools;
     }
+    look_at_lock();
     prove_packages();
+  }
+
+  /// What the lock chose by itself, against what the manifest says and what this alephc is.
+  void look_at_lock() {
+    for (const ArchiveSpec& archive : runtime_->manifest.archives)
+      for (const LockedArchive& locked : runtime_->lock.archives)
+        if (archive.name == locked.name && !archive.sha256.is_zero() && archive.sha256 != locked.sha256)
+          say("lock", Verdict::mismatch,
+              "its archive '" + archive.name + "' is not the one that the manifest names");
+    for (const LockedGuestFile& locked : runtime_->lock.guest_files)
+      for (const GuestFile& file : guest_files())
+        if (file.name == locked.name && sha256(file.bytes) != locked.sha256)
+          say("init", unproven(), "the lock's " + locked.name + " is not this alephc's");
+  }
+
+  /// Packages that are in no repository: the manifest must name them, by URL and hash or as a file of the
+  /// project.
+  [[nodiscard]] bool is_declared(const LockedPackage& package) const {
+    for (const PackageFile& file : runtime_->manifest.packages.files) {
+      if (package.repository == "url" && file.url == package.path && file.sha256 == package.sha256)
+        return true;
+      if (package.repository != "file" || file.path != package.path) continue;
+      for (const LockedInput& input : runtime_->lock.inputs)
+        if (input.path == package.path && input.sha256 == package.sha256) return true;
+    }
+    return false;
+  }
+
+  void refuse_strays(const std::set<std::string>& repositories) {
+    for (const LockedLayer& layer : runtime_->lock.layers)
+      for (const LockedPackage& package : layer.packages)
+        if (!repositories.contains(package.repository) && !is_declared(package))
+          say("packages", Verdict::mismatch,
+              package.name + " " + package.version + " comes from '" + package.repository +
+                  "', which neither the lock's indexes nor the manifest know");
   }
 
   /// What a stranger's project may not do to whoever verifies it.
@@ -139,7 +182,13 @@ class Verification {
     std::size_t found = 0;
     std::set<std::string> signers;
     std::vector<std::string> unknown;
+    std::set<std::string> repositories;
     for (const IndexProof& proof : proofs) {
+      repositories.insert(proof.repository);
+      const bool by_bundle = spare_keyrings_.contains(proof.repository) &&
+                             proof.keyring == spare_keyrings_.at(proof.repository) &&
+                             !request_.trusted_keys.contains(proof.signer);
+      if (by_bundle) unknown.push_back(proof.repository + ": only the bundle's own keyring vouches for it");
       if (!proof.unknown.empty()) {
         unknown.push_back(proof.repository + ": " + proof.unknown);
         continue;
@@ -148,6 +197,7 @@ class Verification {
       found += proof.found;
       signers.insert(proof.signer);
     }
+    refuse_strays(repositories);
     if (!unknown.empty())
       say("packages", unproven(), "lock trusted, not proven (" + join(unknown, "; ") + ")");
     if (signers.empty()) return;
@@ -166,7 +216,7 @@ class Verification {
                                return claim.hash.empty() && !claim.tree.empty();
                              });
     if (tree_wanted) tree_ = tree_digest(read_image(request_.image, {.jobs = settings_.jobs}).listing);
-    if (claims_.empty() && !request_.rebuild && request_.statements.empty())
+    if (claims_.empty() && !request_.rebuild && (request_.statements.empty() || request_.policy.empty()))
       say("image", Verdict::undecided,
           "sha256 " + hashes_->sha256.hex() +
               ", and nothing to compare it with: give --expect, --message or --rebuild");
@@ -190,7 +240,26 @@ class Verification {
     return {hashes.sha256, hashes.size, hashes.cid_v0, hashes.cid_v1, tree};
   }
 
+  /// Two that name the same kind of hash must name the same one.
+  void compare_claims() {
+    for (std::size_t i = 0; i < claims_.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j) {
+        const std::string& a = claims_[i].hash;
+        const std::string& b = claims_[j].hash;
+        const bool both_sha = Digest::from_hex(a).has_value() && Digest::from_hex(b).has_value();
+        const bool both_cid =
+            !cid_digest_hex(a).empty() && !cid_digest_hex(b).empty() && a.front() == b.front();
+        const bool same_kind = both_sha || both_cid;
+        if (same_kind && a != b)
+          say("image", Verdict::mismatch,
+              claims_[i].who + " says " + a + ", " + claims_[j].who + " says " + b);
+      }
+  }
+
   void compare() {
+    compare_claims();
+    if (asked_ && !hashes_ && !rebuilt_)
+      say("image", Verdict::undecided, "there is no image to compare with: give --image or --rebuild");
     const bool rebuilt = rebuilt_.has_value();
     if (hashes_) {
       const ImageResult given = as_result(*hashes_, tree_);
@@ -269,15 +338,21 @@ class Verification {
     return std::nullopt;
   }
 
+  [[nodiscard]] bool can_be_compared() const {
+    return runtime_.has_value() || subject().has_value() ||
+           std::any_of(claims_.begin(), claims_.end(),
+                       [](const Claim& claim) { return Digest::from_hex(claim.hash).has_value(); });
+  }
+
   /// Empty when the statement is about what is verified here; else what it is about.
   [[nodiscard]] std::string contradiction(const Statement& statement) const {
     if (runtime_ && statement.lock != lock_digest_) return "it is about the lock " + statement.lock.hex();
     const auto image = subject();
-    if (image && !request_.tree_level && statement.image != image->sha256)
+    if (image && !request_.tree_level && (statement.image != image->sha256 || statement.image.is_zero()))
       return "it says " + statement.image.hex() + ", the image is " + image->sha256.hex();
     if (image && request_.tree_level && statement.tree != image->tree)
       return "it says the tree is " + statement.tree.hex() + ", not " + image->tree.hex();
-    if (!image)
+    if (!image && !request_.tree_level)
       for (const Claim& claim : claims_)
         if (Digest::from_hex(claim.hash) && claim.hash != statement.image.hex())
           return "it says " + statement.image.hex() + ", " + claim.who + " says " + claim.hash;
@@ -291,13 +366,19 @@ class Verification {
     for (const fs::path& file : request_.statements) {
       const Envelope envelope = parse_envelope(file.string(), read_file(file));
       if (!policy) {
-        say("statement", unproven(), file.string() + ": nobody says whose signature counts; give --policy");
+        const std::string against = contradiction(parse_statement(file.string(), envelope.payload));
+        say("statement", against.empty() ? unproven() : Verdict::mismatch,
+            file.string() +
+                (against.empty() ? ": nobody says whose signature counts; give --policy" : ": " + against));
         continue;
       }
       look_at_statement(file.string(), envelope, *policy, agreeing);
     }
     if (!policy) return;
     const bool enough = agreeing.size() >= policy->threshold;
+    for (const std::string& name : strangers_)
+      say("statement", enough ? Verdict::verified : Verdict::undecided,
+          name + ": no key of the policy signed it");
     say("policy", enough ? Verdict::verified : Verdict::undecided,
         std::to_string(agreeing.size()) + " of the " + std::to_string(policy->threshold) +
             " statements needed" +
@@ -313,10 +394,13 @@ class Verification {
             return std::any_of(policy.keys.begin(), policy.keys.end(),
                                [&](const Policy::Key& key) { return key.key.id() == signature.key_id; });
           });
-      return say("statement", claims_a_key ? Verdict::mismatch : Verdict::undecided,
-                 name + (claims_a_key ? ": the signature is not that of the key it names"
-                                      : ": no key of the policy signed it"));
+      if (claims_a_key)
+        return say("statement", Verdict::mismatch, name + ": the signature is not that of the key it names");
+      return strangers_.push_back(name);
     }
+    if (!can_be_compared())
+      return say("statement", Verdict::undecided,
+                 name + ": there is nothing here that it can be compared with");
     const std::string against = contradiction(parse_statement(name, envelope.payload));
     say("statement", against.empty() ? Verdict::verified : Verdict::mismatch,
         name + " by " + join(signers, ", ") + (against.empty() ? " agrees" : ": " + against));
@@ -340,6 +424,8 @@ class Verification {
   TempDir work_;
   VerifyReport report_;
   std::vector<Claim> claims_;
+  bool asked_ = false;                  ///< somebody named a hash on the command line
+  std::vector<std::string> strangers_;  ///< statements that no key of the policy signed
   std::vector<std::string> recorded_tools_;
   Keyrings spare_keyrings_;
   Digest bundle_lock_{};

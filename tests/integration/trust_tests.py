@@ -56,7 +56,7 @@ def test_an_image_is_held_against_every_form_of_hash(world):
     wrong = "0" * 64
     report = verdict(world, "--image", image, "--expect", wrong, code=3)
     assert report["verdict"] == "mismatch" and wrong in report["checks"][-1]["text"] and outcome["sha256"] in report["checks"][-1]["text"], report
-    other = "Qm" + "Y" + outcome["cid_v0"][3:]
+    other = "Qm" + ("Y" if outcome["cid_v0"][2] != "Y" else "Z") + outcome["cid_v0"][3:]
     assert verdict(world, "--image", image, "--expect", other, code=3)["verdict"] == "mismatch"
     assert verdict(world, "--image", image, code=1)["verdict"] == "undecided"
     for arguments, text in ((("--image", image, "--expect", "bafkrei" + "a" * 52), "names a single raw block"), (("nowhere",), "there is no project"), ((), "nothing to verify")):
@@ -111,6 +111,49 @@ def test_packages_are_proven_by_signed_indexes_or_said_not_to_be(world):
     report = verdict(world, "project", *TRUST, code=3)
     assert checks(report, "packages")[0][0] == "mismatch", report
     world.archive.publish()
+
+
+def relocked(lock, change):
+    """The text of a lock with something changed, and a digest line that fits again: what a forger can do."""
+    head, body = lock.split("\n", 3)[:2], change(lock.split("\n", 3)[3])
+    return "\n".join([*head, f'digest = "{hashlib.sha256(body.encode()).hexdigest()}"', body])
+
+
+def test_a_forged_lock_is_found_out(world):
+    image, outcome = built(world)
+    file = world.project / "runtime.lock"
+    lock = file.read_text()
+    line = next(line for line in lock.splitlines() if 'name = "hello"' in line)
+    for other in (line.replace('from = "debian/test"', 'from = "url"'), line.replace('from = "debian/test"', 'from = "debian/nowhere"'),
+                  line.replace('from = "debian/test"', 'from = "file"')):
+        file.write_text(relocked(lock, lambda body: body.replace(line, other)))
+        report = verdict(world, "project", *TRUST, code=3)
+        assert any("hello 1 comes from" in text for _, text in checks(report, "packages")), report
+    # Another manifest inside: a script of the forger's, or a file of the machine's.
+    digest = re.search(r'manifest_digest = "(\w+)"', lock)[1]
+    extra = '\n[[manifest.file]]\ntarget = "/x"\nsource = "/etc/shadow"\n'
+    file.write_text(relocked(lock, lambda body: body.replace(digest, "1" * 64) + extra))
+    for command in (["verify", "project", *TRUST], ["build", "project", "--locked", "-o", "x.squashfs"]):
+        result = world.run(*command)
+        assert result.returncode in (1, 3) and not (world.folder / "x.squashfs").exists(), (command, result.stdout, result.stderr)
+    file.write_text(relocked(lock, lambda body: body.replace(digest, "1" * 64)))
+    result = world.run("build", "project", "--locked", "-o", "x.squashfs")
+    assert result.returncode == 3 and "its manifest is not the one that was locked" in result.stderr, result.stderr
+
+
+def test_what_was_not_compared_is_not_called_verified(world):
+    image, outcome = built(world)
+    report = verdict(world, "project", *TRUST, "--expect", "0" * 64, code=1)
+    assert report["verdict"] == "undecided" and "there is no image to compare with" in checks(report, "image")[0][1], report
+    message = world.folder / "message.json"
+    message.write_text(json.dumps(store_message(world, outcome["sha256"])))
+    verdict(world, "--message", message, code=1)
+    report = verdict(world, "--image", image, "--message", message, "--expect", "0" * 64, code=3)
+    assert any("says" in text for verdict_, text in checks(report, "image") if verdict_ == "mismatch"), report
+    statement = signed_statement(world, "alice")
+    verdict(world, "--image", image, "--statement", statement, code=1)
+    changed, _ = built(world, "changed", packages=("unstable",))
+    verdict(world, "--image", changed, "--statement", statement, code=3)
 
 
 def test_a_strangers_manifest_is_confined(world):
