@@ -170,6 +170,10 @@ def missing(make):
         return f"{tool} is not installed"
     if make is disorderfs and not os.path.exists("/dev/fuse"):
         return "no /dev/fuse"
+    if make is btrfs and not ("btrfs" in pathlib.Path("/proc/filesystems").read_text() and os.path.exists("/dev/loop-control")):
+        return "the kernel mounts no btrfs here"
+    if make is rootless and subprocess.run(["setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups", "unshare", "-U", "true"], capture_output=True).returncode != 0:
+        return "user namespaces are forbidden"
     return None
 
 
