@@ -479,7 +479,7 @@ def test_systemd_runs_the_agent_as_a_unit(world):
 
 
 def test_openrc_runs_the_agent_as_a_service(world):
-    distribution_init(world, ["sysvinit-core", "openrc"], "init")
+    distribution_init(world, ["sysvinit-core", "openrc"], "distro-init")
 
 
 def test_bad_arguments_are_refused(world):

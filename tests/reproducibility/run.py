@@ -157,8 +157,8 @@ FACTORS = {
     "mirrors": {"a dead one first": dead_mirror},
     "builds": {"two at once": at_once},
 }
-# What cannot be had together: a store that only root can mount belongs to root, a bundle needs no mirror.
-APART = {frozenset(pair) for pair in (("user", "store's filesystem"), ("user", "order of folders"), ("store's path", "store's filesystem"), ("mirrors", "user"))}
+# What cannot be had together: a store that only root can mount belongs to root, each build mounts its own, a bundle needs no mirror.
+APART = {frozenset(pair) for pair in (("user", "store's filesystem"), ("user", "order of folders"), ("store's path", "store's filesystem"), ("mirrors", "user"), ("builds", "store's filesystem"))}
 NEEDS = {btrfs: "mkfs.btrfs", disorderfs: "disorderfs", rootless: "newuidmap", one_core: "taskset"}
 NOT_VARIED = ["the kernel and its version", "the CPU's model and architecture", "the machine's own clock (programs that are linked statically see it)",
               "versions of the libraries that pack images (the receipt names them)"]
@@ -227,7 +227,7 @@ def single_rows():
     for factor, levels in FACTORS.items():
         for level, make in levels.items():
             yield f"{factor}: {level}", [make]
-    together = [next(iter(levels.values())) for factor, levels in FACTORS.items() if factor not in ("user", "mirrors", "store's path")]
+    together = [next(iter(levels.values())) for factor, levels in FACTORS.items() if factor not in ("user", "mirrors", "store's path", "builds")]
     yield "all at once, as root", together
     together = [next(iter(levels.values())) for factor, levels in FACTORS.items() if factor not in ("mirrors", "store's filesystem", "order of folders")]
     yield "all at once, rootless", together
@@ -258,7 +258,7 @@ def main():
     parser.add_argument("recipes", nargs="*", type=pathlib.Path)
     parser.add_argument("--pairwise", action="store_true")
     parser.add_argument("--markdown", type=pathlib.Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if os.geteuid() != 0:
         print("skipped: these tests need root")
         return 77
