@@ -12,7 +12,6 @@
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
 #include "image/image_format.hpp"
-#include "tree/scan.hpp"
 
 // No library reads btrfs. Root has the kernel mount it, read-only and in a mount namespace that ends with the
 // reading thread; others have the filesystem's own rescue tool take the files out, which loses device nodes
@@ -29,11 +28,8 @@ bool run(const std::vector<std::string>& argv) {
 }
 
 ImageContent read_tree(const fs::path& folder, const ReadOptions& options) {
-  ImageContent content{.format = "btrfs"};
-  content.listing = scan_folder(folder, {.jobs = options.jobs, .hash = !options.only_wanted}).listing;
-  for (const Entry& entry : content.listing)
-    if (entry.type == EntryType::regular && options.keeps(entry.path))
-      content.texts[entry.path] = read_file(folder / entry.path);
+  ImageContent content = read_folder(folder, options);
+  content.format = "btrfs";
   return content;
 }
 

@@ -80,8 +80,6 @@ const ImageFormat& image_format(const std::string& name) {
   throw Error(ErrorKind::failed, "unknown image format '" + name + "'");
 }
 
-namespace {
-
 ImageContent read_folder(const std::filesystem::path& path, const ReadOptions& options) {
   ImageContent content{.format = "dir"};
   content.listing = scan_folder(path, {.jobs = options.jobs, .hash = !options.only_wanted}).listing;
@@ -90,6 +88,8 @@ ImageContent read_folder(const std::filesystem::path& path, const ReadOptions& o
       content.texts[entry.path] = read_file(path / entry.path);
   return content;
 }
+
+namespace {
 
 ImageContent read_archive(const std::filesystem::path& path, const UniqueFd& fd, const ReadOptions& options) {
   ImageContent content{.format = "tar"};

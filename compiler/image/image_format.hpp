@@ -56,6 +56,7 @@ struct ReadOptions {
 };
 [[nodiscard]] ImageContent read_image(const std::filesystem::path& path, const ReadOptions& options);
 
+[[nodiscard]] ImageContent read_folder(const std::filesystem::path& path, const ReadOptions& options);
 [[nodiscard]] ImageContent read_squashfs(const std::filesystem::path& path, const ReadOptions& options);
 [[nodiscard]] ImageContent read_ext4(const std::filesystem::path& path, const ReadOptions& options);
 [[nodiscard]] ImageContent read_btrfs(const std::filesystem::path& path, const ReadOptions& options);

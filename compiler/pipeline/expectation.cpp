@@ -97,9 +97,12 @@ void check_expectations(const std::string& expect, const Expectation& own, const
     mismatch("the tree digest", own.tree, result.tree.hex(), result, store);
 }
 
+bool is_as_recorded(const Receipt& recorded, const ImageResult& result) {
+  return recorded.image.sha256 == result.sha256 && recorded.image.tree == result.tree;
+}
+
 void check_recorded(const Receipt& recorded, const Receipt& built, const Store& store, Reporter& reporter) {
   const ImageResult& result = built.image;
-  if (recorded.image.sha256 == result.sha256 && recorded.image.tree == result.tree) return;
   const std::vector<std::string> where = where_different(recorded, built);
   if (recorded.image.tree != result.tree)
     mismatch("the tree digest", recorded.image.tree.hex(), result.tree.hex(), result, store, "recorded",

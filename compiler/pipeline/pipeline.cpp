@@ -99,6 +99,16 @@ fs::path receipt_path_of(const fs::path& manifest_file) {
   return path.replace_extension(".receipt.json");
 }
 
+/// What `build --record` left beside the lock, if it is of this lock.
+std::optional<Receipt> read_recorded(const fs::path& manifest_file, const Digest& lock) {
+  const fs::path file = receipt_path_of(manifest_file);
+  const auto text = read_file_if_exists(file);
+  if (!text) return std::nullopt;
+  Receipt receipt = parse_receipt(file.filename().string(), *text);
+  if (receipt.lock != lock) return std::nullopt;
+  return receipt;
+}
+
 void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
     const std::size_t equals = text.find('=');
@@ -316,14 +326,13 @@ BuildOutcome build_once(const BuildRequest& request, const Settings& settings, R
   outcome.result = *parse_image_result(outcome.steps.back().result);
   remember_build(locked, outcome, store);
   if (request.compare) check_expectations(request.expect, locked.manifest.expect, outcome.result, store);
-  const fs::path recorded = receipt_path_of(locked.manifest.file);
   const bool as_written =
       request.compare && request.overrides.empty() && request.normalize && !request.record;
-  if (const auto before = as_written ? read_file_if_exists(recorded) : std::nullopt) {
-    const Receipt receipt = parse_receipt(recorded.filename().string(), *before);
-    if (receipt.lock == outcome.lock)
-      check_recorded(receipt, make_receipt(locked, outcome, store, reporter), store, reporter);
-  }
+  if (as_written)
+    if (const auto recorded = read_recorded(locked.manifest.file, outcome.lock))
+      // A receipt of this build takes a look into its layers, which a build as recorded can do without.
+      if (!is_as_recorded(*recorded, outcome.result))
+        check_recorded(*recorded, make_receipt(locked, outcome, store, reporter), store, reporter);
   const bool is_folder = image_format(outcome.format).is_folder;
   outcome.output_was_there = !is_folder && store.is_known_output(outcome.image, outcome.result.sha256);
   const fs::path receipt_file = outcome.image.string() + ".receipt.json";
@@ -331,7 +340,7 @@ BuildOutcome build_once(const BuildRequest& request, const Settings& settings, R
   if (!outcome.output_was_there || !fs::exists(receipt_file) || request.record) {
     const std::string receipt = receipt_text(make_receipt(locked, outcome, store, reporter));
     atomic_write(receipt_file, receipt);
-    if (request.record) atomic_write(recorded, receipt);
+    if (request.record) atomic_write(receipt_path_of(locked.manifest.file), receipt);
   }
   outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return outcome;
@@ -355,12 +364,7 @@ CommittedRuntime open_committed(const fs::path& path, const Settings& settings, 
 }
 
 std::optional<Receipt> recorded_receipt(const CommittedRuntime& runtime) {
-  const fs::path file = receipt_path_of(runtime.manifest.file);
-  const auto text = read_file_if_exists(file);
-  if (!text) return std::nullopt;
-  Receipt receipt = parse_receipt(file.filename().string(), *text);
-  if (receipt.lock != sha256(runtime.lock_text)) return std::nullopt;
-  return receipt;
+  return read_recorded(runtime.manifest.file, sha256(runtime.lock_text));
 }
 
 void fetch_locked(const CommittedRuntime& runtime, const Settings& settings, Reporter& reporter) {

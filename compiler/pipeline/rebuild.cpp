@@ -33,15 +33,14 @@ void share_blob(const Store& from, const Digest& digest, const Store& to) {
     throw system_error("share " + digest.hex() + " with the rebuild", errno);
 }
 
-std::map<std::string, std::string> steps_of_paths(const Store& store, const BuildOutcome& outcome,
-                                                  Reporter& reporter) {
+/// Path → the step that wrote it last, as far as the store still has the receipt's layers.
+std::map<std::string, std::string> steps_of_paths(const Receipt& receipt, const Store& store) {
   std::map<std::string, std::string> steps;
-  std::size_t layer = 0;
-  const Tree tree = open_tree(outcome.steps, store, reporter);
-  for (const StepReport& step : outcome.steps) {
-    if (!Digest::from_hex(step.result)) continue;
-    for (const Entry& entry : tree.layers()[layer]->listing) steps[entry.path] = step.id;
-    ++layer;
+  for (const auto& [step, hex] : receipt.layers) {
+    const auto digest = Digest::from_hex(hex);
+    const auto layer = digest ? store.open_layer(*digest, [](const std::string&) {}) : nullptr;
+    if (layer == nullptr) continue;
+    for (const Entry& entry : layer->listing) steps[entry.path] = step;
   }
   return steps;
 }
@@ -73,26 +72,18 @@ Rebuilt rebuild_runtime(const CommittedRuntime& runtime, const fs::path& folder,
   const std::string receipt_file = rebuilt.outcome.image.string() + ".receipt.json";
   rebuilt.receipt = parse_receipt(receipt_file, read_file(receipt_file));
   const Store fresh(own.store);
-  rebuilt.steps = steps_of_paths(fresh, rebuilt.outcome, reporter);
+  rebuilt.steps = steps_of_paths(rebuilt.receipt, fresh);
   share_blob(fresh, rebuilt.outcome.result.sha256, store);
   return rebuilt;
 }
 
 std::map<std::string, std::string> steps_of_image(const fs::path& image, const Settings& settings) {
-  std::map<std::string, std::string> steps;
   const std::string file = image.string() + ".receipt.json";
   const auto text = read_file_if_exists(file);
-  if (!text || !fs::is_regular_file(image)) return steps;
+  if (!text || !fs::is_regular_file(image)) return {};
   const Receipt receipt = parse_receipt(file, *text);
-  if (receipt.image.sha256 != sha256_file(image)) return steps;  // of another image
-  const Store store(settings.store);
-  for (const auto& [step, hex] : receipt.layers) {
-    const auto digest = Digest::from_hex(hex);
-    const auto layer = digest ? store.open_layer(*digest, [](const std::string&) {}) : nullptr;
-    if (layer == nullptr) continue;
-    for (const Entry& entry : layer->listing) steps[entry.path] = step;
-  }
-  return steps;
+  if (receipt.image.sha256 != sha256_file(image)) return {};  // of another image
+  return steps_of_paths(receipt, Store(settings.store));
 }
 
 void vendor_runtime(const fs::path& path, const fs::path& output, const Settings& settings,

@@ -263,16 +263,14 @@ class Verification {
     const bool rebuilt = rebuilt_.has_value();
     if (hashes_) {
       const ImageResult given = as_result(*hashes_, tree_);
-      for (const Claim& claim : claims_) compare_with(claim, given, "image", "the image");
+      for (const Claim& claim : claims_) compare_with(claim, given, "the image");
       if (rebuilt) compare_with_rebuild(given);
     } else if (rebuilt) {
-      for (const Claim& claim : claims_)
-        compare_with(claim, rebuilt_->outcome.result, "image", "the rebuilt image");
+      for (const Claim& claim : claims_) compare_with(claim, rebuilt_->outcome.result, "the rebuilt image");
     }
   }
 
-  void compare_with(const Claim& claim, const ImageResult& result, const std::string& name,
-                    const std::string& what) {
+  void compare_with(const Claim& claim, const ImageResult& result, const std::string& what) {
     const bool by_tree = claim.hash.empty() || (request_.tree_level && !claim.tree.empty());
     if (by_tree) {
       if (result.tree.is_zero()) return;
@@ -285,7 +283,7 @@ class Verification {
     const bool same = is_hash_of(claim.hash, result);
     std::string text = what + (same ? " is that of " : " is not that of ") + claim.who;
     if (!same) text += ": " + hash_like(claim.hash, result) + ", not " + claim.hash;
-    say(name, same ? Verdict::verified : Verdict::mismatch, text);
+    say("image", same ? Verdict::verified : Verdict::mismatch, text);
     if (!same && claim.tree == result.tree.hex()) name_tools();
   }
 
