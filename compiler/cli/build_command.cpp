@@ -67,13 +67,13 @@ bool in_ci() {
 std::string audit_text(const std::vector<AuditFinding>& findings) {
   std::string out;
   for (const AuditFinding& finding : findings) {
-    out +=
-        "step " + finding.step + ": /" + finding.change.path + " (" + join(finding.change.what, ", ") + ")";
+    out += "step " + finding.step + ": /" + printable(finding.change.path) + " (" +
+           printable(join(finding.change.what, ", ")) + ")";
     if (!finding.packages.empty()) out += ", package " + join(finding.packages, " or ");
     out += "\n";
     if (!finding.change.cause.empty()) out += "    likely: " + finding.change.cause + "\n";
     for (const std::string& line : split(finding.change.lines, '\n'))
-      if (!line.empty()) out += "    " + line + "\n";
+      if (!line.empty()) out += "    " + printable(line) + "\n";
   }
   return out + (findings.empty()
                     ? "audit: every step gave the same result twice\n"

@@ -25,8 +25,9 @@ CommandAction add_diff(CLI::App& app) {
   return [arguments](CommandContext& context) {
     const std::filesystem::path a = image_of(arguments->a, context);
     const std::filesystem::path b = image_of(arguments->b, context);
-    StepOfPath steps = steps_of_image(b, context.settings);
-    steps.merge(steps_of_image(a, context.settings));
+    const auto steps = [&](const ImageFacts& image) {
+      return steps_of_image(image.path, image.sha256, context.settings);
+    };
     const ImageDiff diff = compare_images(a, b, steps, context.settings.jobs);
     if (!arguments->html.empty()) atomic_write(arguments->html, diff_page(diff));
     print(context.options.json ? diff_json(diff) : diff_text(diff));

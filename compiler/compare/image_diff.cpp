@@ -129,6 +129,23 @@ std::string metadata_cause(const PathChange& change) {
   return {};
 }
 
+void read_both(ImageDiff& diff, const std::filesystem::path& a, const std::filesystem::path& b,
+               unsigned jobs) {
+  auto first = std::async(std::launch::async, [&] { return read_outside(a); });
+  diff.b = read_outside(b);
+  diff.a = first.get();
+  diff.same_bytes = !diff.a.sha256.is_zero() && diff.a.sha256 == diff.b.sha256;
+  if (diff.same_bytes) {
+    read_inside(diff.a, jobs);
+    diff.b = diff.a;
+    diff.b.path = b;
+    return;
+  }
+  auto inside = std::async(std::launch::async, [&] { read_inside(diff.a, jobs); });
+  read_inside(diff.b, jobs);
+  inside.get();
+}
+
 void explain(ImageDiff& diff, const StepOfPath& steps, unsigned jobs) {
   const std::set<std::string> paths = worth_reading(diff);
   auto before = std::async(std::launch::async, [&] { return read_texts(diff.a.path, paths, jobs); });
@@ -191,18 +208,17 @@ std::vector<PathChange> compare_listings(const Listing& before, const Listing& a
 }
 
 ImageDiff compare_images(const std::filesystem::path& a, const std::filesystem::path& b,
-                         const StepOfPath& steps, unsigned jobs) {
+                         const StepsOfImage& steps, unsigned jobs) {
   ImageDiff diff;
-  auto first = std::async(std::launch::async, [&] { return read_facts(a, jobs); });
-  diff.b = read_facts(b, jobs);
-  diff.a = first.get();
-  diff.same_bytes = !diff.a.sha256.is_zero() && diff.a.sha256 == diff.b.sha256;
+  read_both(diff, a, b, jobs);
   diff.same_tree = diff.a.tree == diff.b.tree;
   diff.filesystem = changed_fields(diff.a, diff.b);
   diff.packages = changed_packages(diff.a, diff.b);
   if (diff.same_tree) return diff;
   diff.paths = compare_listings(diff.a.listing, diff.b.listing);
-  explain(diff, steps, jobs);
+  StepOfPath known = steps(diff.b);
+  known.merge(steps(diff.a));
+  explain(diff, known, jobs);
   return diff;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -47,9 +48,11 @@ struct ImageDiff {
   [[nodiscard]] std::string conclusion() const;  ///< one sentence
 };
 
-/// steps: of either image, as far as known.
+/// Says which step wrote each path of an image, as far as that is known.
+using StepsOfImage = std::function<StepOfPath(const ImageFacts&)>;
+
 [[nodiscard]] ImageDiff compare_images(const std::filesystem::path& a, const std::filesystem::path& b,
-                                       const StepOfPath& steps, unsigned jobs);
+                                       const StepsOfImage& steps, unsigned jobs);
 
 /// What differs between two entries of the same path, as text; empty if nothing.
 [[nodiscard]] std::vector<std::string> entry_changes(const Entry& before, const Entry& after);

@@ -26,7 +26,10 @@ struct ImageFacts {
   std::map<std::string, std::string> owners{};  ///< path → package
 };
 
-[[nodiscard]] ImageFacts read_facts(const std::filesystem::path& path, unsigned jobs);
+/// The outside of an image: size, hash and superblock.
+[[nodiscard]] ImageFacts read_outside(const std::filesystem::path& path);
+/// Adds what is in it.
+void read_inside(ImageFacts& facts, unsigned jobs);
 
 /// The superblock of a squashfs (version 4), ext4 or btrfs, from the first bytes of an image; empty for
 /// others.

@@ -116,9 +116,9 @@ class Distro {
   /// Which package a path belongs to; nothing if none.
   [[nodiscard]] virtual std::vector<std::string> explain_path(const Tree& tree,
                                                               const std::string& path) const = 0;
-  /// Packages that a path of a tree may come from: who ships it, else whose scripts name it.
-  [[nodiscard]] virtual std::vector<std::string> suspects(const Tree& tree,
-                                                          const std::string& path) const = 0;
+  /// Packages that each path of a tree may come from: who ships it, else whose scripts name it.
+  [[nodiscard]] virtual std::vector<std::vector<std::string>> suspects(
+      const Tree& tree, const std::vector<std::string>& paths) const = 0;
   /// The file with the image's own package sources, or nothing.
   struct SourcesFile {
     std::string path{};

@@ -44,6 +44,7 @@ std::vector<AuditFinding> audit_results(const std::string& step, const Tree& bel
   const Tree a = normalized(below, first, work.path() / "first");
   const Tree b = normalized(below, second, work.path() / "second");
   std::vector<AuditFinding> findings;
+  std::vector<std::string> paths;
   for (PathChange& change : compare_listings(a.entries(), b.entries())) {
     const auto before = text_of(a, change.path);
     const auto after = text_of(b, change.path);
@@ -52,8 +53,11 @@ std::vector<AuditFinding> audit_results(const std::string& step, const Tree& bel
     if (change.kind != PathChange::Kind::changed && change.cause.empty())
       change.cause = "a name or a decision that depends on time, chance or order";
     if (before && after) change.lines = differing_lines(*before, *after, kLinesShown);
-    findings.push_back({.step = step, .change = change, .packages = distro.suspects(a, change.path)});
+    paths.push_back(change.path);
+    findings.push_back({.step = step, .change = std::move(change)});
   }
+  const auto packages = distro.suspects(a, paths);
+  for (std::size_t i = 0; i < findings.size(); ++i) findings[i].packages = packages[i];
   return findings;
 }
 

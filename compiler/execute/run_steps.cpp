@@ -269,7 +269,8 @@ class Runner {
                                .time = env_.lock.source_date_epoch,
                                .keep_times = !normalized,
                                .jobs = env_.jobs,
-                               .blocks = env_.blocks};
+                               .blocks = env_.blocks,
+                               .cache = env_.cache};
     const ImageFormat& format = image_format(env_.manifest.image.format);
     ImageResult result{.tree = tree_digest(tree.entries())};
     if (format.is_folder) {
@@ -286,6 +287,8 @@ class Runner {
     result.cid_v0 = hashes.cid_v0;
     result.cid_v1 = hashes.cid_v1;
     env_.store.adopt_blob(file, hashes.sha256);
+    if (env_.cache != nullptr && env_.manifest.image.format == "squashfs")
+      env_.store.put_block_index(hashes.sha256, env_.cache->kept_bytes());
     return image_result_text(result);
   }
 

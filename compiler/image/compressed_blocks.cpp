@@ -84,6 +84,7 @@ void CompressedBlocks::compress_file(int root_fd, const Entry& entry) {
       const std::lock_guard guard(mutex_);
       if (blocks_.contains(content)) continue;
     }
+    if (cache_.has_block(content)) continue;
     const sqfs_s32 size = compressor->do_block(
         compressor.get(), reinterpret_cast<const sqfs_u8*>(block.data()), static_cast<sqfs_u32>(block.size()),
         reinterpret_cast<sqfs_u8*>(packed.data()), static_cast<sqfs_u32>(packed.size()));

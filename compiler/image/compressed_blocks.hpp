@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "base/digest.hpp"
+#include "image/block_cache.hpp"
 #include "manifest/manifest.hpp"
 #include "tree/entry.hpp"
 
@@ -22,7 +23,9 @@ namespace alephc {
 /// without this.
 class CompressedBlocks {
  public:
-  CompressedBlocks(const ImageSpec& image, unsigned threads) : image_(image), thread_count_(threads) {}
+  /// What cache knows is not compressed again.
+  CompressedBlocks(const ImageSpec& image, unsigned threads, const BlockCache& cache)
+      : image_(image), thread_count_(threads), cache_(cache) {}
   ~CompressedBlocks() { stop(); }
   CompressedBlocks(const CompressedBlocks&) = delete;
   CompressedBlocks& operator=(const CompressedBlocks&) = delete;
@@ -45,6 +48,7 @@ class CompressedBlocks {
 
   ImageSpec image_;
   unsigned thread_count_;
+  const BlockCache& cache_;
   std::set<std::string> done_;  ///< paths
   std::mutex mutex_;
   std::unordered_map<Digest, std::string, HashDigest> blocks_;

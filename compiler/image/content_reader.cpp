@@ -16,9 +16,12 @@ void read_checked(const Tree& tree, const Entry& entry, const std::function<void
     hash.update(bytes);
     take(bytes);
   }
-  if (hash.finish() != entry.content)
-    throw Error(ErrorKind::integrity, "/" + entry.path + " in the store is damaged",
-                "remove the store entry with 'alephc gc', then build again");
+  if (hash.finish() != entry.content) throw damaged_content(entry);
+}
+
+Error damaged_content(const Entry& entry) {
+  return {ErrorKind::integrity, "/" + entry.path + " in the store is damaged",
+          "remove the store entry with 'alephc gc', then build again"};
 }
 
 }  // namespace alephc

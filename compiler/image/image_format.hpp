@@ -13,6 +13,7 @@
 
 namespace alephc {
 
+class BlockCache;
 class CompressedBlocks;
 
 struct WriteOptions {
@@ -21,6 +22,7 @@ struct WriteOptions {
   bool keep_times = false;  ///< without normalization every path keeps its own
   unsigned jobs = 1;
   const CompressedBlocks* blocks = nullptr;  ///< compressed ahead, or none
+  BlockCache* cache = nullptr;               ///< of former images, or none; keeps where this one has its data
 };
 
 /// A kind of output. To add one: a file with a writer, a row in the table, a choice in manifest/keys.cpp.
@@ -36,6 +38,9 @@ struct ImageFormat {
 [[nodiscard]] const ImageFormat& image_format(const std::string& name);
 /// Libraries that shape the bytes of images: "libsquashfs 1.2.0", "libzstd 1.5.4".
 [[nodiscard]] std::vector<std::string> image_tools();
+
+/// Everything that shapes the bytes of a squashfs image's compressed blocks, for BlockCache.
+[[nodiscard]] std::string block_settings(const ImageSpec& image);
 
 void write_squashfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_tar(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 
 #include <sqfs/error.h>
 #include <sqfs/inode.h>
+#include <sqfs/io.h>
 #include <sqfs/predef.h>
 
 #include "base/diagnostic.hpp"
+#include "base/fd.hpp"
 
 namespace alephc {
 
@@ -27,6 +31,33 @@ struct SqfsFree {
   void operator()(void* memory) const { sqfs_free(memory); }
 };
 using SqfsInode = std::unique_ptr<sqfs_inode_generic_t, SqfsFree>;
+
+/// An image being written, for us and for libsquashfs. Our functions throw; libsquashfs gets its codes.
+class ImageFile {
+ public:
+  explicit ImageFile(const std::filesystem::path& path);
+
+  /// For libsquashfs, as long as this object lives.
+  [[nodiscard]] sqfs_file_t* handle() { return &handle_.base; }
+  [[nodiscard]] std::uint64_t size() const { return handle_.size; }
+  void append(std::string_view bytes);
+  /// The same with bytes of another file, which do not pass through this process where the kernel can copy.
+  void append_from(int fd, std::uint64_t offset, std::uint64_t count);
+  void truncate(std::uint64_t size);
+
+ private:
+  struct Handle {
+    sqfs_file_t base{};
+    int fd = -1;
+    std::uint64_t size = 0;
+  };
+  static int read_at(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size);
+  static int write_at(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size);
+
+  std::string name_;
+  UniqueFd fd_;
+  Handle handle_{};
+};
 
 [[nodiscard]] std::string sqfs_error_text(int code);
 

@@ -1,62 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "image/squashfs_compressor.hpp"
 
-#include <cstring>
-
-#include "image/compressed_blocks.hpp"
+#include "image/image_format.hpp"
 
 namespace alephc {
 namespace {
 
 constexpr std::uint32_t kZstdLevel = 9;
-
-/// Looks a block up by content and asks the real compressor when it is not known. libsquashfs copies it for
-/// every thread.
-struct Lookup {
-  sqfs_compressor_t base{};
-  sqfs_compressor_t* inner = nullptr;
-  const CompressedBlocks* blocks = nullptr;
-
-  static Lookup* of(void* object) { return static_cast<Lookup*>(object); }
-
-  static sqfs_compressor_t* make(sqfs_compressor_t* inner, const CompressedBlocks* blocks) {
-    auto* self = new Lookup;  // NOLINT: given to libsquashfs, which calls destroy
-    self->inner = inner;
-    self->blocks = blocks;
-    self->base.base.destroy = [](sqfs_object_t* object) {
-      sqfs_destroy(of(object)->inner);
-      delete of(object);
-    };
-    self->base.base.copy = [](const sqfs_object_t* object) -> sqfs_object_t* {
-      const auto* other = reinterpret_cast<const Lookup*>(object);
-      auto* copy = static_cast<sqfs_compressor_t*>(sqfs_copy(other->inner));
-      if (copy == nullptr) return nullptr;
-      return reinterpret_cast<sqfs_object_t*>(make(copy, other->blocks));
-    };
-    self->base.get_configuration = [](const sqfs_compressor_t* object, sqfs_compressor_config_t* config) {
-      const auto* other = reinterpret_cast<const Lookup*>(object);
-      other->inner->get_configuration(other->inner, config);
-    };
-    self->base.write_options = [](sqfs_compressor_t* object, sqfs_file_t* file) {
-      return of(object)->inner->write_options(of(object)->inner, file);
-    };
-    self->base.read_options = [](sqfs_compressor_t* object, sqfs_file_t* file) {
-      return of(object)->inner->read_options(of(object)->inner, file);
-    };
-    self->base.do_block = &Lookup::do_block;
-    return &self->base;
-  }
-
-  static sqfs_s32 do_block(sqfs_compressor_t* object, const sqfs_u8* in, sqfs_u32 size, sqfs_u8* out,
-                           sqfs_u32 room) {
-    const Lookup* self = of(object);
-    const std::string* known = self->blocks->find(sha256({reinterpret_cast<const char*>(in), size}));
-    if (known == nullptr || known->size() > room)
-      return self->inner->do_block(self->inner, in, size, out, room);
-    std::memcpy(out, known->data(), known->size());
-    return static_cast<sqfs_s32>(known->size());
-  }
-};
 
 /// image.compression = "none": a compressor that finds nothing to gain, so that every block is stored as it
 /// is.
@@ -102,10 +52,11 @@ Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
   return Sqfs<sqfs_compressor_t>(compressor);
 }
 
-Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image, const CompressedBlocks* blocks) {
-  Sqfs<sqfs_compressor_t> inner = make_compressor(image);
-  if (blocks == nullptr) return inner;
-  return Sqfs<sqfs_compressor_t>(Lookup::make(inner.release(), blocks));
+std::string block_settings(const ImageSpec& image) {
+  const std::uint32_t level = image.level != 0 ? image.level : image.compression == "zstd" ? kZstdLevel : 0;
+  std::string text = image.compression + " " + std::to_string(level) + " " + std::to_string(image.block_size);
+  for (const std::string& tool : image_tools()) text += "\n" + tool;
+  return text;
 }
 
 }  // namespace alephc

@@ -8,14 +8,9 @@
 
 namespace alephc {
 
-class CompressedBlocks;
-
 [[nodiscard]] SQFS_COMPRESSOR compressor_id(const std::string& name);
 
 /// libsquashfs's compressor for a manifest's settings; for "none" one that finds nothing to gain.
 [[nodiscard]] Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image);
-
-/// The same, looking whole blocks up first. blocks may be null and must outlive the compressor.
-[[nodiscard]] Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image, const CompressedBlocks* blocks);
 
 }  // namespace alephc

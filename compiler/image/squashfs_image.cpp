@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
-// squashfs 4.0 by libsquashfs, whose block processor gives every block a sequence number: any number of
-// threads writes the same bytes. Inodes are numbered in listing order, data is laid down in listing order,
-// directories after what they hold.
+// squashfs 4.0: contents by squashfs_data.cpp, inodes and tables by libsquashfs. Inodes are numbered in
+// listing order, data is laid down in listing order, directories after what they hold.
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <map>
 
 #include <lz4.h>
 #include <lzma.h>
-#include <sqfs/block_processor.h>
-#include <sqfs/block_writer.h>
 #include <sqfs/compressor.h>
 #include <sqfs/dir_writer.h>
 #include <sqfs/frag_table.h>
@@ -23,36 +19,30 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "base/interrupt.hpp"
-#include "image/content_reader.hpp"
 #include "image/image_format.hpp"
 #include "image/squashfs_common.hpp"
 #include "image/squashfs_compressor.hpp"
+#include "image/squashfs_data.hpp"
 
 namespace alephc {
 namespace {
 
 constexpr std::size_t kPage = 4096;
-constexpr std::size_t kBacklog = 64;  // blocks a thread: known ones come in bursts
 constexpr std::uint32_t kNoXattr = 0xffffffffU;
 
 class SquashfsWriter {
  public:
-  ~SquashfsWriter() {
-    for (sqfs_inode_generic_t* inode : raw_inodes_) sqfs_free(inode);  // left when packing failed
-  }
   SquashfsWriter(const SquashfsWriter&) = delete;
   SquashfsWriter& operator=(const SquashfsWriter&) = delete;
   SquashfsWriter(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path)
       : tree_(tree),
         entries_(tree.entries()),
         options_(options),
-        file_(sqfs_open_file(path.c_str(), SQFS_FILE_OPEN_OVERWRITE)),
-        compressor_(make_compressor(options.image, options.blocks)),
+        file_(path),
+        compressor_(make_compressor(options.image)),
         ids_(sqfs_id_table_create(0)),
         xattrs_(sqfs_xattr_writer_create(0)),
         fragments_(sqfs_frag_table_create(0)) {
-    if (!file_) throw system_error("create " + path.string(), errno);
     check(ids_ && xattrs_ && fragments_, "libsquashfs makes its tables");
   }
 
@@ -60,8 +50,8 @@ class SquashfsWriter {
     sqfs_must(sqfs_super_init(&super_, options_.image.block_size, static_cast<sqfs_u32>(options_.time),
                               compressor_id(options_.image.compression)),
               "start the image");
-    sqfs_must(sqfs_super_write(&super_, file_.get()), "start the image");
-    const int option_bytes = compressor_->write_options(compressor_.get(), file_.get());
+    sqfs_must(sqfs_super_write(&super_, file_.handle()), "start the image");
+    const int option_bytes = compressor_->write_options(compressor_.get(), file_.handle());
     sqfs_must(option_bytes, "write the compressor's options");
     if (option_bytes > 0) super_.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
     number_inodes();
@@ -95,34 +85,31 @@ class SquashfsWriter {
   }
 
   void write_data() {
-    const Sqfs<sqfs_block_writer_t> writer(sqfs_block_writer_create(file_.get(), kPage, 0));
-    sqfs_block_processor_desc_t setup{};
-    setup.size = sizeof setup;
-    setup.max_block_size = options_.image.block_size;
-    setup.num_workers = std::max(1U, options_.jobs);
-    setup.max_backlog = kBacklog * setup.num_workers;
-    setup.cmp = compressor_.get();
-    setup.wr = writer.get();
-    setup.tbl = fragments_.get();
-    sqfs_block_processor_t* made = nullptr;
-    sqfs_must(sqfs_block_processor_create_ex(&setup, &made), "start the block processor");
-    const Sqfs<sqfs_block_processor_t> processor(made);
-    raw_inodes_.resize(entries_.size(), nullptr);
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const Entry& entry = entries_[i];
-      if (entry.type != EntryType::regular || !entry.hard_link.empty()) continue;
-      throw_if_interrupted();
-      sqfs_must(sqfs_block_processor_begin_file(processor.get(), &raw_inodes_[i], nullptr, 0),
-                "pack /" + entry.path);
-      read_checked(tree_, entry, [&](std::string_view bytes) {
-        sqfs_must(sqfs_block_processor_append(processor.get(), bytes.data(), bytes.size()),
-                  "pack /" + entry.path);
-      });
-      sqfs_must(sqfs_block_processor_end_file(processor.get()), "pack /" + entry.path);
-    }
-    sqfs_must(sqfs_block_processor_finish(processor.get()), "pack the files");
+    ImageData data = write_squashfs_data(tree_, options_, file_);
+    for (const PackedFragment& fragment : data.packed.fragments)
+      sqfs_must(sqfs_frag_table_append(fragments_.get(), fragment.offset, fragment.block.word, nullptr),
+                "record a fragment");
     for (std::size_t i = 0; i < entries_.size(); ++i)
-      inodes_[i].reset(std::exchange(raw_inodes_[i], nullptr));
+      if (entries_[i].type == EntryType::regular && entries_[i].hard_link.empty())
+        inodes_[i] = file_inode(entries_[i], data.files[i]);
+    if (options_.cache != nullptr) options_.cache->keep(std::move(data.packed));
+  }
+
+  static SqfsInode file_inode(const Entry& entry, const FileData& data) {
+    SqfsInode inode = plain_inode(data.words.size() * sizeof(sqfs_u32));
+    inode->base.type = SQFS_INODE_FILE;
+    inode->payload_bytes_available = static_cast<sqfs_u32>(data.words.size() * sizeof(sqfs_u32));
+    inode->payload_bytes_used = inode->payload_bytes_available;
+    std::copy(data.words.begin(), data.words.end(), inode->extra);
+    sqfs_must(sqfs_inode_set_frag_location(inode.get(), data.fragment, data.fragment_offset),
+              "record a fragment");
+    sqfs_must(sqfs_inode_set_file_block_start(inode.get(), data.start), "record a file");
+    sqfs_must(sqfs_inode_set_file_size(inode.get(), entry.size), "record a file");
+    if (data.zeros > 0) {
+      sqfs_must(sqfs_inode_make_extended(inode.get()), "record a file");
+      inode->data.file_ext.sparse = data.zeros;
+    }
+    return inode;
   }
 
   std::uint32_t xattr_index(const Entry& entry) {
@@ -197,13 +184,13 @@ class SquashfsWriter {
   }
 
   void write_inodes() {
-    inode_writer_.reset(sqfs_meta_writer_create(file_.get(), compressor_.get(), 0));
+    inode_writer_.reset(sqfs_meta_writer_create(file_.handle(), compressor_.get(), 0));
     dir_table_.reset(
-        sqfs_meta_writer_create(file_.get(), compressor_.get(), SQFS_META_WRITER_KEEP_IN_MEMORY));
+        sqfs_meta_writer_create(file_.handle(), compressor_.get(), SQFS_META_WRITER_KEEP_IN_MEMORY));
     check(inode_writer_ && dir_table_, "libsquashfs makes its writers");
     dir_writer_.reset(sqfs_dir_writer_create(dir_table_.get(), SQFS_DIR_WRITER_CREATE_EXPORT_TABLE));
     check(dir_writer_ != nullptr, "libsquashfs makes its writers");
-    super_.inode_table_start = file_->get_size(file_.get());
+    super_.inode_table_start = file_.size();
     write_subtree(0, super_.inode_count + 1);
     sqfs_must(sqfs_meta_writer_flush(inode_writer_.get()), "write the inodes");
     sqfs_must(sqfs_meta_writer_flush(dir_table_.get()), "write the folders");
@@ -259,29 +246,31 @@ class SquashfsWriter {
   }
 
   void finish() {
-    super_.directory_table_start = file_->get_size(file_.get());
+    super_.directory_table_start = file_.size();
     sqfs_must(sqfs_meta_write_write_to_file(dir_table_.get()), "write the folders");
-    sqfs_must(sqfs_frag_table_write(fragments_.get(), file_.get(), &super_, compressor_.get()),
+    sqfs_must(sqfs_frag_table_write(fragments_.get(), file_.handle(), &super_, compressor_.get()),
               "write the fragment table");
-    sqfs_must(sqfs_dir_writer_write_export_table(dir_writer_.get(), file_.get(), compressor_.get(),
+    sqfs_must(sqfs_dir_writer_write_export_table(dir_writer_.get(), file_.handle(), compressor_.get(),
                                                  numbers_[0], references_[0], &super_),
               "write the export table");
-    sqfs_must(sqfs_id_table_write(ids_.get(), file_.get(), &super_, compressor_.get()), "write the owners");
-    sqfs_must(sqfs_xattr_writer_flush(xattrs_.get(), file_.get(), &super_, compressor_.get()),
+    sqfs_must(sqfs_id_table_write(ids_.get(), file_.handle(), &super_, compressor_.get()),
+              "write the owners");
+    sqfs_must(sqfs_xattr_writer_flush(xattrs_.get(), file_.handle(), &super_, compressor_.get()),
               "write the attributes");
-    super_.bytes_used = file_->get_size(file_.get());
-    sqfs_must(sqfs_super_write(&super_, file_.get()), "finish the image");
+    super_.bytes_used = file_.size();
+    sqfs_must(sqfs_super_write(&super_, file_.handle()), "finish the image");
     const std::uint64_t rest = super_.bytes_used % kPage;
     if (rest == 0) return;
     const std::array<char, kPage> zeros{};
-    sqfs_must(file_->write_at(file_.get(), super_.bytes_used, zeros.data(), kPage - rest), "pad the image");
+    sqfs_must(file_.handle()->write_at(file_.handle(), super_.bytes_used, zeros.data(), kPage - rest),
+              "pad the image");
   }
 
   const Tree& tree_;
   const Listing& entries_;
   const WriteOptions& options_;
   sqfs_super_t super_{};
-  Sqfs<sqfs_file_t> file_;
+  ImageFile file_;
   Sqfs<sqfs_compressor_t> compressor_;
   Sqfs<sqfs_id_table_t> ids_;
   Sqfs<sqfs_xattr_writer_t> xattrs_;
@@ -291,9 +280,8 @@ class SquashfsWriter {
   Sqfs<sqfs_dir_writer_t> dir_writer_;
   std::vector<std::uint32_t> numbers_;
   std::vector<std::vector<std::size_t>> children_;
-  std::map<std::size_t, std::uint32_t> links_;     ///< further paths of a group, by its first
-  std::map<std::size_t, std::size_t> first_of_;    ///< hard link → first path
-  std::vector<sqfs_inode_generic_t*> raw_inodes_;  ///< filled in by the block processor
+  std::map<std::size_t, std::uint32_t> links_;   ///< further paths of a group, by its first
+  std::map<std::size_t, std::size_t> first_of_;  ///< hard link → first path
   std::vector<SqfsInode> inodes_;
   std::vector<std::uint64_t> references_;
   std::vector<bool> done_;

@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "init/errors.hpp"
-#include "init/message.hpp"
 
 namespace aleph_init {
 namespace {
@@ -145,17 +144,21 @@ Configuration parse_configuration(std::string_view message) {
   return out;
 }
 
+Json volumes_map(const std::vector<Volume>& volumes) {
+  Json map = Json::array();
+  for (const Volume& volume : volumes)
+    map.push_back({{"mount", volume.mount}, {"device", volume.device}, {"read_only", volume.read_only}});
+  return map;
+}
+
 std::string kept_configuration(const Configuration& configuration) {
-  Json volumes = Json::array();
-  for (const Volume& volume : configuration.volumes)
-    volumes.push_back({{"mount", volume.mount}, {"device", volume.device}, {"read_only", volume.read_only}});
   const bool is_source = configuration.interface == "asgi" && configuration.encoding == "plain";
   return message_bytes({{"interface", configuration.interface},
                         {"vm_hash", configuration.vm_hash},
                         {"encoding", configuration.encoding},
                         {"entrypoint", configuration.entrypoint},
                         {"code", binary(is_source ? configuration.code : std::string())},
-                        {"volumes", volumes},
+                        {"volumes", volumes_map(configuration.volumes)},
                         {"variables", configuration.variables}});
 }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "init/message.hpp"
+
 namespace aleph_init {
 
 struct Volume {
@@ -36,6 +38,9 @@ struct Configuration {
 
 /// Throws SetupError that names the member whose type or value is wrong.
 [[nodiscard]] Configuration parse_configuration(std::string_view message);
+
+/// As the configuration message has them.
+[[nodiscard]] Json volumes_map(const std::vector<Volume>& volumes);
 
 /// A message that parse_configuration() reads back, without input data and without code that has been
 /// unpacked: what an agent needs that takes over from one that died.

@@ -23,11 +23,8 @@ constexpr long kShutdownTimeout = 1000;  // the host waits 5 s for the whole hal
 constexpr const char* kSdkAdapter = "/usr/lib/aleph/sdk_plugins.py";
 
 Json changeable(const Configuration& configuration) {
-  Json volumes = Json::array();
-  for (const Volume& volume : configuration.volumes)
-    volumes.push_back({{"mount", volume.mount}, {"device", volume.device}, {"read_only", volume.read_only}});
   return {{"variables", configuration.variables},
-          {"volumes", volumes},
+          {"volumes", volumes_map(configuration.volumes)},
           {"dns_servers", configuration.dns_servers}};
 }
 

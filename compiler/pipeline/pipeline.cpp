@@ -155,6 +155,15 @@ fs::path output_path(const BuildRequest& request, const Manifest& manifest) {
   return manifest.name + "-" + manifest.version + image_format(manifest.image.format).extension;
 }
 
+std::vector<BlockCache::Source> former_images(const Store& store, const std::string& block_settings) {
+  constexpr std::size_t kMost = 16;
+  std::vector<BlockCache::Source> sources;
+  for (const Store::BlockIndex& index : store.block_indexes(kMost))
+    if (auto packed = parse_packed_image(block_settings, index.bytes))
+      sources.push_back({std::move(*packed), open_file(store.blob_path(index.image), O_RDONLY)});
+  return sources;
+}
+
 void require_root(const Settings& settings) {
   if (::geteuid() != 0)
     throw Error(
@@ -297,7 +306,9 @@ BuildOutcome build_once(const BuildRequest& request, const Settings& settings, R
   const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
   PackageSupply supply(store, fetcher);
   const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1 && !request.audit;
-  CompressedBlocks blocks(locked.manifest.image, settings.jobs - (worth_it ? 1 : 0));
+  BlockCache cache(block_settings(locked.manifest.image),
+                   [&](const std::string& known) { return former_images(store, known); });
+  CompressedBlocks blocks(locked.manifest.image, settings.jobs - (worth_it ? 1 : 0), cache);
   const StepEnvironment env{.manifest = locked.manifest,
                             .lock = locked.lock,
                             .lock_text = text,
@@ -308,6 +319,7 @@ BuildOutcome build_once(const BuildRequest& request, const Settings& settings, R
                             .remote_files = files,
                             .jobs = settings.jobs,
                             .output = outcome.image,
+                            .cache = &cache,
                             .blocks = worth_it ? &blocks : nullptr,
                             .vary = request.vary,
                             .audit = request.audit ? &outcome.audit : nullptr};

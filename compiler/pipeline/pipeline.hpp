@@ -95,8 +95,9 @@ Rebuilt rebuild_runtime(const CommittedRuntime& runtime, const std::filesystem::
                         const Settings& settings, Reporter& reporter);
 
 /// Which step of its build wrote each path of an image, from its receipt and what the store still has of its
-/// layers.
+/// layers. Empty if the receipt beside it is of another image than sha256.
 [[nodiscard]] std::map<std::string, std::string> steps_of_image(const std::filesystem::path& image,
+                                                                const Digest& sha256,
                                                                 const Settings& settings);
 
 /// Writes everything that the committed lock names to one file; see bundle/bundle.hpp.

@@ -94,7 +94,7 @@ class Collector {
   }
 
   void find_items() {
-    for (const char* kind : {"layers", "actions", "partial", "logs"})
+    for (const char* kind : {"blocks", "layers", "actions", "partial", "logs"})
       for (const auto& file : fs::directory_iterator(folder_ / kind)) add_item(file.path());
     for (const auto& fan : fs::directory_iterator(folder_ / "blobs"))
       for (const auto& file : fs::directory_iterator(fan.path())) add_item(file.path());

@@ -27,7 +27,7 @@ fs::path prepare(const fs::path& folder) {
   // Files of a root-owned tree, setuid ones too, lie below: nobody else may look in.
   make_folders(folder, 0700);
   for (const char* name :
-       {"blobs", "layers", "actions", "logs", "locks", "outputs", "partial", "roots", "work"})
+       {"blobs", "blocks", "layers", "actions", "logs", "locks", "outputs", "partial", "roots", "work"})
     make_folders(folder / name, 0700);
   return fs::canonical(folder);
 }
@@ -123,6 +123,25 @@ fs::path Store::partial_path(const Digest& digest) const {
 
 bool Store::has_layer(const Digest& digest) const {
   return ::access((folder_ / "layers" / digest.hex() / "listing").c_str(), R_OK) == 0;
+}
+
+void Store::put_block_index(const Digest& image, std::string_view bytes) const {
+  atomic_write(folder_ / "blocks" / image.hex(), bytes, 0600);
+}
+
+std::vector<Store::BlockIndex> Store::block_indexes(std::size_t most) const {
+  std::vector<std::pair<fs::file_time_type, Digest>> found;
+  for (const auto& file : fs::directory_iterator(folder_ / "blocks")) {
+    const auto image = Digest::from_hex(file.path().filename().string());
+    if (image && has_blob(*image)) found.emplace_back(file.last_write_time(), *image);
+  }
+  std::sort(found.rbegin(), found.rend());
+  if (found.size() > most) found.resize(most);
+  std::vector<BlockIndex> indexes;
+  for (const auto& [time, image] : found)
+    if (auto bytes = read_file_if_exists(folder_ / "blocks" / image.hex()))
+      indexes.push_back({image, std::move(*bytes)});
+  return indexes;
 }
 
 std::shared_ptr<const Layer> Store::open_layer(const Digest& digest,

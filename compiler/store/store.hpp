@@ -43,6 +43,7 @@ class WorkFolder {
 
 /// Content-addressed files, layers and results of steps, shared by any number of alephc processes. Everything
 /// appears by rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> ·
+/// blocks/<image> ·
 /// layers/<digest>/{listing,stamp,root/} · actions/<key> · logs/ · locks/ · outputs/ · partial/ · roots/ ·
 /// work/
 class Store {
@@ -62,6 +63,15 @@ class Store {
   /// Moves a finished file of this store's filesystem in; its bytes must already have been hashed to digest.
   void adopt_blob(const std::filesystem::path& file, const Digest& digest) const;
   [[nodiscard]] std::filesystem::path partial_path(const Digest& digest) const;
+
+  // Where images among the blobs have their compressed data; see image/block_cache.hpp.
+  void put_block_index(const Digest& image, std::string_view bytes) const;
+  struct BlockIndex {
+    Digest image{};
+    std::string bytes{};
+  };
+  /// The newest ones of images that are there, newest first.
+  [[nodiscard]] std::vector<BlockIndex> block_indexes(std::size_t most) const;
 
   // Layers.
   [[nodiscard]] bool has_layer(const Digest& digest) const;

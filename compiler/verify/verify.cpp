@@ -307,7 +307,8 @@ class Verification {
   void explain(const ImageResult& ours) {
     const Store store(settings_.store);
     const fs::path kept = store.blob_path(ours.sha256);
-    const ImageDiff diff = compare_images(kept, request_.image, rebuilt_->steps, settings_.jobs);
+    const auto steps = [&](const ImageFacts& /*image*/) { return rebuilt_->steps; };
+    const ImageDiff diff = compare_images(kept, request_.image, steps, settings_.jobs);
     report_.explanation.push_back(diff.conclusion());
     for (const PackageChange& change : diff.packages)
       report_.explanation.push_back("package " + change.name + ": rebuilt " +

@@ -92,8 +92,9 @@ class Debian : public Distro {
     return debian::explain_path(tree, path);
   }
 
-  [[nodiscard]] std::vector<std::string> suspects(const Tree& tree, const std::string& path) const override {
-    return debian::suspects(tree, path);
+  [[nodiscard]] std::vector<std::vector<std::string>> suspects(
+      const Tree& tree, const std::vector<std::string>& paths) const override {
+    return debian::suspects(tree, paths);
   }
 
   [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& manifest,

@@ -108,18 +108,15 @@ std::string package_of(const std::string& file) {
   return name.substr(0, name.rfind('.'));
 }
 
-/// The package that ships a path; empty if none.
-std::string owner_of(const Tree& tree, const std::string& path) {
-  for (const Entry& entry : tree.entries()) {
-    if (!entry.path.starts_with(kInfo) || !entry.path.ends_with(".list")) continue;
-    const std::string text = "\n" + tree.read_content(entry);
-    // Packages name paths as before the merge of / and /usr.
-    const bool ships =
-        text.find("\n/" + path + "\n") != std::string::npos ||
-        (path.starts_with("usr/") && text.find("\n/" + path.substr(4) + "\n") != std::string::npos);
-    if (ships) return package_of(entry.path);
-  }
-  return {};
+/// The package that ships a path, by path.
+std::map<std::string, std::string> read_owners(const Tree& tree) {
+  std::map<std::string, std::string> texts;
+  for (const Entry& entry : tree.entries())
+    if (is_database(entry.path)) texts[entry.path] = tree.read_content(entry);
+  std::map<std::string, std::string> owners;
+  for (const InstalledPackage& package : read_database(tree.entries(), texts))
+    for (const std::string& path : package.paths) owners.emplace(path, package.name);
+  return owners;
 }
 
 bool is_script(const std::string& path) {
@@ -136,17 +133,8 @@ std::vector<std::string> scripts_that_name(const Tree& tree, const std::string& 
   return packages;
 }
 
-}  // namespace
-
-std::vector<std::string> explain_path(const Tree& tree, const std::string& path) {
-  const std::string owner = owner_of(tree, path);
-  if (owner.empty()) return {};
-  return {"/" + path + " belongs to the package " + owner};
-}
-
-std::vector<std::string> suspects(const Tree& tree, const std::string& path) {
-  const std::string owner = owner_of(tree, path);
-  if (!owner.empty()) return {owner};
+/// Packages whose scripts name a path, or else the nearest folder above it.
+std::vector<std::string> packages_that_name(const Tree& tree, const std::string& path) {
   for (std::string at = "/" + path; at.size() > 1; at = at.substr(0, at.rfind('/'))) {
     std::vector<std::string> packages = scripts_that_name(tree, at);
     // A folder that half of all scripts name says nothing.
@@ -154,6 +142,26 @@ std::vector<std::string> suspects(const Tree& tree, const std::string& path) {
     if (!packages.empty()) return packages.size() <= kFew ? packages : std::vector<std::string>{};
   }
   return {};
+}
+
+}  // namespace
+
+std::vector<std::string> explain_path(const Tree& tree, const std::string& path) {
+  const auto owners = read_owners(tree);
+  const auto owner = owners.find(path);
+  if (owner == owners.end()) return {};
+  return {"/" + path + " belongs to the package " + owner->second};
+}
+
+std::vector<std::vector<std::string>> suspects(const Tree& tree, const std::vector<std::string>& paths) {
+  if (paths.empty()) return {};
+  const auto owners = read_owners(tree);
+  std::vector<std::vector<std::string>> out;
+  for (const std::string& path : paths) {
+    const auto owner = owners.find(path);
+    out.push_back(owner == owners.end() ? packages_that_name(tree, path) : std::vector{owner->second});
+  }
+  return out;
 }
 
 }  // namespace alephc::debian

@@ -42,9 +42,9 @@ class None : public Distro {
                                                       const std::string& /*path*/) const override {
     return {};
   }
-  [[nodiscard]] std::vector<std::string> suspects(const Tree& /*tree*/,
-                                                  const std::string& /*path*/) const override {
-    return {};
+  [[nodiscard]] std::vector<std::vector<std::string>> suspects(
+      const Tree& /*tree*/, const std::vector<std::string>& paths) const override {
+    return std::vector<std::vector<std::string>>(paths.size());
   }
   [[nodiscard]] std::optional<SourcesFile> image_sources(const Manifest& /*manifest*/,
                                                          const Lock& /*lock*/) const override {

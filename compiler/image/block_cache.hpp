@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/digest.hpp"
+#include "base/fd.hpp"
+
+namespace alephc {
+
+/// A data block as a squashfs image holds it.
+struct PackedBlock {
+  std::uint32_t word = 0;  ///< bytes it takes in the image, with kStoredAsIs; 0: all zeros, takes none
+  Digest content{};        ///< sha256 before compression; zero for zeros
+  Digest packed{};         ///< sha256 of the bytes in the image
+};
+inline constexpr std::uint32_t kStoredAsIs = 1U << 24U;
+[[nodiscard]] constexpr std::uint32_t packed_size(std::uint32_t word) {
+  return word & (kStoredAsIs - 1);
+}
+
+/// The whole blocks of one file, one after the other.
+struct PackedRun {
+  Digest content{};          ///< sha256 of the file
+  std::uint64_t offset = 0;  ///< in the image
+  std::vector<PackedBlock> blocks{};
+  Digest tail{};  ///< sha256 of what follows the last whole block; zero if nothing does
+};
+
+/// A block that small files and ends of files share.
+struct PackedFragment {
+  Digest members{};  ///< names what is in it, and in which order
+  std::uint64_t offset = 0;
+  PackedBlock block{};
+};
+
+/// Where an image has its compressed data.
+struct PackedImage {
+  std::vector<PackedRun> runs{};
+  std::vector<PackedFragment> fragments{};
+};
+
+/// A packed image as bytes: settings (see BlockCache), then the numbers in little endian, then a sha256 of it
+/// all.
+[[nodiscard]] std::string packed_image_bytes(const std::string& settings, const PackedImage& image);
+/// nullopt if the bytes are damaged or of other settings.
+[[nodiscard]] std::optional<PackedImage> parse_packed_image(const std::string& settings,
+                                                            std::string_view bytes);
+
+/// Compressed data of former images, found by content: a block is compressed once and copied from then on.
+/// What it says about an image is only believed of bytes that have the recorded hash.
+class BlockCache {
+ public:
+  struct Source {
+    PackedImage packed{};
+    UniqueFd image{};
+  };
+  using Load = std::function<std::vector<Source>(const std::string& settings)>;
+
+  /// settings: everything that shapes a block's bytes. load is called when something is first looked up.
+  BlockCache(std::string settings, Load load) : settings_(std::move(settings)), load_(std::move(load)) {}
+
+  template <typename Packed>
+  struct Found {
+    const Packed* packed = nullptr;
+    int image = -1;
+  };
+  [[nodiscard]] std::optional<Found<PackedRun>> find_run(const Digest& content) const;
+  [[nodiscard]] std::optional<Found<PackedFragment>> find_fragment(const Digest& members) const;
+  [[nodiscard]] bool has_block(const Digest& content) const;
+  /// A single block, read and checked.
+  [[nodiscard]] std::optional<std::string> read_block(const Digest& content, std::uint32_t& word) const;
+
+  /// What was just written, for the images to come.
+  void keep(PackedImage made) { made_ = std::move(made); }
+  [[nodiscard]] std::string kept_bytes() const { return packed_image_bytes(settings_, made_); }
+
+ private:
+  struct BlockPlace {
+    const PackedBlock* block = nullptr;
+    std::uint64_t offset = 0;
+    int image = -1;
+  };
+  struct HashDigest {
+    std::size_t operator()(const Digest& digest) const;
+  };
+  template <typename Value>
+  using ByDigest = std::unordered_map<Digest, Value, HashDigest>;
+
+  void load() const;
+
+  std::string settings_;
+  Load load_;
+  mutable std::once_flag loaded_;
+  mutable std::vector<Source> sources_;
+  mutable ByDigest<Found<PackedRun>> runs_;
+  mutable ByDigest<Found<PackedFragment>> fragments_;
+  mutable ByDigest<BlockPlace> blocks_;
+  PackedImage made_;
+};
+
+/// True if the bytes at offset have the block's recorded hash.
+[[nodiscard]] bool has_packed_bytes(int image, std::uint64_t offset, const PackedBlock& block);
+
+}  // namespace alephc

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: MIT
+#include "image/squashfs_data.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include <unistd.h>
+
+#include "base/interrupt.hpp"
+#include "image/compressed_blocks.hpp"
+#include "image/content_reader.hpp"
+#include "image/squashfs_compressor.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr std::size_t kMostBytes = 32U << 20U;  // of contents in memory
+constexpr std::size_t kMostItems = 4096;        // known runs have no bytes in memory
+
+struct HashDigest {
+  std::size_t operator()(const Digest& digest) const {
+    std::size_t value = 0;
+    std::memcpy(&value, digest.bytes.data(), sizeof value);
+    return value;
+  }
+};
+
+bool is_zeros(std::string_view bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+/// The end of a file, or a small file, as a member of a fragment block.
+struct Member {
+  std::size_t file = 0;
+  std::uint32_t size = 0;
+  Digest content{};
+  std::string bytes{};  ///< where they were read already
+};
+
+/// Something to be laid into the image, in order: a block of a file, a fragment block, or a known run.
+struct Item {
+  enum class Kind { block, fragment, known_run, known_fragment };
+  Kind kind = Kind::block;
+  std::size_t index = 0;  ///< of the file's entry, or of the fragment
+  bool first = true;      ///< of the file's blocks
+  bool last = true;
+  std::vector<Member> members{};
+  std::string raw{};
+  // What the workers find out:
+  PackedBlock block{};
+  std::string packed{};
+  // Known:
+  std::optional<BlockCache::Found<PackedRun>> run{};
+  std::optional<BlockCache::Found<PackedFragment>> known{};
+  bool damaged = false;
+
+  std::size_t cost = 0;
+  bool done = false;
+  std::exception_ptr failure{};
+};
+
+/// Packs items on any number of threads.
+class Packer {
+ public:
+  Packer(const Tree& tree, const WriteOptions& options) : tree_(tree), options_(options) {
+    for (unsigned i = 0; i < std::max(1U, options.jobs); ++i) threads_.emplace_back([this] { work(); });
+  }
+  ~Packer() {
+    {
+      const std::lock_guard guard(mutex_);
+      closing_ = true;
+    }
+    ready_.notify_all();
+  }
+  Packer(const Packer&) = delete;
+  Packer& operator=(const Packer&) = delete;
+
+  void submit(Item* item) {
+    {
+      const std::lock_guard guard(mutex_);
+      queue_.push_back(item);
+    }
+    ready_.notify_one();
+  }
+
+  void wait(Item& item) {
+    std::unique_lock guard(mutex_);
+    finished_.wait(guard, [&] { return item.done; });
+    if (item.failure) std::rethrow_exception(item.failure);
+  }
+
+  void pack(Item& item, sqfs_compressor_t& compressor) const {
+    if (item.kind == Item::Kind::fragment) item.raw = read_members(item.members);
+    if (is_zeros(item.raw)) return;
+    item.block.content = sha256(item.raw);
+    item.block.word = pack_bytes(item, compressor);
+    item.block.packed = (item.block.word & kStoredAsIs) != 0 ? item.block.content : sha256(item.packed);
+  }
+
+ private:
+  void work() {
+    Sqfs<sqfs_compressor_t> compressor;
+    for (;;) {
+      Item* item = nullptr;
+      {
+        std::unique_lock guard(mutex_);
+        ready_.wait(guard, [this] { return closing_ || !queue_.empty(); });
+        if (closing_) return;
+        item = queue_.front();
+        queue_.pop_front();
+      }
+      try {
+        if (!compressor) compressor = make_compressor(options_.image);
+        process(*item, *compressor);
+      } catch (...) {
+        item->failure = std::current_exception();
+      }
+      const std::lock_guard guard(mutex_);
+      item->done = true;
+      finished_.notify_all();
+    }
+  }
+
+  void process(Item& item, sqfs_compressor_t& compressor) const {
+    switch (item.kind) {
+      case Item::Kind::known_run: {
+        std::uint64_t offset = item.run->packed->offset;
+        for (const PackedBlock& block : item.run->packed->blocks) {
+          if (block.word == 0) continue;
+          if (!has_packed_bytes(item.run->image, offset, block)) item.damaged = true;
+          offset += packed_size(block.word);
+        }
+        return;
+      }
+      case Item::Kind::known_fragment:
+        item.damaged =
+            !has_packed_bytes(item.known->image, item.known->packed->offset, item.known->packed->block);
+        return;
+      default:
+        pack(item, compressor);
+    }
+  }
+
+  [[nodiscard]] std::string read_members(const std::vector<Member>& members) const {
+    std::string raw;
+    raw.reserve(options_.image.block_size);
+    for (const Member& member : members) {
+      if (!member.bytes.empty()) {
+        raw += member.bytes;
+        continue;
+      }
+      const Entry& entry = tree_.entries()[member.file];
+      if (entry.size == member.size)
+        read_checked(tree_, entry, [&](std::string_view bytes) { raw += bytes; });
+      else
+        raw += read_end(entry, member);
+    }
+    return raw;
+  }
+
+  /// The rest of the file is not read: its compressed bytes are known.
+  [[nodiscard]] std::string read_end(const Entry& entry, const Member& member) const {
+    const UniqueFd fd = tree_.open_content(entry);
+    if (::lseek(fd.get(), static_cast<off_t>(entry.size - member.size), SEEK_SET) < 0)
+      throw system_error("read /" + entry.path, errno);
+    std::string bytes = read_all(fd.get());
+    if (sha256(bytes) != member.content) throw damaged_content(entry);
+    return bytes;
+  }
+
+  std::uint32_t pack_bytes(Item& item, sqfs_compressor_t& compressor) const {
+    const auto size = static_cast<std::uint32_t>(item.raw.size());
+    if (options_.blocks != nullptr)
+      if (const std::string* known = options_.blocks->find(item.block.content)) return take(item, *known);
+    std::uint32_t word = 0;
+    if (options_.cache != nullptr)
+      if (auto known = options_.cache->read_block(item.block.content, word)) {
+        if ((word & kStoredAsIs) == 0) item.packed = std::move(*known);
+        return word;
+      }
+    item.packed.resize(size);
+    const sqfs_s32 packed =
+        compressor.do_block(&compressor, reinterpret_cast<const sqfs_u8*>(item.raw.data()), size,
+                            reinterpret_cast<sqfs_u8*>(item.packed.data()), size);
+    sqfs_must(packed, "compress a block");
+    item.packed.resize(static_cast<std::size_t>(packed));
+    return packed > 0 ? static_cast<std::uint32_t>(packed) : size | kStoredAsIs;
+  }
+
+  static std::uint32_t take(Item& item, const std::string& known) {
+    item.packed = known;
+    const std::size_t size = known.empty() ? item.raw.size() | kStoredAsIs : known.size();
+    return static_cast<std::uint32_t>(size);
+  }
+
+  const Tree& tree_;
+  const WriteOptions& options_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::condition_variable finished_;
+  std::deque<Item*> queue_;
+  bool closing_ = false;
+  std::vector<std::jthread> threads_;
+};
+
+class DataWriter {
+ public:
+  DataWriter(const Tree& tree, const WriteOptions& options, ImageFile& file)
+      : tree_(tree),
+        entries_(tree.entries()),
+        block_size_(options.image.block_size),
+        options_(options),
+        file_(file),
+        packer_(tree, options) {
+    data_.files.resize(entries_.size());
+  }
+
+  ImageData run() {
+    std::unordered_map<Digest, std::size_t, HashDigest> seen;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const Entry& entry = entries_[i];
+      if (entry.type != EntryType::regular || !entry.hard_link.empty() || entry.size == 0) continue;
+      throw_if_interrupted();
+      if (entry.size < block_size_) {
+        add_tail({.file = i, .size = static_cast<std::uint32_t>(entry.size), .content = entry.content});
+      } else if (const auto [it, fresh] = seen.try_emplace(entry.content, i); fresh) {
+        add_large(i);
+      } else {
+        copies_.emplace_back(i, it->second);
+      }
+    }
+    close_fragment();
+    while (!items_.empty()) lay_down();
+    for (const std::size_t i : zero_tails_) add_zeros(i);
+    for (std::size_t k = 0; k < run_files_.size(); ++k)
+      if (const auto tail = tails_of_.find(run_files_[k]); tail != tails_of_.end())
+        data_.packed.runs[k].tail = tail->second;
+    for (const auto& [copy, first] : copies_) data_.files[copy] = data_.files[first];
+    return std::move(data_);
+  }
+
+ private:
+  void add_large(std::size_t i) {
+    const Entry& entry = entries_[i];
+    const auto rest = static_cast<std::uint32_t>(entry.size % block_size_);
+    if (const auto known =
+            options_.cache != nullptr ? options_.cache->find_run(entry.content) : std::nullopt) {
+      Item item{.kind = Item::Kind::known_run, .index = i};
+      item.run = known;
+      push(std::move(item));
+      tails_of_[i] = known->packed->tail;
+      if (rest > 0) add_tail({.file = i, .size = rest, .content = known->packed->tail});
+      return;
+    }
+    std::string tail = read_blocks(i, [this](Item item) { push(std::move(item)); });
+    if (rest == 0) return;
+    const Digest content = sha256(tail);
+    tails_of_[i] = content;
+    add_tail({.file = i, .size = rest, .content = content, .bytes = std::move(tail)});
+  }
+
+  /// Cuts a file into blocks; what remains is returned.
+  template <typename Take>
+  std::string read_blocks(std::size_t i, Take&& take) {
+    const Entry& entry = entries_[i];
+    const std::uint64_t count = entry.size / block_size_;
+    std::uint64_t number = 0;
+    std::string block;
+    read_checked(tree_, entry, [&](std::string_view bytes) {
+      while (!bytes.empty()) {
+        if (block.empty()) block.reserve(block_size_);
+        const std::size_t part = std::min<std::size_t>(bytes.size(), block_size_ - block.size());
+        block += bytes.substr(0, part);
+        bytes.remove_prefix(part);
+        if (block.size() < block_size_) continue;
+        Item item{.index = i, .first = number == 0, .last = number + 1 == count};
+        item.raw = std::exchange(block, {});
+        ++number;
+        take(std::move(item));
+      }
+    });
+    return block;
+  }
+
+  void add_tail(Member member) {
+    if (member.content == zeros_digest(member.size)) {
+      zero_tails_.push_back(member.file);
+      return;
+    }
+    FileData& data = data_.files[member.file];
+    const auto [it, fresh] = tails_.try_emplace(member.content, Place{});
+    if (fresh) {
+      if (fragment_size_ + member.size > block_size_) close_fragment();
+      it->second = {fragment_count_, fragment_size_};
+      fragment_size_ += member.size;
+      members_.push_back(std::move(member));
+    }
+    data.fragment = it->second.fragment;
+    data.fragment_offset = it->second.offset;
+  }
+
+  void close_fragment() {
+    if (members_.empty()) return;
+    Sha256 name;
+    for (const Member& member : members_)
+      name.update(member.content.hex() + " " + std::to_string(member.size) + "\n");
+    const Digest members = name.finish();
+    Item item{.kind = Item::Kind::fragment, .index = fragment_count_};
+    data_.packed.fragments.push_back({.members = members});
+    item.known = options_.cache != nullptr ? options_.cache->find_fragment(members) : std::nullopt;
+    if (item.known) item.kind = Item::Kind::known_fragment;
+    item.members = std::exchange(members_, {});
+    ++fragment_count_;
+    fragment_size_ = 0;
+    push(std::move(item));
+  }
+
+  void push(Item item) {
+    item.cost = item.kind == Item::Kind::block || item.kind == Item::Kind::fragment ? block_size_ : 0;
+    bytes_ += item.cost;
+    items_.push_back(std::make_unique<Item>(std::move(item)));
+    packer_.submit(items_.back().get());
+    while (bytes_ > std::max<std::size_t>(kMostBytes, 4UL * options_.jobs * block_size_) ||
+           items_.size() > kMostItems)
+      lay_down();
+  }
+
+  void lay_down() {
+    const std::unique_ptr<Item> item = std::move(items_.front());
+    items_.pop_front();
+    packer_.wait(*item);
+    bytes_ -= item->cost;
+    if (item->damaged) return lay_anew(*item);
+    switch (item->kind) {
+      case Item::Kind::block:
+        return lay_block(*item);
+      case Item::Kind::fragment:
+        return lay_fragment(*item);
+      case Item::Kind::known_run:
+        return lay_known_run(*item);
+      case Item::Kind::known_fragment: {
+        PackedFragment& fragment = data_.packed.fragments[item->index];
+        fragment.offset = file_.size();
+        fragment.block = item->known->packed->block;
+        note_stored(fragment.block, file_.size());
+        file_.append_from(item->known->image, item->known->packed->offset, packed_size(fragment.block.word));
+        return;
+      }
+    }
+  }
+
+  /// What the cache had is no longer there, or is damaged.
+  void lay_anew(Item& item) {
+    const Sqfs<sqfs_compressor_t> compressor = make_compressor(options_.image);
+    if (item.kind == Item::Kind::known_fragment) {
+      item.kind = Item::Kind::fragment;
+      packer_.pack(item, *compressor);
+      return lay_fragment(item);
+    }
+    const std::string tail = read_blocks(item.index, [&](Item block) {
+      packer_.pack(block, *compressor);
+      lay_block(block);
+    });
+    (void)tail;
+  }
+
+  void lay_block(const Item& item) {
+    if (item.first) begin_run(item.index);
+    PackedRun& run = data_.packed.runs.back();
+    run.blocks.push_back(item.block);
+    if (item.block.word != 0) {
+      note_stored(item.block, file_.size());
+      file_.append((item.block.word & kStoredAsIs) != 0 ? item.raw : item.packed);
+    }
+    if (item.last) end_run(item.index);
+  }
+
+  void lay_fragment(const Item& item) {
+    PackedFragment& fragment = data_.packed.fragments[item.index];
+    fragment.offset = file_.size();
+    fragment.block = item.block;
+    note_stored(item.block, file_.size());
+    file_.append((item.block.word & kStoredAsIs) != 0 ? item.raw : item.packed);
+  }
+
+  void lay_known_run(const Item& item) {
+    begin_run(item.index);
+    const PackedRun& known = *item.run->packed;
+    data_.packed.runs.back().blocks = known.blocks;
+    std::uint64_t bytes = 0;
+    std::uint64_t at = file_.size();
+    for (const PackedBlock& block : known.blocks) {
+      if (block.word == 0) continue;
+      note_stored(block, at + bytes);
+      bytes += packed_size(block.word);
+    }
+    file_.append_from(item.run->image, known.offset, bytes);
+    end_run(item.index);
+  }
+
+  void note_stored(const PackedBlock& block, std::uint64_t offset) {
+    positions_[block.content].push_back(stored_.size());
+    stored_.push_back({block.content, offset, block.word});
+  }
+
+  void begin_run(std::size_t i) {
+    run_begin_ = stored_.size();
+    run_files_.push_back(i);
+    data_.packed.runs.push_back({.content = entries_[i].content});
+  }
+
+  void end_run(std::size_t i) {
+    PackedRun& run = data_.packed.runs.back();
+    FileData& data = data_.files[i];
+    for (const PackedBlock& block : run.blocks) {
+      data.words.push_back(block.word);
+      if (block.word == 0) data.zeros += block_size_;
+    }
+    const std::size_t count = stored_.size() - run_begin_;
+    if (count == 0) return;
+    const std::size_t same = find_same(count);
+    data.start = stored_[same].offset;
+    run.offset = data.start;
+    if (same == run_begin_) return;
+    // The blocks are there already; where the two overlap, what goes on behind the first stays.
+    while (stored_.size() > std::max(run_begin_, same + count)) {
+      positions_[stored_.back().content].pop_back();
+      stored_.pop_back();
+    }
+    file_.truncate(stored_.back().offset + packed_size(stored_.back().word));
+  }
+
+  /// The first place where the same blocks follow each other.
+  [[nodiscard]] std::size_t find_same(std::size_t count) const {
+    for (const std::size_t at : positions_.at(stored_[run_begin_].content)) {
+      std::size_t k = 0;
+      while (k < count && stored_[at + k].content == stored_[run_begin_ + k].content) ++k;
+      if (k == count) return at;
+    }
+    return run_begin_;  // not reached: a run is found at its own place at last
+  }
+
+  void add_zeros(std::size_t i) {
+    FileData& data = data_.files[i];
+    data.words.push_back(0);
+    data.zeros += entries_[i].size % block_size_;
+  }
+
+  const Digest& zeros_digest(std::uint32_t size) {
+    const auto [it, fresh] = zeros_.try_emplace(size);
+    if (fresh) it->second = sha256(std::string(size, '\0'));
+    return it->second;
+  }
+
+  struct Place {
+    std::uint32_t fragment = 0;
+    std::uint32_t offset = 0;
+  };
+  struct Stored {
+    Digest content{};
+    std::uint64_t offset = 0;
+    std::uint32_t word = 0;
+  };
+
+  const Tree& tree_;
+  const Listing& entries_;
+  std::uint32_t block_size_;
+  const WriteOptions& options_;
+  ImageFile& file_;
+  ImageData data_;
+  std::vector<std::pair<std::size_t, std::size_t>> copies_;  ///< file, the earlier one with its content
+  std::vector<std::size_t> zero_tails_;
+  std::map<std::size_t, Digest> tails_of_;  ///< of large files
+  std::vector<std::size_t> run_files_;      ///< whose the runs are
+  std::unordered_map<std::uint32_t, Digest> zeros_;
+
+  std::unordered_map<Digest, Place, HashDigest> tails_;
+  std::vector<Member> members_;  ///< of the fragment block being filled
+  std::uint32_t fragment_size_ = 0;
+  std::uint32_t fragment_count_ = 0;
+
+  std::vector<Stored> stored_;  ///< blocks in the image, in order
+  std::unordered_map<Digest, std::vector<std::size_t>, HashDigest> positions_;
+  std::size_t run_begin_ = 0;
+
+  std::deque<std::unique_ptr<Item>> items_;
+  std::size_t bytes_ = 0;
+  Packer packer_;  ///< last, so that its threads end first
+};
+
+}  // namespace
+
+ImageData write_squashfs_data(const Tree& tree, const WriteOptions& options, ImageFile& file) {
+  return DataWriter(tree, options, file).run();
+}
+
+}  // namespace alephc
