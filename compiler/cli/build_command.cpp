@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <cstdio>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/files.hpp"
 #include "base/text.hpp"
+#include "base/trace.hpp"
 #include "cli/command.hpp"
 
 namespace alephc {
@@ -57,6 +60,28 @@ struct BuildArguments {
   std::vector<std::string> vary{};
   std::string bundle{};
   std::string init_file{};
+  std::string trace{};
+};
+
+/// Writes the trace of a build, also of one that fails.
+class TraceFile {
+ public:
+  explicit TraceFile(std::string path) : path_(std::move(path)) {
+    if (!path_.empty()) start_trace();
+  }
+  ~TraceFile() {
+    if (path_.empty()) return;
+    try {
+      atomic_write(path_, trace_json());
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "the trace was not written: %s\n", error.what());
+    }
+  }
+  TraceFile(const TraceFile&) = delete;
+  TraceFile& operator=(const TraceFile&) = delete;
+
+ private:
+  std::string path_;
 };
 
 bool in_ci() {
@@ -101,6 +126,7 @@ Variation variation_of(const std::vector<std::string>& names) {
 int run_build(const BuildArguments& arguments, CommandContext& context) {
   if (arguments.paths.size() > 1 && !(arguments.output.empty() && arguments.expect.empty()))
     throw Error(ErrorKind::usage, "-o and --expect go with one PATH only");
+  const TraceFile trace(arguments.trace);
   bool stable = true;
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : arguments.paths) {
@@ -152,6 +178,9 @@ CommandAction add_build(CLI::App& app) {
       ->check(CLI::IsMember({"clock", "directory-order"}));
   app.add_option("--bundle", arguments->bundle, "Take what the lock names from here")->type_name("FILE");
   app.add_option("--init", arguments->init_file, "The init that the lock names, if this alephc has another")
+      ->type_name("FILE");
+  app.add_option("--trace", arguments->trace,
+                 "Write where the time went, for chrome://tracing or Perfetto")
       ->type_name("FILE");
   return [arguments](CommandContext& context) { return run_build(*arguments, context); };
 }

@@ -2,6 +2,7 @@
 #include "execute/package_supply.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/trace.hpp"
 
 namespace alephc {
 
@@ -13,6 +14,7 @@ void PackageSupply::start(std::vector<RemoteFile> files) {
   files_ = std::move(files);
   for (const RemoteFile& file : files_) pending_.insert(file.digest);
   thread_ = std::thread([this] {
+    const TraceSpan span("fetch", std::to_string(files_.size()) + " files");
     try {
       fetcher_.fetch(files_, [this](std::size_t i) {
         const std::lock_guard guard(mutex_);
@@ -30,6 +32,7 @@ void PackageSupply::start(std::vector<RemoteFile> files) {
 UniqueFd PackageSupply::open(const Digest& digest, const std::string& label) {
   {
     std::unique_lock lock(mutex_);
+    const TraceSpan span("wait", "download of " + label);
     changed_.wait(lock, [&] { return failure_ != nullptr || !pending_.contains(digest); });
     if (pending_.contains(digest)) std::rethrow_exception(failure_);
   }

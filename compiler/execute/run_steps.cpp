@@ -12,6 +12,7 @@
 #include "base/diagnostic.hpp"
 #include "base/interrupt.hpp"
 #include "base/text.hpp"
+#include "base/trace.hpp"
 #include "execute/data_steps.hpp"
 #include "execute/final_check.hpp"
 #include "execute/init_step.hpp"
@@ -108,6 +109,7 @@ class Runner {
 
   void execute(const Step& step, const Digest& key, const std::string& text) {
     const auto start = Clock::now();
+    const TraceSpan span("step", step.title);
     current_ = step.id;
     if (!step.fetches.empty()) start_supply();
     const fs::path log = env_.store.log_path(key, step.id);
@@ -203,6 +205,7 @@ class Runner {
 
   /// Turns what a step left in its upper folder into a layer of the store.
   std::string capture(const Tree& below, const fs::path& upper, const KnownContents& known) const {
+    const TraceSpan span("layer", "capture");
     const bool overlay = !below.layers().empty();
     ScanResult scanned = scan_folder(
         upper, {.jobs = env_.jobs, .clamp_mtime = kStepTime, .known = &known, .overlay = overlay});
@@ -281,6 +284,7 @@ class Runner {
     const fs::path file = work.path() / "image";
     format.write(tree, options, file);
     env_.reporter.progress("hash the image");
+    const TraceSpan span("image", "hash");
     const FileHashes hashes = hash_file(file, env_.jobs);
     result.sha256 = hashes.sha256;
     result.size = hashes.size;

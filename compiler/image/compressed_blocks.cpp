@@ -11,6 +11,7 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/parallel.hpp"
+#include "base/trace.hpp"
 #include "image/squashfs_compressor.hpp"
 #include "tree/scan.hpp"
 
@@ -75,6 +76,7 @@ void CompressedBlocks::compress_file(int root_fd, const Entry& entry) {
   thread_local std::vector<char> block;
   block.resize(image_.block_size);
   std::string packed(image_.block_size, '\0');
+  const TraceSpan span("compress", "/" + entry.path);
   const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
   const UniqueFd fd(::openat(root_fd, entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   while (fd && read_block(fd.get(), block) == block.size()) {

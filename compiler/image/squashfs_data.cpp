@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/interrupt.hpp"
+#include "base/trace.hpp"
 #include "image/compressed_blocks.hpp"
 #include "image/content_reader.hpp"
 #include "image/squashfs_compressor.hpp"
@@ -117,6 +118,7 @@ class Packer {
         item = queue_.front();
         queue_.pop_front();
       }
+      const TraceSpan span("compress", name_of(*item));
       try {
         if (!compressor) compressor = make_compressor(options_.image);
         process(*item, *compressor);
@@ -127,6 +129,11 @@ class Packer {
       item->done = true;
       finished_.notify_all();
     }
+  }
+
+  [[nodiscard]] std::string name_of(const Item& item) const {
+    const bool fragment = item.kind == Item::Kind::fragment || item.kind == Item::Kind::known_fragment;
+    return fragment ? "fragment " + std::to_string(item.index) : "/" + tree_.entries()[item.index].path;
   }
 
   void process(Item& item, sqfs_compressor_t& compressor) const {

@@ -11,6 +11,7 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "base/trace.hpp"
 #include "bundle/bundle.hpp"
 #include "execute/accounts.hpp"
 #include "execute/init_step.hpp"
@@ -57,6 +58,7 @@ void check_locked_manifest(const Locked& locked, const fs::path& lock_file) {
 /// Loads manifest and lock; with may_write a stale or missing lock is resolved minimally and written.
 Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const Settings& settings,
                    const Store& store, Reporter& reporter) {
+  const TraceSpan span("lock", "manifest and lock");
   Locked out;
   out.manifest = load_manifest(path);
   show_warnings(out.manifest, reporter);
@@ -174,6 +176,7 @@ void require_root(const Settings& settings) {
 
 /// Copies the image out of the store: all or nothing.
 void deliver(const Store& store, const ImageResult& result, const fs::path& output) {
+  const TraceSpan span("image", "copy to its place");
   const auto blob = store.open_blob(result.sha256);
   if (!blob) throw Error(ErrorKind::failed, "the image vanished from the store", "run the command again");
   std::string temp = fs::absolute(output).string() + ".XXXXXX";

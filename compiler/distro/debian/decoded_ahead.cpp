@@ -5,6 +5,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/parallel.hpp"
+#include "base/trace.hpp"
 
 namespace alephc::debian {
 
@@ -32,6 +33,7 @@ void DecodedAhead::keep(const PackageToUnpack& package) {
     const std::lock_guard guard(mutex_);
     if (kept_.contains(package.id)) return;
   }
+  const TraceSpan span("decode", package.label);
   UniqueFd record = open_file(folder_, O_RDWR | O_TMPFILE);
   record_archive(package.open().get(), ArchiveKind::deb, record.get());
   const std::lock_guard guard(mutex_);

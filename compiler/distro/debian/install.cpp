@@ -23,6 +23,7 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "base/trace.hpp"
 #include "distro/debian/control.hpp"
 #include "distro/debian/database.hpp"
 #include "distro/debian/debian.hpp"
@@ -47,10 +48,11 @@ std::vector<std::string> names_of(const UnpackedPackage& package, std::string_vi
   return names;
 }
 
-/// Says with --verbose how long a part of the step took.
+/// Says with --verbose how long a part of the step took, and to --trace.
 class Timer {
  public:
-  Timer(Reporter& reporter, std::string what) : reporter_(reporter), what_(std::move(what)) {}
+  Timer(Reporter& reporter, std::string what)
+      : reporter_(reporter), what_(std::move(what)), span_("install", what_) {}
   ~Timer() {
     const auto spent = std::chrono::steady_clock::now() - start_;
     const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(spent).count() / 100;
@@ -63,6 +65,7 @@ class Timer {
  private:
   Reporter& reporter_;
   std::string what_;
+  TraceSpan span_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

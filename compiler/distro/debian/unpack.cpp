@@ -15,6 +15,7 @@
 #include "base/interrupt.hpp"
 #include "base/parallel.hpp"
 #include "base/text.hpp"
+#include "base/trace.hpp"
 #include "distro/debian/control.hpp"
 #include "distro/debian/deb_sink.hpp"
 #include "sandbox/sandbox.hpp"
@@ -277,6 +278,7 @@ void Unpacker::run(const std::vector<PackageToUnpack>& packages, unsigned jobs) 
   parallel_for(packages.size(), jobs, [&](std::size_t i) {
     throw_if_interrupted();
     if (order_matters) return;
+    const TraceSpan span("unpack", packages[i].label);
     packages_[i].label = packages[i].label;
     try {
       with_context("unpacking " + packages[i].label, [&] {

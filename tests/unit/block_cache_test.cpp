@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include <filesystem>
+#include <random>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/files.hpp"
+#include "base/trace.hpp"
+#include "image/block_cache.hpp"
+#include "image/image_format.hpp"
+#include "support/catch.hpp"
+#include "tree/layer_writer.hpp"
+#include "tree/listing_text.hpp"
+
+using namespace alephc;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint32_t kBlock = 4096;
+const ImageSpec kImage{.format = "squashfs", .compression = "zstd", .block_size = kBlock};
+
+std::string noise(std::uint32_t seed, std::size_t size) {
+  std::mt19937 random(seed);
+  std::string out(size, '\0');
+  for (char& c : out) c = static_cast<char>('a' + random() % 20);
+  return out;
+}
+
+using Files = std::vector<std::pair<std::string, std::string>>;
+
+/// Files that repeat each other, or are zeros, in every way that matters to the layout of data.
+Files repeating_files() {
+  const std::string large = noise(1, (10 * kBlock) + 100);
+  const std::string zeros(3 * kBlock, '\0');
+  return {{"a-large", large},
+          {"b-same", large},
+          {"c-other-tail", large.substr(0, 10 * kBlock) + "other"},
+          {"d-starts-later", large.substr(2 * kBlock, 5 * kBlock)},
+          {"e-only-tail", large.substr(10 * kBlock)},
+          {"f-zeros", zeros},
+          {"g-zeros-inside", noise(2, kBlock) + zeros + noise(3, kBlock) + "end"},
+          {"h-zero-tail", noise(4, 2 * kBlock) + std::string(77, '\0')},
+          {"i-small-zeros", std::string(50, '\0')},
+          {"j-repeats-itself", noise(5, kBlock) + noise(5, kBlock) + noise(5, kBlock)},
+          {"k-again-and-more", noise(5, kBlock) + noise(5, kBlock) + noise(5, kBlock) + noise(5, kBlock)},
+          {"l-not-smaller", [] {
+             std::mt19937 random(6);
+             std::string out(2 * kBlock, '\0');
+             for (char& c : out) c = static_cast<char>(random());
+             return out;
+           }()},
+          {"m-one-byte", "x"},
+          {"n-one-block", noise(7, kBlock)},
+          {"o-empty", ""}};
+}
+
+struct Images {
+  TempDir temp{fs::temp_directory_path()};
+  int count = 0;
+
+  Tree tree_of(const Files& files) {
+    auto layer = std::make_shared<Layer>();
+    layer->folder = temp.path() / ("layer" + std::to_string(++count));
+    make_folders(layer->folder);
+    const Listing nothing{{.path = "", .type = EntryType::directory, .mode = 0755}};
+    LayerWriter writer(layer->folder, &nothing, 0);
+    const auto uid = static_cast<std::uint32_t>(::geteuid());
+    const auto gid = static_cast<std::uint32_t>(::getegid());
+    writer.put({.path = "", .type = EntryType::directory, .mode = 0755, .uid = uid, .gid = gid});
+    for (const auto& [name, content] : files)
+      writer.put_file({.path = name, .mode = 0644, .uid = uid, .gid = gid}, content);
+    for (int i = 0; i < 40; ++i)
+      writer.put_file({.path = "z" + std::to_string(i), .mode = 0644, .uid = uid, .gid = gid},
+                      noise(100U + static_cast<std::uint32_t>(i % 30), 700));
+    layer->listing = writer.finish();
+    Tree tree;
+    tree.add(layer);
+    return tree;
+  }
+
+  fs::path write(const Tree& tree, BlockCache* cache, unsigned jobs = 2) {
+    const fs::path path = temp.path() / ("image" + std::to_string(++count));
+    image_format("squashfs").write(tree, {.image = kImage, .time = 1700000000, .jobs = jobs, .cache = cache}, path);
+    return path;
+  }
+
+  static BlockCache empty_cache() {
+    return {block_settings(kImage), [](const std::string&) { return std::vector<BlockCache::Source>{}; }};
+  }
+
+  /// A cache that knows one former image.
+  static BlockCache cache_of(const std::string& bytes, const fs::path& image) {
+    return {block_settings(kImage), [bytes, image](const std::string& settings) {
+              std::vector<BlockCache::Source> sources;
+              if (auto packed = parse_packed_image(settings, bytes))
+                sources.push_back({std::move(*packed), open_file(image, O_RDONLY)});
+              return sources;
+            }};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("repeated and empty contents are stored once and read back as they were") {
+  Images images;
+  const Tree tree = images.tree_of(repeating_files());
+  const fs::path image = images.write(tree, nullptr);
+  CHECK(tree_text(read_image(image, {.jobs = 2}).listing) == tree_text(tree.entries()));
+  CHECK(sha256_file(image) == sha256_file(images.write(tree, nullptr, 7)));
+  // 12 blocks of the first three files, 3 + 1 + 4 + 3 + 2 others, and fragments: far below the sum of all.
+  CHECK(fs::file_size(image) < 30UL * kBlock);
+}
+
+TEST_CASE("an image made of a former image's blocks has the bytes of one made from nothing") {
+  Images images;
+  Files files = repeating_files();
+  BlockCache first = Images::empty_cache();
+  const fs::path former = images.write(images.tree_of(files), &first);
+  const std::string index = first.kept_bytes();
+  files[4].second += "changed";
+  files[10].second = noise(5, kBlock) + noise(9, 3 * kBlock) + "changed";
+  files.insert(files.begin(), {"0-new", noise(8, (3 * kBlock) + 9)});
+  const Tree changed = images.tree_of(files);
+  const Digest expected = sha256_file(images.write(changed, nullptr));
+
+  SECTION("as it was") {
+    BlockCache cache = Images::cache_of(index, former);
+    CHECK(sha256_file(images.write(changed, &cache)) == expected);
+    // What it kept serves the next one.
+    BlockCache next = Images::cache_of(cache.kept_bytes(), former);
+    CHECK(sha256_file(images.write(changed, &next)) == expected);
+  }
+  SECTION("contents are not read where their blocks are known") {
+    const Tree same = images.tree_of(repeating_files());
+    for (const char* name : {"a-large", "n-one-block"}) fs::remove(same.layers().front()->folder / name);
+    BlockCache cache = Images::cache_of(index, former);
+    CHECK(sha256_file(images.write(same, &cache)) == sha256_file(former));
+  }
+  SECTION("damaged anywhere") {
+    const std::string bytes = read_file(former);
+    std::mt19937 random(1);
+    for (int i = 0; i < 40; ++i) {
+      std::string damaged = bytes;
+      damaged[random() % damaged.size()] ^= static_cast<char>(1U << (random() % 8));
+      const fs::path place = images.temp.path() / "damaged";
+      atomic_write(place, damaged);
+      BlockCache cache = Images::cache_of(index, place);
+      CHECK(sha256_file(images.write(changed, &cache)) == expected);
+    }
+  }
+  SECTION("cut short") {
+    const fs::path place = images.temp.path() / "short";
+    atomic_write(place, read_file(former).substr(0, 5000));
+    BlockCache cache = Images::cache_of(index, place);
+    CHECK(sha256_file(images.write(changed, &cache)) == expected);
+  }
+}
+
+TEST_CASE("the index of an image's blocks is refused when a bit of it changed or the settings are others") {
+  Images images;
+  BlockCache cache = Images::empty_cache();
+  (void)images.write(images.tree_of(repeating_files()), &cache);
+  const std::string bytes = cache.kept_bytes();
+  const std::string settings = block_settings(kImage);
+  REQUIRE(parse_packed_image(settings, bytes));
+  CHECK_FALSE(parse_packed_image(settings + "x", bytes));
+  CHECK_FALSE(parse_packed_image(settings, ""));
+  for (std::size_t i = 0; i < bytes.size(); i += 97) {
+    std::string damaged = bytes;
+    damaged[i] ^= 4;
+    CHECK_FALSE(parse_packed_image(settings, damaged));
+    CHECK_FALSE(parse_packed_image(settings, bytes.substr(0, i)));
+  }
+}
+
+TEST_CASE("a trace holds what was done while it recorded") {
+  { const TraceSpan before("test", "before"); }
+  start_trace();
+  { const TraceSpan span("test", "with \"quotes\""); }
+  const std::string json = trace_json();
+  CHECK(json.find("before") == std::string::npos);
+  CHECK(json.find(R"("name":"with \"quotes\"","cat":"test","ph":"X")") != std::string::npos);
+}
