@@ -7,8 +7,9 @@
 #include <mutex>
 #include <vector>
 
-#include <nlohmann/json.hpp>
 #include <unistd.h>
+
+#include <nlohmann/json.hpp>
 
 namespace alephc {
 namespace {

@@ -179,8 +179,7 @@ CommandAction add_build(CLI::App& app) {
   app.add_option("--bundle", arguments->bundle, "Take what the lock names from here")->type_name("FILE");
   app.add_option("--init", arguments->init_file, "The init that the lock names, if this alephc has another")
       ->type_name("FILE");
-  app.add_option("--trace", arguments->trace,
-                 "Write where the time went, for chrome://tracing or Perfetto")
+  app.add_option("--trace", arguments->trace, "Write where the time went, for chrome://tracing or Perfetto")
       ->type_name("FILE");
   return [arguments](CommandContext& context) { return run_build(*arguments, context); };
 }

@@ -57,6 +57,20 @@ bool result_is_there(const Step& step, const ActionRecord& record, const StepEnv
   return env.store.has_blob(image->sha256);
 }
 
+/// Puts the layers of the reports from the given one on top of a tree.
+void add_layers(Tree& tree, const std::vector<StepReport>& reports, std::size_t from, const Store& store,
+                Reporter& reporter) {
+  for (std::size_t i = from; i < reports.size(); ++i) {
+    const auto digest = Digest::from_hex(reports[i].result);
+    if (!digest) continue;
+    auto layer = store.open_layer(*digest, [&](const std::string& text) {
+      reporter.diagnostic({.severity = Severity::warning, .message = text});
+    });
+    if (!layer) throw DamagedLayer();
+    tree.add(std::move(layer));
+  }
+}
+
 class Runner {
  public:
   Runner(const BuildGraph& graph, const StepEnvironment& env, const std::string& stop_before)
@@ -89,7 +103,11 @@ class Runner {
 
   /// Layers are opened only when a step has to run. A damaged one is built again: from the step that made it
   /// on.
-  Tree tree_below() { return open_tree(reports_, env_.store, env_.reporter); }
+  const Tree& tree_below() {
+    add_layers(tree_, reports_, in_tree_, env_.store, env_.reporter);
+    in_tree_ = reports_.size();
+    return tree_;
+  }
 
   void start_supply() {
     if (supply_started_) return;
@@ -135,7 +153,7 @@ class Runner {
   }
 
   std::string layer_step(const Step& step, const fs::path& log) {
-    const Tree below = tree_below();
+    const Tree& below = tree_below();
     if (is_data(step.kind)) return data_step(step, below);
     const std::string digest = sandbox_step(step, below, log, env_.vary);
     if (env_.audit != nullptr) audit(step, below, digest, log);
@@ -264,7 +282,7 @@ class Runner {
   }
 
   std::string write_step() {
-    const Tree tree = tree_below();
+    const Tree& tree = tree_below();
     const bool normalized =
         graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
     if (normalized) check_final_tree(tree, layer_steps());
@@ -321,6 +339,8 @@ class Runner {
   std::vector<StepReport> reports_;
   std::string current_;
   bool supply_started_ = false;
+  Tree tree_;                ///< of the first reports
+  std::size_t in_tree_ = 0;  ///< how many of them
 };
 
 }  // namespace
@@ -346,15 +366,7 @@ std::optional<ImageResult> parse_image_result(const std::string& text) {
 
 Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Reporter& reporter) {
   Tree tree;
-  for (const StepReport& report : reports) {
-    const auto digest = Digest::from_hex(report.result);
-    if (!digest) continue;
-    auto layer = store.open_layer(*digest, [&](const std::string& text) {
-      reporter.diagnostic({.severity = Severity::warning, .message = text});
-    });
-    if (!layer) throw DamagedLayer();
-    tree.add(std::move(layer));
-  }
+  add_layers(tree, reports, 0, store, reporter);
   return tree;
 }
 

@@ -193,10 +193,11 @@ class Packer {
         if ((word & kStoredAsIs) == 0) item.packed = std::move(*known);
         return word;
       }
-    item.packed.resize(size);
+    // Room for a whole block, however small this one is: lz4's result depends on the room it has.
+    item.packed.resize(options_.image.block_size);
     const sqfs_s32 packed =
         compressor.do_block(&compressor, reinterpret_cast<const sqfs_u8*>(item.raw.data()), size,
-                            reinterpret_cast<sqfs_u8*>(item.packed.data()), size);
+                            reinterpret_cast<sqfs_u8*>(item.packed.data()), options_.image.block_size);
     sqfs_must(packed, "compress a block");
     item.packed.resize(static_cast<std::size_t>(packed));
     return packed > 0 ? static_cast<std::uint32_t>(packed) : size | kStoredAsIs;

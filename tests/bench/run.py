@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Benchmarks against the usual tools, in turn (A B A B …) in one run; figures as ratios of medians.
 
-run.py ALEPHC [--rounds N] [--json FILE] [WORKLOAD…]      as root, with a Debian mirror in this machine's apt configuration
+run.py ALEPHC [--rounds N] [--json FILE] [--markdown FILE] [--svg FILE] [WORKLOAD…]
+    as root, with a Debian mirror in this machine's apt configuration
 
-Workloads: official (the official runtime's list, lock made before, empty store → hashed squashfs, against mmdebstrap and
-mksquashfs with the same compressor and level), minbase (the same for the minimal system), nothing (a build with nothing to do;
-no peer). Nothing is deleted before the end: ext4 slows the creation of files for minutes after a large removal."""
-import argparse, json, os, pathlib, shutil, statistics, subprocess, sys, tempfile, time
+Every workload ends in a hashed squashfs (zstd, alephc's default level) but "lock" and "verify". Nothing is deleted before the end:
+ext4 slows the creation of files for minutes after a large removal."""
+import argparse, json, os, pathlib, platform, re, shutil, statistics, subprocess, sys, tempfile, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
 from run import LISTS, machine_mirror, mmdebstrap
@@ -14,10 +14,21 @@ from run import LISTS, machine_mirror, mmdebstrap
 LEVEL = 9  # of zstd, alephc's default
 
 
+def measured(argv, **options):
+    """Seconds, peak memory in MB (of the largest of its processes) and MB written to disk."""
+    start = time.monotonic()
+    process = subprocess.Popen([str(word) for word in argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"failed with {process.returncode}: {' '.join(map(str, argv))}")
+    return {"seconds": time.monotonic() - start, "peak_mb": usage.ru_maxrss / 1024, "written_mb": usage.ru_oublock / 2048}
+
+
 def timed(action):
     start = time.monotonic()
     action()
-    return time.monotonic() - start
+    return {"seconds": time.monotonic() - start}
 
 
 class Bench:
@@ -28,50 +39,247 @@ class Bench:
         self.count += 1
         return self.top / f"{self.count}-{what}"
 
-    def project(self, name):
-        release, packages = LISTS[name]
+    # alephc's side
+
+    def run_alephc(self, command, project, *arguments, store):
+        return measured([self.alephc, "--quiet", "--store", store, command, project, *arguments],
+                        env={key: value for key, value in os.environ.items() if key != "CI"})
+
+    def project(self, name, extra="", part=None):
+        """A project of one of the oracle's lists, with its lock."""
+        release, packages = LISTS[name.split("+")[0]]
         project = self.top / f"{name}-project"
         if project.exists():
             return project
         project.mkdir()
-        listed = ", ".join(f'"{package}"' for package in packages)
-        (project / "runtime.toml").write_text(
-            f'schema = 1\n[runtime]\nname = "{name}"\n[base]\ndistro = "debian"\nrelease = "{release}"\nsuites = ["{release}"]\n'
-            f'[packages]\ninstall = [{listed}]\n[init]\nprogram = "none"\n[image]\ncompression = "zstd"\nlevel = {LEVEL}\n')
+        listed = ", ".join(f'"{package}"' for package in [*packages, *([] if part or "+" not in name else [name.split("+")[1]])])
+        base = (f'[base]\ndistro = "debian"\nrelease = "{release}"\nsuites = ["{release}"]\n[packages]\ninstall = [{listed}]\n'
+                f'[init]\nprogram = "none"\n[image]\ncompression = "zstd"\nlevel = {LEVEL}\n')
+        head = f'schema = 1\n[runtime]\nname = "bench"\n'
+        if part:
+            (project / "base.toml").write_text("schema = 1\n" + base)
+            base = 'extends = ["base.toml"]\n' + part
+        (project / "runtime.toml").write_text(head + base + extra)
         self.run_alephc("lock", project, store=self.top / "lock-store")
         return project
 
-    def run_alephc(self, command, project, *arguments, store):
-        subprocess.run([self.alephc, "--quiet", "--store", str(store), command, str(project), *map(str, arguments)], check=True,
-                       stdout=subprocess.DEVNULL, env={key: value for key, value in os.environ.items() if key != "CI"})
-
     def cold(self, name):
-        project, image, store = self.project(name), self.fresh("image"), self.fresh("store")
-        return timed(lambda: self.run_alephc("build", project, "--locked", "-o", image, store=store))
+        project = self.project(name)
+        return self.run_alephc("build", project, "--locked", "-o", self.fresh("image"), store=self.fresh("store"))
 
-    def peer(self, name):
+    def cold_with_lock(self, name):
+        project, again, store = self.project(name), self.fresh("project"), self.fresh("store")
+        again.mkdir()
+        shutil.copy(project / "runtime.toml", again)
+        return self.run_alephc("build", again, "-o", self.fresh("image"), store=store)
+
+    def packages_cached(self, name):
+        """A store with the packages and nothing else."""
+        project, store, warm = self.project(name), self.fresh("store"), self.warm_store(name)
+        store.mkdir(mode=0o700)
+        subprocess.run(["cp", "-al", str(warm / "blobs"), str(store / "blobs")], check=True)
+        return self.run_alephc("build", project, "--locked", "--offline", "-o", self.fresh("image"), store=store)
+
+    def warm_store(self, name):
+        store = self.top / f"{name}-warm-store"
+        if not store.exists():
+            self.run_alephc("build", self.project(name), "--locked", "-o", self.top / f"{name}.squashfs", store=store)
+        return store
+
+    def nothing(self, name):
+        return self.run_alephc("build", self.project(name), "--locked", "-o", self.top / f"{name}.squashfs", store=self.warm_store(name))
+
+    def one_file(self, name):
+        """Another content of a small file, with the lock made anew: what an edit costs."""
+        store, project = self.warm_store(name), self.top / f"{name}-file-project"
+        if not project.exists():
+            shutil.copytree(self.project(name), project)
+            (project / "hello").write_text("0\n")
+            with open(project / "runtime.toml", "a") as manifest:
+                manifest.write('[[file]]\ntarget = "/srv/hello"\nsource = "hello"\n')
+            self.run_alephc("build", project, "-o", self.top / f"{name}-file.squashfs", store=store)
+        (project / "hello").write_text(f"{self.count}\n" * (1 + self.count))
+        self.count += 1
+        return self.run_alephc("build", project, "-o", self.top / f"{name}-file.squashfs", store=store)
+
+    def package_in_own_part(self, name, packages=("tree", "jq", "bc", "pv", "rsync")):
+        store = self.warm_store(name)
+        package = packages[self.count % len(packages)]
+        self.count += 1
+        project = self.project(f"{name}+{package}-part", part=f'[packages]\ninstall = ["{package}"]\n')
+        return self.run_alephc("build", project, "--locked", "-o", self.fresh("image"), store=store)
+
+    def package_in_list(self, name, packages=("tree", "jq", "bc", "pv", "rsync")):
+        store = self.warm_store(name)
+        package = packages[self.count % len(packages)]
+        self.count += 1
+        return self.run_alephc("build", self.project(f"{name}+{package}"), "--locked", "-o", self.fresh("image"), store=store)
+
+    def lock(self, name):
+        project, again = self.project(name), self.fresh("project")
+        again.mkdir()
+        shutil.copy(project / "runtime.toml", again)
+        return self.run_alephc("lock", again, store=self.top / "lock-store")
+
+    def verify(self, name):
+        self.warm_store(name)
+        return measured([self.alephc, "--quiet", "verify", "--image", self.top / f"{name}.squashfs", "--expect", self.sha256(name)])
+
+    def sha256(self, name):
+        return subprocess.run(["sha256sum", str(self.top / f"{name}.squashfs")], check=True, capture_output=True, text=True).stdout.split()[0]
+
+    def pack(self, name, known):
+        """The write step alone, from its time in --json: every second build leaves the recipe out, so that the image is another."""
+        store, project = self.warm_store(name), self.project(name)
+        if not known:
+            shutil.rmtree(store / "blocks")
+        self.count += 1
+        argv = [self.alephc, "--quiet", "--json", "--store", store, "build", project, "--locked", "-o", self.fresh("image"), "--set",
+                f"image.embed_recipe={'true' if self.count % 2 else 'false'}"]
+        for record in (store / "actions").iterdir():  # only of write steps
+            if '"name":"write squashfs"' in record.read_text().replace('": "', '":"'):
+                record.unlink()
+        done = subprocess.run([str(word) for word in argv], check=True, capture_output=True, text=True)
+        step = [step for step in json.loads(done.stdout)["steps"] if step["id"] == "write"][0]
+        assert not step["cached"]
+        return {"seconds": step["seconds"]}
+
+    # The others' side
+
+    def squashfs(self, tree):
+        measured(["mksquashfs", tree, f"{tree}.squashfs", "-comp", "zstd", "-Xcompression-level", LEVEL, "-noappend", "-quiet", "-no-progress"])
+        measured(["sha256sum", f"{tree}.squashfs"])
+
+    def mmdebstrap(self, name, extra=()):
         release, packages = LISTS[name]
         tree = self.fresh("tree")
 
         def both():
-            mmdebstrap(release, packages, self.mirror, tree)
-            subprocess.run(["mksquashfs", str(tree), f"{tree}.squashfs", "-comp", "zstd", "-Xcompression-level", str(LEVEL), "-noappend",
-                            "-quiet", "-no-progress"], check=True, stdout=subprocess.DEVNULL)
+            mmdebstrap(release, packages, self.mirror, tree, extra)
+            self.squashfs(tree)
         return timed(both)
 
-    def nothing(self):
-        project, image, store = self.project("minbase"), self.top / "again.squashfs", self.top / "warm-store"
-        if not image.exists():
-            self.run_alephc("build", project, "-o", image, store=store)
-        return timed(lambda: self.run_alephc("build", project, "-o", image, store=store))
+    def mmdebstrap_cached(self, name):
+        kept = self.top / f"{name}-debs"
+        if not kept.exists():
+            kept.mkdir()
+            self.mmdebstrap(name, ['--aptopt=APT::Keep-Downloaded-Packages "true"', "--skip=essential/unlink", "--skip=cleanup/apt",
+                                   f'--customize-hook=cp "$1"/var/cache/apt/archives/*.deb {kept}/'])
+        return self.mmdebstrap(name, [f'--setup-hook=mkdir -p "$1/var/cache/apt/archives" && cp {kept}/*.deb "$1/var/cache/apt/archives/"'])
+
+    def debootstrap(self, name):
+        release, packages = LISTS[name]
+        tree = self.fresh("tree")
+
+        def all_of_it():
+            measured(["debootstrap", "--variant=minbase", release, tree, self.mirror])
+            if packages:
+                apt = ["chroot", tree, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "--no-install-recommends"]
+                measured([*apt, "update"])
+                measured([*apt, "install", *packages])
+            self.squashfs(tree)
+        return timed(all_of_it)
+
+    def tree_of(self, name):
+        tree = self.top / f"{name}-tree"
+        if not tree.exists():
+            self.run_alephc("build", self.project(name), "--locked", "-o", tree, "--set", "image.format=dir", store=self.warm_store(name))
+        return tree
+
+    def mksquashfs(self, name):
+        return measured(["mksquashfs", self.tree_of(name), self.fresh("squashfs"), "-comp", "zstd", "-Xcompression-level", LEVEL, "-noappend", "-quiet",
+                         "-no-progress"])
+
+    def gensquashfs(self, name):
+        return measured(["gensquashfs", "-q", "-c", "zstd", "-X", f"level={LEVEL}", "-D", self.tree_of(name), self.fresh("squashfs")])
+
+    def apt_simulate(self, name):
+        """apt-get -s install in a root where nothing is installed, its lists there."""
+        release, packages = LISTS[name]
+        root = self.top / f"{name}-apt"
+        options = [word for key in ("Dir=" + str(root), "Dir::State::status=" + str(root / "status"), "APT::Architecture=amd64", "APT::Architectures=amd64",
+                                    "APT::Install-Recommends=false", "Acquire::Languages=none", "APT::Sandbox::User=root") for word in ("-o", key)]
+        if not root.exists():
+            for folder in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/trusted.gpg.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial"):
+                (root / folder).mkdir(parents=True)
+            (root / "status").write_text("")
+            (root / "etc/apt/sources.list").write_text(f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {self.mirror} {release} main\n")
+            measured(["apt-get", *options, "update"])
+        return measured(["apt-get", *options, "-s", "install", *packages, "dpkg", "apt", "libc-bin", "coreutils"])
+
+
+WORKLOADS = {
+    "official": ("the official list, nothing in the store", lambda b: b.cold("official"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("official")),
+    "official-lock": ("the same, locked first", lambda b: b.cold_with_lock("official"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("official")),
+    "minbase": ("the minimal system", lambda b: b.cold("minbase"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("minbase")),
+    "debootstrap": ("the official list", lambda b: b.cold("official"), "debootstrap + apt + mksquashfs", lambda b: b.debootstrap("official")),
+    "cached": ("the official list, packages there", lambda b: b.packages_cached("official"), "mmdebstrap + mksquashfs, packages there",
+               lambda b: b.mmdebstrap_cached("official")),
+    "file": ("one file of the official image changed", lambda b: b.one_file("official"), None, None),
+    "part": ("a package in a part of its own", lambda b: b.package_in_own_part("official"), None, None),
+    "package": ("a package more in the official list", lambda b: b.package_in_list("official"), None, None),
+    "nothing": ("nothing changed", lambda b: b.nothing("official"), None, None),
+    "lock": ("lock, indexes there", lambda b: b.lock("official"), "apt-get -s install", lambda b: b.apt_simulate("official")),
+    "verify": ("an image against its hash", lambda b: b.verify("official"), "sha256sum", lambda b: measured(["sha256sum", b.top / "official.squashfs"])),
+    "pack": ("packing alone, no block known", lambda b: b.pack("official", False), "mksquashfs", lambda b: b.mksquashfs("official")),
+    "pack-gen": ("packing alone, no block known", lambda b: b.pack("official", False), "gensquashfs", lambda b: b.gensquashfs("official")),
+    "pack-known": ("packing alone, blocks known", lambda b: b.pack("official", True), "mksquashfs", lambda b: b.mksquashfs("official")),
+}
+NEEDS = {"debootstrap": "debootstrap", "pack-gen": "gensquashfs"}
+
+
+def summary(rounds):
+    times = [each["seconds"] for each in rounds]
+    return {"median": statistics.median(times), "least": min(times), "most": max(times), "peak_mb": max(each.get("peak_mb", 0) for each in rounds),
+            "written_mb": statistics.median(each.get("written_mb", 0) for each in rounds)}
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    memory = int(re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) // 1024
+    return f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, {memory} MB, Linux {platform.release()}"
+
+
+def seconds_of(rounds):
+    return " ".join(f"{each['seconds']:.2f}" for each in rounds)
+
+
+def row(name, result):
+    what, _, other, _ = WORKLOADS[name]
+    ours, theirs = result["alephc"], result.get("peer")
+    spread = lambda s: f"{s['median']:.2f} ({s['least']:.2f} – {s['most']:.2f})"
+    some = lambda number: f"{number:.0f}" if number else ""
+    return [what, spread(ours), f"{other}: {spread(theirs)}" if theirs else "", f"{result['ratio']:.2f}" if theirs else "", some(ours["peak_mb"]), some(ours["written_mb"])]
+
+
+def markdown(results):
+    rows = [["workload", "alephc, s (least – most)", "the other, s (least – most)", "ratio", "peak of alephc, MB", "written, MB"], ["---"] * 6]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [*rows, *(row(name, result) for name, result in results.items())]) + "\n"
+
+
+def drawing(results):
+    """Bars: what alephc takes of the other's time."""
+    compared = [(name, result) for name, result in results.items() if "peer" in result]
+    height, top = 34, 30
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{top + height * len(compared) + 10}" font-family="sans-serif" font-size="13">',
+           '<rect width="100%" height="100%" fill="white"/>', '<text x="10" y="19" fill="#333">time of alephc as a part of the other tool\'s (grey: the other)</text>']
+    for row, (name, result) in enumerate(compared):
+        y, width = top + row * height, 360
+        what, _, other, _ = WORKLOADS[name]
+        out += [f'<text x="10" y="{y + 13}" fill="#111">{what}</text>', f'<text x="10" y="{y + 27}" fill="#888" font-size="10">against {other}</text>',
+                f'<rect x="310" y="{y + 3}" width="{width}" height="22" fill="#ddd"/>',
+                f'<rect x="310" y="{y + 3}" width="{min(1.2, result["ratio"]) * width:.0f}" height="22" fill="#2a6f97"/>',
+                f'<text x="{310 + width + 8}" y="{y + 19}" fill="#111">{result["ratio"]:.2f}</text>']
+    return "\n".join([*out, "</svg>"]) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("alephc")
-    parser.add_argument("workloads", nargs="*", default=["official", "minbase", "nothing"])
+    parser.add_argument("workloads", nargs="*", help=", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json")
+    for option in ("--json", "--markdown", "--svg"):
+        parser.add_argument(option)
     options = parser.parse_intermixed_args()
     mirror = machine_mirror()
     missing = [tool for tool in ("mmdebstrap", "mksquashfs") if not shutil.which(tool)]
@@ -81,26 +289,29 @@ def main():
     results = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="alephc-bench.") as top:
         bench = Bench(os.path.abspath(options.alephc), mirror, pathlib.Path(top))
-        workloads = {"official": (lambda: bench.cold("official"), lambda: bench.peer("official")),
-                     "minbase": (lambda: bench.cold("minbase"), lambda: bench.peer("minbase")),
-                     "nothing": (bench.nothing, None)}
-        for name in options.workloads:
-            ours, theirs = workloads[name]
-            if name != "nothing":
-                bench.project(name)
+        for name in options.workloads or WORKLOADS:
+            if name in NEEDS and not shutil.which(NEEDS[name]):
+                print(f"{name}: skipped, {NEEDS[name]} is not installed", flush=True)
+                continue
+            what, ours, other, theirs = WORKLOADS[name]
+            for action in (ours, theirs):  # what is made once is not part of it
+                if action and name not in ("official", "official-lock", "minbase", "debootstrap"):
+                    action(bench)
+            bench.project("minbase" if name == "minbase" else "official")
             rounds = {"alephc": [], "peer": []}
             for _ in range(options.rounds):
-                rounds["alephc"].append(ours())
+                rounds["alephc"].append(ours(bench))
                 if theirs:
-                    rounds["peer"].append(theirs())
-            median = {who: statistics.median(times) for who, times in rounds.items() if times}
-            ratio = median["alephc"] / median["peer"] if "peer" in median else None
-            results[name] = {"rounds": rounds, "median": median, "ratio": ratio}
-            shown = ", ".join(f"{who} {' '.join(f'{t:.2f}' for t in times)} s (median {statistics.median(times):.2f})"
-                              for who, times in rounds.items() if times)
-            print(f"{name}: {shown}" + (f", ratio {ratio:.2f}" if ratio else ""), flush=True)
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
+                    rounds["peer"].append(theirs(bench))
+            results[name] = {who: summary(each) for who, each in rounds.items() if each}
+            if theirs:
+                results[name]["ratio"] = results[name]["alephc"]["median"] / results[name]["peer"]["median"]
+            shown = ", ".join(f"{other if who == 'peer' else who} {seconds_of(of)} s" for who, of in rounds.items() if of)
+            print(f"{name}: {shown}" + (f", ratio {results[name]['ratio']:.2f}" if theirs else ""), flush=True)
+    for path, text in ((options.json, json.dumps({"machine": machine(), "results": results}, indent=1) + "\n"),
+                       (options.markdown, f"{machine()}\n\n{markdown(results)}"), (options.svg, drawing(results))):
+        if path:
+            pathlib.Path(path).write_text(text)
     return 0
 
 

@@ -33,12 +33,12 @@ def machine_mirror():
     return None
 
 
-def mmdebstrap(release, packages, mirror, target):
+def mmdebstrap(release, packages, mirror, target, extra=()):
     # bullseye has no usr-is-merged, which the hook installs: there the links are made as debootstrap makes them.
     merge = [f"--hook-dir={HOOKS}"] if release != "bullseye" else [
         '--setup-hook=for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; ln -s usr/$d "$1/$d"; done']
     include = [f"--include={','.join(packages)}"] if packages else []
-    subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", *merge, '--aptopt=Acquire::Check-Valid-Until "false"', *include,
+    subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", *merge, '--aptopt=Acquire::Check-Valid-Until "false"', *extra, *include,
                     release, str(target), f"deb {mirror} {release} main"], check=True, stderr=subprocess.DEVNULL,
                    env={**os.environ, "SOURCE_DATE_EPOCH": STEP_TIME})
 

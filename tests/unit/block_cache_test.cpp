@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT
+#include "image/block_cache.hpp"
+
 #include <filesystem>
 #include <random>
 
 #include <fcntl.h>
+#include <sqfs/block_processor.h>
+#include <sqfs/block_writer.h>
+#include <sqfs/frag_table.h>
 #include <unistd.h>
 
 #include "base/files.hpp"
 #include "base/trace.hpp"
-#include "image/block_cache.hpp"
 #include "image/image_format.hpp"
+#include "image/squashfs_compressor.hpp"
+#include "image/squashfs_data.hpp"
 #include "support/catch.hpp"
 #include "tree/layer_writer.hpp"
 #include "tree/listing_text.hpp"
@@ -45,7 +51,8 @@ Files repeating_files() {
           {"i-small-zeros", std::string(50, '\0')},
           {"j-repeats-itself", noise(5, kBlock) + noise(5, kBlock) + noise(5, kBlock)},
           {"k-again-and-more", noise(5, kBlock) + noise(5, kBlock) + noise(5, kBlock) + noise(5, kBlock)},
-          {"l-not-smaller", [] {
+          {"l-not-smaller",
+           [] {
              std::mt19937 random(6);
              std::string out(2 * kBlock, '\0');
              for (char& c : out) c = static_cast<char>(random());
@@ -82,7 +89,8 @@ struct Images {
 
   fs::path write(const Tree& tree, BlockCache* cache, unsigned jobs = 2) {
     const fs::path path = temp.path() / ("image" + std::to_string(++count));
-    image_format("squashfs").write(tree, {.image = kImage, .time = 1700000000, .jobs = jobs, .cache = cache}, path);
+    image_format("squashfs")
+        .write(tree, {.image = kImage, .time = 1700000000, .jobs = jobs, .cache = cache}, path);
     return path;
   }
 
@@ -111,6 +119,82 @@ TEST_CASE("repeated and empty contents are stored once and read back as they wer
   CHECK(sha256_file(image) == sha256_file(images.write(tree, nullptr, 7)));
   // 12 blocks of the first three files, 3 + 1 + 4 + 3 + 2 others, and fragments: far below the sum of all.
   CHECK(fs::file_size(image) < 30UL * kBlock);
+}
+
+namespace {
+
+/// A file's data as libsquashfs's own block processor lays it out.
+std::vector<FileData> lay_out_by_libsquashfs(const Tree& tree, const ImageSpec& image, ImageFile& file) {
+  const Sqfs<sqfs_block_writer_t> writer(sqfs_block_writer_create(file.handle(), 4096, 0));
+  const Sqfs<sqfs_frag_table_t> fragments(sqfs_frag_table_create(0));
+  const Sqfs<sqfs_compressor_t> compressor = make_compressor(image);
+  const Sqfs<sqfs_block_processor_t> processor(sqfs_block_processor_create(
+      image.block_size, compressor.get(), 2, 4096, writer.get(), fragments.get()));
+  const Listing& entries = tree.entries();
+  std::vector<sqfs_inode_generic_t*> inodes(entries.size(), nullptr);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].type != EntryType::regular) continue;
+    const std::string content = tree.read_content(entries[i]);
+    REQUIRE(sqfs_block_processor_begin_file(processor.get(), &inodes[i], nullptr, 0) == 0);
+    if (!content.empty())
+      REQUIRE(sqfs_block_processor_append(processor.get(), content.data(), content.size()) == 0);
+    REQUIRE(sqfs_block_processor_end_file(processor.get()) == 0);
+  }
+  REQUIRE(sqfs_block_processor_finish(processor.get()) == 0);
+  std::vector<FileData> files(entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (inodes[i] == nullptr) continue;
+    const SqfsInode inode(inodes[i]);
+    sqfs_u64 start = 0;
+    REQUIRE(sqfs_inode_get_file_block_start(inode.get(), &start) == 0);
+    REQUIRE(sqfs_inode_get_frag_location(inode.get(), &files[i].fragment, &files[i].fragment_offset) == 0);
+    files[i].start = start;
+    files[i].words.assign(inode->extra, inode->extra + sqfs_inode_get_file_block_count(inode.get()));
+    if (inode->base.type == SQFS_INODE_EXT_FILE) files[i].zeros = inode->data.file_ext.sparse;
+  }
+  return files;
+}
+
+Files random_files(std::mt19937& random) {
+  std::vector<std::string> blocks{std::string(kBlock, '\0')};
+  for (std::uint32_t i = 0; i < 4; ++i) blocks.push_back(noise(1000 + i, kBlock));
+  const std::vector<std::string> tails{"",  std::string(77, '\0'), noise(1, 900),
+                                       "q", noise(2, 3000),        noise(3, 1500)};
+  Files files;
+  for (std::uint32_t i = 0, count = 1 + random() % 30; i < count; ++i) {
+    std::string content;
+    for (std::uint32_t k = 0, length = random() % 9; k < length; ++k)
+      content += blocks[random() % blocks.size()];
+    files.emplace_back("f" + std::to_string(i), content + tails[random() % tails.size()]);
+  }
+  return files;
+}
+
+}  // namespace
+
+TEST_CASE("data is laid out as libsquashfs's block processor would") {
+  std::mt19937 random(1);
+  for (int round = 0; round < 60; ++round) {
+    Images images;
+    ImageSpec image = kImage;
+    image.compression = std::vector{"zstd", "gzip", "lz4", "xz", "none"}[random() % 5];
+    CAPTURE(round, image.compression);
+    const Tree tree = images.tree_of(random_files(random));
+    ImageFile ours(images.temp.path() / "ours");
+    ImageFile theirs(images.temp.path() / "theirs");
+    const ImageData data = write_squashfs_data(tree, {.image = image, .jobs = 2}, ours);
+    const std::vector<FileData> files = lay_out_by_libsquashfs(tree, image, theirs);
+    CHECK(sha256_file(images.temp.path() / "ours") == sha256_file(images.temp.path() / "theirs"));
+    REQUIRE(files.size() == data.files.size());
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      CAPTURE(tree.entries()[i].path);
+      CHECK(data.files[i].start == files[i].start);
+      CHECK(data.files[i].words == files[i].words);
+      CHECK(data.files[i].fragment == files[i].fragment);
+      CHECK(data.files[i].fragment_offset == files[i].fragment_offset);
+      CHECK(data.files[i].zeros == files[i].zeros);
+    }
+  }
 }
 
 TEST_CASE("an image made of a former image's blocks has the bytes of one made from nothing") {
