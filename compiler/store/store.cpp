@@ -146,10 +146,6 @@ std::vector<Store::BlockIndex> Store::block_indexes(std::size_t most) const {
 
 std::shared_ptr<const Layer> Store::open_layer(const Digest& digest,
                                                const std::function<void(const std::string&)>& warn) const {
-  {
-    const std::lock_guard guard(layers_mutex_);
-    if (const auto it = layers_.find(digest); it != layers_.end()) return it->second;
-  }
   const fs::path home = folder_ / "layers" / digest.hex();
   const auto text = read_file_if_exists(home / "listing");
   if (!text) return nullptr;
@@ -161,8 +157,7 @@ std::shared_ptr<const Layer> Store::open_layer(const Digest& digest,
     if (sha256(*text) != digest) throw Error(ErrorKind::integrity, "its listing has another hash");
     layer->listing = parse_layer_text(*text);
     check_stamp(*layer, home / "stamp");
-    const std::lock_guard guard(layers_mutex_);
-    return layers_[digest] = layer;
+    return layer;
   } catch (const Error& error) {
     problem = error.what();
   }
@@ -184,10 +179,7 @@ std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing 
   fs::rename(folder, staged / "root");
   write_stamp(layer->listing, staged / "root", staged / "stamp");
   atomic_write(staged / "listing", text, 0444);
-  if (::rename(staged.c_str(), home.c_str()) == 0) {
-    const std::lock_guard guard(layers_mutex_);
-    return layers_[layer->digest] = layer;
-  }
+  if (::rename(staged.c_str(), home.c_str()) == 0) return layer;
   // Somebody else was first with the same layer: the same bytes under the same name.
   if (errno != ENOTEMPTY && errno != EEXIST) throw system_error("move a layer into the store", errno);
   return layer;

@@ -4,9 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -105,8 +103,6 @@ class Store {
   std::filesystem::path folder_;
   FileLock in_use_;               ///< shared; gc wants it alone
   mutable KnownContents hashed_;  ///< blobs that this process brought in
-  mutable std::mutex layers_mutex_;
-  mutable std::map<Digest, std::shared_ptr<const Layer>> layers_;  ///< that this process made or checked
 };
 
 }  // namespace alephc
