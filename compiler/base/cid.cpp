@@ -163,13 +163,10 @@ std::string decode_base32(std::string_view text) {
 }
 
 void read_chunk(int fd, std::uint64_t offset, std::span<char> into) {
-  while (!into.empty()) {
-    const ssize_t got = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
-    if (got < 0) throw system_error("read the file", errno);
-    if (got == 0) throw Error(ErrorKind::failed, "the file shrank while it was hashed");
-    into = into.subspan(static_cast<std::size_t>(got));
-    offset += static_cast<std::uint64_t>(got);
-  }
+  const ssize_t got = read_at(fd, offset, into);
+  if (got < 0) throw system_error("read the file", errno);
+  if (static_cast<std::size_t>(got) < into.size())
+    throw Error(ErrorKind::failed, "the file shrank while it was hashed");
 }
 
 }  // namespace

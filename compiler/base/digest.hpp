@@ -4,6 +4,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -21,6 +22,15 @@ struct Digest {
   [[nodiscard]] std::string hex() const;                                       ///< 64 lower-case digits
   [[nodiscard]] bool is_zero() const { return *this == Digest{}; }             ///< "no digest" in data types
   [[nodiscard]] static std::optional<Digest> from_hex(std::string_view text);  ///< strict: lower case only
+};
+
+/// For unordered containers: a digest is as good a hash as there is.
+struct DigestHash {
+  std::size_t operator()(const Digest& digest) const {
+    std::size_t value = 0;
+    std::memcpy(&value, digest.bytes.data(), sizeof value);
+    return value;
+  }
 };
 
 /// Streaming SHA-256 through libcrypto (uses SHA-NI where the CPU has it).

@@ -34,6 +34,30 @@ std::size_t read_some(int fd, std::span<char> buffer) {
   }
 }
 
+ssize_t read_at(int fd, std::uint64_t offset, std::span<char> buffer) {
+  std::size_t have = 0;
+  while (have < buffer.size()) {
+    const ssize_t got =
+        ::pread(fd, buffer.data() + have, buffer.size() - have, static_cast<off_t>(offset + have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
+  }
+  return static_cast<ssize_t>(have);
+}
+
+bool write_at(int fd, std::uint64_t offset, std::string_view data) {
+  while (!data.empty()) {
+    const ssize_t put = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    data.remove_prefix(static_cast<std::size_t>(put));
+    offset += static_cast<std::uint64_t>(put);
+  }
+  return true;
+}
+
 void write_all(int fd, std::string_view data) {
   while (!data.empty()) {
     const ssize_t put = ::write(fd, data.data(), data.size());

@@ -41,6 +41,10 @@ class UniqueFd {
 
 /// One read(2), restarted on EINTR; 0 at the end.
 [[nodiscard]] std::size_t read_some(int fd, std::span<char> buffer);
+/// pread(2) until the buffer is full or the file ends: the bytes read, or -1 with errno set.
+[[nodiscard]] ssize_t read_at(int fd, std::uint64_t offset, std::span<char> buffer);
+/// pwrite(2) of all of it; false with errno set if that fails.
+[[nodiscard]] bool write_at(int fd, std::uint64_t offset, std::string_view data);
 void write_all(int fd, std::string_view data);
 [[nodiscard]] std::string read_all(int fd);
 

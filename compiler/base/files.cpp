@@ -120,18 +120,48 @@ std::uint64_t free_space(const std::filesystem::path& path) {
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
 }
 
+namespace {
+
+/// Between two filesystems, or on one that does not know how.
+bool kernel_cannot_copy(int error_number) {
+  return error_number == EXDEV || error_number == EINVAL || error_number == ENOSYS ||
+         error_number == EOPNOTSUPP;
+}
+
+}  // namespace
+
 void copy_bytes(int from_fd, int to_fd) {
   if (::ioctl(to_fd, FICLONE, from_fd) == 0) return;
   for (;;) {
     const ssize_t put = ::copy_file_range(from_fd, nullptr, to_fd, nullptr, std::size_t{1} << 30U, 0);
     if (put == 0) return;
     if (put > 0 || errno == EINTR) continue;
-    if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-      throw system_error("copy a file", errno);
+    if (!kernel_cannot_copy(errno)) throw system_error("copy a file", errno);
     break;
   }
   std::vector<char> buffer(256 * 1024);
   while (const std::size_t got = read_some(from_fd, buffer)) write_all(to_fd, {buffer.data(), got});
+}
+
+bool copy_range(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to, std::uint64_t count) {
+  std::vector<char> buffer;
+  while (count > 0) {
+    auto from_offset = static_cast<off_t>(from);
+    auto to_offset = static_cast<off_t>(to);
+    ssize_t done = ::copy_file_range(from_fd, &from_offset, to_fd, &to_offset, count, 0);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0 && kernel_cannot_copy(errno)) {
+      buffer.resize(1U << 20U);
+      done = read_at(from_fd, from, {buffer.data(), std::min<std::uint64_t>(buffer.size(), count)});
+      if (done > 0) done = write_at(to_fd, to, {buffer.data(), static_cast<std::size_t>(done)}) ? done : -1;
+    }
+    if (done < 0) throw system_error("copy a part of a file", errno);
+    if (done == 0) return false;
+    from += static_cast<std::uint64_t>(done);
+    to += static_cast<std::uint64_t>(done);
+    count -= static_cast<std::uint64_t>(done);
+  }
+  return true;
 }
 
 TempDir::TempDir(const std::filesystem::path& parent, const std::string& prefix) {

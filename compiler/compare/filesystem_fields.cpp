@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.hpp"
+#include "base/little_endian.hpp"
 #include "compare/image_facts.hpp"
 
 namespace alephc {
@@ -18,14 +19,11 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 class Block {
  public:
   Block(int fd, off_t at, std::size_t size) : bytes_(size, '\0') {
-    const ssize_t got = ::pread(fd, bytes_.data(), size, at);
+    const ssize_t got = read_at(fd, static_cast<std::uint64_t>(at), bytes_);
     bytes_.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   }
   [[nodiscard]] std::uint64_t number(std::size_t at, std::size_t size) const {
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < size && at + i < bytes_.size(); ++i)
-      value |= std::uint64_t{static_cast<std::uint8_t>(bytes_[at + i])} << (8 * i);
-    return value;
+    return at < bytes_.size() ? read_little(std::string_view(bytes_).substr(at, size)) : 0;
   }
   [[nodiscard]] std::string decimal(std::size_t at, std::size_t size) const {
     return std::to_string(number(at, size));

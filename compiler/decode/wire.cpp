@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "decode/wire.hpp"
 
-#include <array>
 #include <cstring>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
+#include "base/little_endian.hpp"
 
 namespace alephc {
 namespace {
@@ -13,17 +13,8 @@ namespace {
 constexpr std::size_t kHead = 5;
 constexpr std::size_t kFlushAt = 256 * 1024;
 
-void put_number(std::string& out, std::uint64_t value) {
-  std::array<char, 8> bytes{};
-  for (char& byte : bytes) {
-    byte = static_cast<char>(value & 0xffU);
-    value >>= 8U;
-  }
-  out.append(bytes.data(), bytes.size());
-}
-
 void put_text(std::string& out, std::string_view text) {
-  put_number(out, text.size());
+  put_little(out, text.size());
   out += text;
 }
 
@@ -37,9 +28,7 @@ class Cursor {
 
   std::uint64_t number() {
     if (rest_.size() < 8) bad_message();
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < 8; ++i)
-      value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(rest_[i])) << (8 * i);
+    const std::uint64_t value = read_little(rest_.substr(0, 8));
     rest_.remove_prefix(8);
     return value;
   }
@@ -61,7 +50,7 @@ class Cursor {
 void WireWriter::put(WireTag tag, std::string_view payload) {
   const auto size = static_cast<std::uint32_t>(payload.size());
   buffer_ += static_cast<char>(tag);
-  for (unsigned shift = 0; shift < 32; shift += 8) buffer_ += static_cast<char>((size >> shift) & 0xffU);
+  put_little(buffer_, size, sizeof size);
   buffer_ += payload;
   if (buffer_.size() >= kFlushAt) flush();
 }
@@ -89,9 +78,8 @@ bool WireReader::fill(std::size_t wanted) {
 
 bool WireReader::get(WireTag& tag, std::string_view& payload) {
   if (!fill(kHead)) return false;
-  std::uint32_t size = 0;
-  for (unsigned i = 0; i < 4; ++i)
-    size |= static_cast<std::uint32_t>(static_cast<std::uint8_t>(buffer_[begin_ + 1 + i])) << (8 * i);
+  const auto size =
+      static_cast<std::uint32_t>(read_little({buffer_.data() + begin_ + 1, sizeof(std::uint32_t)}));
   if (size > kWireLimit) bad_message();
   if (!fill(kHead + size)) return false;
   tag = static_cast<WireTag>(buffer_[begin_]);
@@ -108,10 +96,10 @@ std::string pack_entry(const std::string& member, const Entry& entry) {
   for (const std::uint64_t value : {std::uint64_t{entry.mode}, std::uint64_t{entry.uid},
                                     std::uint64_t{entry.gid}, static_cast<std::uint64_t>(entry.mtime),
                                     entry.size, std::uint64_t{entry.major}, std::uint64_t{entry.minor}})
-    put_number(out, value);
+    put_little(out, value);
   put_text(out, entry.link_target);
   put_text(out, entry.hard_link);
-  put_number(out, entry.xattrs.size());
+  put_little(out, entry.xattrs.size());
   for (const Xattr& xattr : entry.xattrs) {
     put_text(out, xattr.name);
     put_text(out, xattr.value);

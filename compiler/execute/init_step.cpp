@@ -7,6 +7,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/little_endian.hpp"
 #include "base/text.hpp"
 #include "execute/accounts.hpp"
 #include "guest/guest_files.hpp"
@@ -31,10 +32,7 @@ std::string interpreter_of(const std::string& bytes) {
                                                    "ELF\x02\x01"))
     return {};
   const auto number = [&](std::size_t at, unsigned width) {
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < width && at + i < bytes.size(); ++i)
-      value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[at + i])) << (8 * i);
-    return value;
+    return at < bytes.size() ? read_little(std::string_view(bytes).substr(at, width)) : 0;
   };
   const std::uint64_t table = number(32, 8);
   const std::uint64_t entry = number(54, 2);

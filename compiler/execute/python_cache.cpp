@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "base/little_endian.hpp"
 #include "tree/entry.hpp"
 
 namespace alephc {
@@ -13,19 +14,6 @@ constexpr std::uint32_t kFirstMagic = 3390;  // Python 3.7, the first with PEP 5
 constexpr std::uint32_t kMagic311 = 3450;    // first of Python 3.11, which changed the hash
 constexpr std::uint32_t kHashBased = 1;      // flag bits
 constexpr std::uint32_t kCheckSource = 2;
-
-std::uint64_t read_little(std::string_view bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i)
-    value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
-  return value;
-}
-
-std::string little(std::uint64_t value, std::size_t size) {
-  std::string out;
-  for (std::size_t i = 0; i < size; ++i) out += static_cast<char>((value >> (8 * i)) & 0xffU);
-  return out;
-}
 
 struct SipState {
   std::uint64_t v0, v1, v2, v3;
@@ -88,9 +76,12 @@ std::optional<std::string> unchecked_python_cache(std::string_view cache, std::s
   const auto flags = static_cast<std::uint32_t>(read_little(cache.substr(4, 4)));
   if (flags == kHashBased || flags > (kHashBased | kCheckSource)) return std::nullopt;
   std::string out(cache.substr(0, 4));
-  out += little(kHashBased, 4);
+  put_little(out, kHashBased, 4);
   // A checked hash becomes an unchecked one; a time becomes the hash of the source as it is.
-  out += flags == 0 ? little(python_source_hash(source, magic), 8) : std::string(cache.substr(8, 8));
+  if (flags == 0)
+    put_little(out, python_source_hash(source, magic));
+  else
+    out += cache.substr(8, 8);
   out += cache.substr(kHeader);
   return out;
 }

@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "image/block_cache.hpp"
 
-#include <cerrno>
 #include <cstring>
 
-#include <unistd.h>
-
 #include "base/diagnostic.hpp"
+#include "base/little_endian.hpp"
 
 namespace alephc {
 namespace {
 
 constexpr std::string_view kMagic = "alephc packed image 1\n";
 
-void put_number(std::string& out, std::uint64_t value) {
-  for (unsigned shift = 0; shift < 64; shift += 8) out += static_cast<char>((value >> shift) & 0xffU);
-}
-
 void put_digest(std::string& out, const Digest& digest) {
   out.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
 }
 
 void put_block(std::string& out, const PackedBlock& block) {
-  put_number(out, block.word);
+  put_little(out, block.word);
   put_digest(out, block.content);
   put_digest(out, block.packed);
 }
@@ -32,13 +26,7 @@ class Cursor {
  public:
   explicit Cursor(std::string_view rest) : rest_(rest) {}
 
-  std::uint64_t number() {
-    const std::string_view bytes = take(8);
-    std::uint64_t value = 0;
-    for (unsigned i = 0; i < 8; ++i)
-      value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
-    return value;
-  }
+  std::uint64_t number() { return read_little(take(8)); }
   Digest digest() {
     Digest digest;
     const std::string_view bytes = take(digest.bytes.size());
@@ -64,36 +52,30 @@ class Cursor {
   std::string_view rest_;
 };
 
-/// False at the end of the file.
-bool read_at(int fd, std::uint64_t offset, std::string& out) {
-  std::size_t have = 0;
-  while (have < out.size()) {
-    const ssize_t got = ::pread(fd, out.data() + have, out.size() - have, static_cast<off_t>(offset + have));
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    have += static_cast<std::size_t>(got);
-  }
-  return true;
+/// Reads a block's bytes; false if they do not have the recorded hash, or are not there.
+bool read_packed(int image, std::uint64_t offset, const PackedBlock& block, std::string& bytes) {
+  bytes.resize(packed_size(block.word));
+  return read_at(image, offset, bytes) == static_cast<ssize_t>(bytes.size()) && sha256(bytes) == block.packed;
 }
 
 }  // namespace
 
 std::string packed_image_bytes(const std::string& settings, const PackedImage& image) {
   std::string out(kMagic);
-  put_number(out, settings.size());
+  put_little(out, settings.size());
   out += settings;
-  put_number(out, image.runs.size());
+  put_little(out, image.runs.size());
   for (const PackedRun& run : image.runs) {
     put_digest(out, run.content);
     put_digest(out, run.tail);
-    put_number(out, run.offset);
-    put_number(out, run.blocks.size());
+    put_little(out, run.offset);
+    put_little(out, run.blocks.size());
     for (const PackedBlock& block : run.blocks) put_block(out, block);
   }
-  put_number(out, image.fragments.size());
+  put_little(out, image.fragments.size());
   for (const PackedFragment& fragment : image.fragments) {
     put_digest(out, fragment.members);
-    put_number(out, fragment.offset);
+    put_little(out, fragment.offset);
     put_block(out, fragment.block);
   }
   put_digest(out, sha256(out));
@@ -130,14 +112,7 @@ std::optional<PackedImage> parse_packed_image(const std::string& settings, std::
 
 bool has_packed_bytes(int image, std::uint64_t offset, const PackedBlock& block) {
   thread_local std::string bytes;
-  bytes.resize(packed_size(block.word));
-  return read_at(image, offset, bytes) && sha256(bytes) == block.packed;
-}
-
-std::size_t BlockCache::HashDigest::operator()(const Digest& digest) const {
-  std::size_t value = 0;
-  std::memcpy(&value, digest.bytes.data(), sizeof value);
-  return value;
+  return read_packed(image, offset, block, bytes);
 }
 
 void BlockCache::load() const {
@@ -184,10 +159,10 @@ std::optional<std::string> BlockCache::read_block(const Digest& content, std::ui
   load();
   const auto it = blocks_.find(content);
   if (it == blocks_.end()) return std::nullopt;
-  std::string bytes(packed_size(it->second.block->word), '\0');
-  if (!read_at(it->second.image, it->second.offset, bytes) || sha256(bytes) != it->second.block->packed)
-    return std::nullopt;
-  word = it->second.block->word;
+  const BlockPlace& place = it->second;
+  std::string bytes;
+  if (!read_packed(place.image, place.offset, *place.block, bytes)) return std::nullopt;
+  word = place.block->word;
   return bytes;
 }
 

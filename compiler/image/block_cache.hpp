@@ -88,11 +88,8 @@ class BlockCache {
     std::uint64_t offset = 0;
     int image = -1;
   };
-  struct HashDigest {
-    std::size_t operator()(const Digest& digest) const;
-  };
   template <typename Value>
-  using ByDigest = std::unordered_map<Digest, Value, HashDigest>;
+  using ByDigest = std::unordered_map<Digest, Value, DigestHash>;
 
   void load() const;
 

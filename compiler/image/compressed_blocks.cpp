@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "image/compressed_blocks.hpp"
 
-#include <cstring>
 #include <vector>
 
 #include <fcntl.h>
@@ -35,12 +34,6 @@ std::size_t read_block(int fd, std::vector<char>& block) {
 }
 
 }  // namespace
-
-std::size_t CompressedBlocks::HashDigest::operator()(const Digest& digest) const {
-  std::size_t value = 0;
-  std::memcpy(&value, digest.bytes.data(), sizeof value);
-  return value;
-}
 
 void CompressedBlocks::start(const std::filesystem::path& folder) {
   stop();

@@ -42,16 +42,12 @@ class CompressedBlocks {
   void work(const std::filesystem::path& folder);
   void compress_file(int root_fd, const Entry& entry);
 
-  struct HashDigest {
-    std::size_t operator()(const Digest& digest) const;
-  };
-
   ImageSpec image_;
   unsigned thread_count_;
   const BlockCache& cache_;
   std::set<std::string> done_;  ///< paths
   std::mutex mutex_;
-  std::unordered_map<Digest, std::string, HashDigest> blocks_;
+  std::unordered_map<Digest, std::string, DigestHash> blocks_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -101,7 +101,7 @@ ImageContent read_archive(const std::filesystem::path& path, const UniqueFd& fd,
 
 /// A filesystem that is known by bytes at a place.
 struct Magic {
-  off_t offset;
+  std::uint64_t offset;
   std::string_view bytes;
   ImageContent (*read)(const std::filesystem::path& path, const ReadOptions& options);
 };
@@ -115,7 +115,7 @@ ImageContent read_image(const std::filesystem::path& path, const ReadOptions& op
   const UniqueFd fd = open_file(path, O_RDONLY);
   for (const Magic& magic : kMagics) {
     std::string head(magic.bytes.size(), '\0');
-    const ssize_t got = ::pread(fd.get(), head.data(), head.size(), magic.offset);
+    const ssize_t got = read_at(fd.get(), magic.offset, head);
     if (got == static_cast<ssize_t>(head.size()) && head == magic.bytes) return magic.read(path, options);
   }
   return read_archive(path, fd, options);

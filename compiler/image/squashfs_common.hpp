@@ -51,8 +51,9 @@ class ImageFile {
     int fd = -1;
     std::uint64_t size = 0;
   };
-  static int read_at(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size);
-  static int write_at(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size);
+  static int read(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size);
+  static int write(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size);
+  static int resize(sqfs_file_t* file, sqfs_u64 size);
 
   std::string name_;
   UniqueFd fd_;

@@ -25,14 +25,6 @@ namespace {
 constexpr std::size_t kMostBytes = 32U << 20U;  // of contents in memory
 constexpr std::size_t kMostItems = 4096;        // known runs have no bytes in memory
 
-struct HashDigest {
-  std::size_t operator()(const Digest& digest) const {
-    std::size_t value = 0;
-    std::memcpy(&value, digest.bytes.data(), sizeof value);
-    return value;
-  }
-};
-
 bool is_zeros(std::string_view bytes) {
   return bytes.empty() ||
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
@@ -232,7 +224,7 @@ class DataWriter {
   }
 
   ImageData run() {
-    std::unordered_map<Digest, std::size_t, HashDigest> seen;
+    std::unordered_map<Digest, std::size_t, DigestHash> seen;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       const Entry& entry = entries_[i];
       if (entry.type != EntryType::regular || !entry.hard_link.empty() || entry.size == 0) continue;
@@ -354,14 +346,8 @@ class DataWriter {
         return lay_fragment(*item);
       case Item::Kind::known_run:
         return lay_known_run(*item);
-      case Item::Kind::known_fragment: {
-        PackedFragment& fragment = data_.packed.fragments[item->index];
-        fragment.offset = file_.size();
-        fragment.block = item->known->packed->block;
-        note_stored(fragment.block, file_.size());
-        file_.append_from(item->known->image, item->known->packed->offset, packed_size(fragment.block.word));
-        return;
-      }
+      case Item::Kind::known_fragment:
+        return lay_known_fragment(*item);
     }
   }
 
@@ -373,11 +359,10 @@ class DataWriter {
       packer_.pack(item, *compressor);
       return lay_fragment(item);
     }
-    const std::string tail = read_blocks(item.index, [&](Item block) {
+    read_blocks(item.index, [&](Item block) {
       packer_.pack(block, *compressor);
       lay_block(block);
     });
-    (void)tail;
   }
 
   void lay_block(const Item& item) {
@@ -392,11 +377,21 @@ class DataWriter {
   }
 
   void lay_fragment(const Item& item) {
-    PackedFragment& fragment = data_.packed.fragments[item.index];
-    fragment.offset = file_.size();
-    fragment.block = item.block;
-    note_stored(item.block, file_.size());
+    begin_fragment(item.index, item.block);
     file_.append((item.block.word & kStoredAsIs) != 0 ? item.raw : item.packed);
+  }
+
+  void lay_known_fragment(const Item& item) {
+    const PackedFragment& known = *item.known->packed;
+    begin_fragment(item.index, known.block);
+    file_.append_from(item.known->image, known.offset, packed_size(known.block.word));
+  }
+
+  void begin_fragment(std::size_t number, const PackedBlock& block) {
+    PackedFragment& fragment = data_.packed.fragments[number];
+    fragment.offset = file_.size();
+    fragment.block = block;
+    note_stored(block, file_.size());
   }
 
   void lay_known_run(const Item& item) {
@@ -490,13 +485,13 @@ class DataWriter {
   std::vector<std::size_t> run_files_;      ///< whose the runs are
   std::unordered_map<std::uint32_t, Digest> zeros_;
 
-  std::unordered_map<Digest, Place, HashDigest> tails_;
+  std::unordered_map<Digest, Place, DigestHash> tails_;
   std::vector<Member> members_;  ///< of the fragment block being filled
   std::uint32_t fragment_size_ = 0;
   std::uint32_t fragment_count_ = 0;
 
   std::vector<Stored> stored_;  ///< blocks in the image, in order
-  std::unordered_map<Digest, std::vector<std::size_t>, HashDigest> positions_;
+  std::unordered_map<Digest, std::vector<std::size_t>, DigestHash> positions_;
   std::size_t run_begin_ = 0;
 
   std::deque<std::unique_ptr<Item>> items_;

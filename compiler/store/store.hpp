@@ -42,8 +42,7 @@ class WorkFolder {
 };
 
 /// Content-addressed files, layers and results of steps, shared by any number of alephc processes. Everything
-/// appears by rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> ·
-/// blocks/<image> ·
+/// appears by rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> · blocks/<image> ·
 /// layers/<digest>/{listing,stamp,root/} · actions/<key> · logs/ · locks/ · outputs/ · partial/ · roots/ ·
 /// work/
 class Store {

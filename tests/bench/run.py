@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
 from run import LISTS, machine_mirror, mmdebstrap
 
 LEVEL = 9  # of zstd, alephc's default
+SMALL_PACKAGES = ["tree", "jq", "bc", "pv", "rsync"]
 
 
 def measured(argv, **options):
@@ -45,7 +46,7 @@ class Bench:
         return measured([self.alephc, "--quiet", "--store", store, command, project, *arguments],
                         env={key: value for key, value in os.environ.items() if key != "CI"})
 
-    def project(self, name, extra="", part=None):
+    def project(self, name, part=None):
         """A project of one of the oracle's lists, with its lock."""
         release, packages = LISTS[name.split("+")[0]]
         project = self.top / f"{name}-project"
@@ -59,7 +60,7 @@ class Bench:
         if part:
             (project / "base.toml").write_text("schema = 1\n" + base)
             base = 'extends = ["base.toml"]\n' + part
-        (project / "runtime.toml").write_text(head + base + extra)
+        (project / "runtime.toml").write_text(head + base)
         self.run_alephc("lock", project, store=self.top / "lock-store")
         return project
 
@@ -102,17 +103,17 @@ class Bench:
         self.count += 1
         return self.run_alephc("build", project, "-o", self.top / f"{name}-file.squashfs", store=store)
 
-    def package_in_own_part(self, name, packages=("tree", "jq", "bc", "pv", "rsync")):
-        store = self.warm_store(name)
-        package = packages[self.count % len(packages)]
+    def another_package(self):
         self.count += 1
+        return SMALL_PACKAGES[self.count % len(SMALL_PACKAGES)]
+
+    def package_in_own_part(self, name):
+        store, package = self.warm_store(name), self.another_package()
         project = self.project(f"{name}+{package}-part", part=f'[packages]\ninstall = ["{package}"]\n')
         return self.run_alephc("build", project, "--locked", "-o", self.fresh("image"), store=store)
 
-    def package_in_list(self, name, packages=("tree", "jq", "bc", "pv", "rsync")):
-        store = self.warm_store(name)
-        package = packages[self.count % len(packages)]
-        self.count += 1
+    def package_in_list(self, name):
+        store, package = self.warm_store(name), self.another_package()
         return self.run_alephc("build", self.project(f"{name}+{package}"), "--locked", "-o", self.fresh("image"), store=store)
 
     def lock(self, name):
@@ -129,14 +130,12 @@ class Bench:
         return subprocess.run(["sha256sum", str(self.top / f"{name}.squashfs")], check=True, capture_output=True, text=True).stdout.split()[0]
 
     def pack(self, name, known):
-        """The write step alone, from its time in --json: every second build leaves the recipe out, so that the image is another."""
+        """The write step alone, from its time in --json: the store has forgotten that it ran."""
         store, project = self.warm_store(name), self.project(name)
         if not known:
             shutil.rmtree(store / "blocks")
-        self.count += 1
-        argv = [self.alephc, "--quiet", "--json", "--store", store, "build", project, "--locked", "-o", self.fresh("image"), "--set",
-                f"image.embed_recipe={'true' if self.count % 2 else 'false'}"]
-        for record in (store / "actions").iterdir():  # only of write steps
+        argv = [self.alephc, "--quiet", "--json", "--store", store, "build", project, "--locked", "-o", self.fresh("image")]
+        for record in (store / "actions").iterdir():
             if '"name":"write squashfs"' in record.read_text().replace('": "', '":"'):
                 record.unlink()
         done = subprocess.run([str(word) for word in argv], check=True, capture_output=True, text=True)
