@@ -123,22 +123,6 @@ void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
   read_messages(decoder.get(), kind, sink);
 }
 
-void record_archive(int fd, ArchiveKind kind, int record_fd) {
-  constexpr std::size_t kPiece = 1024 * 1024;
-  const UniqueFd decoder = start_decoder(fd, kind);
-  for (;;) {
-    const ssize_t moved = ::splice(decoder.get(), nullptr, record_fd, nullptr, kPiece, SPLICE_F_MOVE);
-    if (moved == 0) return;
-    if (moved < 0 && errno != EINTR) throw system_error("keep a decoded archive", errno);
-    throw_if_interrupted();
-  }
-}
-
-void replay_archive(int record_fd, ArchiveKind kind, ArchiveSink& sink) {
-  if (::lseek(record_fd, 0, SEEK_SET) != 0) throw system_error("read a decoded archive", errno);
-  read_messages(record_fd, kind, sink);
-}
-
 std::string decompress(int fd, std::uint64_t limit) {
   TextSink sink(limit);
   decode_archive(fd, ArchiveKind::stream, sink);

@@ -32,11 +32,6 @@ class ArchiveSink {
 /// integrity when the bytes are no such archive or when a path would leave the root.
 void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink);
 
-/// Decodes ahead of need: what the confined child says is written to record_fd as it is, to be read and
-/// checked by replay_archive when the archive's turn comes.
-void record_archive(int fd, ArchiveKind kind, int record_fd);
-void replay_archive(int record_fd, ArchiveKind kind, ArchiveSink& sink);
-
 /// decode_archive of kind stream into memory, at most limit bytes.
 [[nodiscard]] std::string decompress(int fd, std::uint64_t limit);
 

@@ -47,11 +47,25 @@ class Cursor {
 
 }  // namespace
 
-void WireWriter::put(WireTag tag, std::string_view payload) {
+void put_message(std::string& out, WireTag tag, std::string_view payload) {
   const auto size = static_cast<std::uint32_t>(payload.size());
-  buffer_ += static_cast<char>(tag);
-  put_little(buffer_, size, sizeof size);
-  buffer_ += payload;
+  out += static_cast<char>(tag);
+  put_little(out, size, sizeof size);
+  out += payload;
+}
+
+bool next_message(std::string_view& rest, WireTag& tag, std::string_view& payload) {
+  if (rest.size() < kHead) return false;
+  const std::uint64_t size = read_little(rest.substr(1, sizeof(std::uint32_t)));
+  if (rest.size() - kHead < size) return false;
+  tag = static_cast<WireTag>(rest[0]);
+  payload = rest.substr(kHead, size);
+  rest.remove_prefix(kHead + size);
+  return true;
+}
+
+void WireWriter::put(WireTag tag, std::string_view payload) {
+  put_message(buffer_, tag, payload);
   if (buffer_.size() >= kFlushAt) flush();
 }
 

@@ -16,6 +16,10 @@ enum class WireTag : std::uint8_t { entry = 'E', data = 'D', end_entry = 'X', fi
 inline constexpr std::uint32_t kWireDataLimit = 256 * 1024;
 inline constexpr std::uint32_t kWireLimit = 1024 * 1024;  ///< of any message
 
+void put_message(std::string& out, WireTag tag, std::string_view payload);
+/// Takes the first message off; false if there is no whole one.
+[[nodiscard]] bool next_message(std::string_view& rest, WireTag& tag, std::string_view& payload);
+
 /// Collects messages and writes them in large pieces.
 class WireWriter {
  public:

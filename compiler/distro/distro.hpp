@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/reporter.hpp"
+#include "decode/decoded_archive.hpp"
 #include "fetch/fetcher.hpp"
 #include "lock/lock.hpp"
 #include "manifest/manifest.hpp"
@@ -57,8 +58,8 @@ struct InstallJob {
   unsigned jobs = 1;
   KnownContents& known;  ///< gets what is hashed while it is written
   Variation vary{};      ///< for the scripts
-  /// Blocks until the package's bytes are in the store, and opens them.
-  std::function<UniqueFd(const LockedPackage&)> open_package{};
+  /// The package taken apart; waits for its download if need be. Safe for threads.
+  std::function<DecodedArchive(const LockedPackage&)> decode_package{};
   /// Called whenever more files are in place and scripts are about to run.
   std::function<void()> unpacked{};
 };

@@ -9,6 +9,8 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/trace.hpp"
+#include "decode/decoded_archive.hpp"
 #include "sandbox/run_checked.hpp"
 #include "tree/layer_writer.hpp"
 
@@ -118,26 +120,54 @@ UniqueFd open_project_package(const LockedPackage& package, const StepEnvironmen
 
 }  // namespace
 
+namespace {
+
+UniqueFd open_package(const LockedPackage& package, const StepEnvironment& env) {
+  if (package.repository == "file") return open_project_package(package, env);
+  return env.supply.open(package.sha256, package.name + " " + package.version);
+}
+
+/// From the store if it was decoded before.
+DecodedArchive decode_package(const LockedPackage& package, const StepEnvironment& env) {
+  const fs::path place = env.store.decoded_path(package.sha256);
+  const std::string label = package.name + " " + package.version;
+  for (;;) {
+    if (fs::exists(place)) {
+      const TraceSpan span("decoded", label);
+      if (auto decoded = read_decoded(place, kStepTime)) return std::move(*decoded);
+      env.store.remove_decoded(package.sha256);  // damaged
+    }
+    const WorkFolder work = env.store.make_work_folder();
+    const fs::path folder = work.path() / "decoded";
+    make_folders(folder, 0700);
+    const UniqueFd file = open_package(package, env);
+    const TraceSpan span("decode", label);
+    DecodedArchive decoded = decode_to_folder(file.get(), ArchiveKind::deb, folder, kStepTime);
+    if (!env.store.adopt_decoded(folder, package.sha256)) continue;  // somebody else was first
+    decoded.folder = place;
+    return decoded;
+  }
+}
+
+}  // namespace
+
 void run_install(const Step& step, const StepEnvironment& env, const Workplace& place) {
-  const InstallJob job{.manifest = env.manifest,
-                       .lock = env.lock,
-                       .layer = step.item,
-                       .below = place.below,
-                       .upper = place.upper,
-                       .scratch = place.scratch,
-                       .log = place.log,
-                       .jobs = env.jobs,
-                       .known = place.known,
-                       .vary = place.vary,
-                       .open_package =
-                           [&env](const LockedPackage& package) {
-                             if (package.repository == "file") return open_project_package(package, env);
-                             return env.supply.open(package.sha256, package.name + " " + package.version);
-                           },
-                       .unpacked =
-                           [&] {
-                             if (env.blocks != nullptr) env.blocks->start(place.upper);
-                           }};
+  const InstallJob job{
+      .manifest = env.manifest,
+      .lock = env.lock,
+      .layer = step.item,
+      .below = place.below,
+      .upper = place.upper,
+      .scratch = place.scratch,
+      .log = place.log,
+      .jobs = env.jobs,
+      .known = place.known,
+      .vary = place.vary,
+      .decode_package = [&env](const LockedPackage& package) { return decode_package(package, env); },
+      .unpacked =
+          [&] {
+            if (env.blocks != nullptr) env.blocks->start(place.upper);
+          }};
   env.distro.install(job, env.reporter);
   if (env.blocks != nullptr) env.blocks->stop();
 }

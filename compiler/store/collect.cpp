@@ -55,7 +55,8 @@ std::uint64_t disk_usage(const fs::path& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return 0;
   std::uint64_t bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
-  if (!S_ISDIR(info.st_mode)) return bytes;
+  // Layers and decoded archives share files: each bears its part.
+  if (!S_ISDIR(info.st_mode)) return bytes / info.st_nlink;
   const UniqueFd dir = open_file(path, O_RDONLY | O_DIRECTORY);
   for (const std::string& name : list_folder(dir.get())) bytes += disk_usage(path / name);
   return bytes;
@@ -94,8 +95,9 @@ class Collector {
   }
 
   void find_items() {
-    for (const char* kind : {"blocks", "layers", "actions", "partial", "logs"})
-      for (const auto& file : fs::directory_iterator(folder_ / kind)) add_item(file.path());
+    for (const char* kind : {"blocks", "decoded", "layers", "actions", "partial", "logs"})
+      if (fs::is_directory(folder_ / kind))
+        for (const auto& file : fs::directory_iterator(folder_ / kind)) add_item(file.path());
     for (const auto& fan : fs::directory_iterator(folder_ / "blobs"))
       for (const auto& file : fs::directory_iterator(fan.path())) add_item(file.path());
   }

@@ -26,8 +26,8 @@ namespace fs = std::filesystem;
 fs::path prepare(const fs::path& folder) {
   // Files of a root-owned tree, setuid ones too, lie below: nobody else may look in.
   make_folders(folder, 0700);
-  for (const char* name :
-       {"blobs", "blocks", "layers", "actions", "logs", "locks", "outputs", "partial", "roots", "work"})
+  for (const char* name : {"blobs", "blocks", "decoded", "layers", "actions", "logs", "locks", "outputs",
+                           "partial", "roots", "work"})
     make_folders(folder / name, 0700);
   return fs::canonical(folder);
 }
@@ -119,6 +119,24 @@ void Store::adopt_blob(const fs::path& file, const Digest& digest) const {
 
 fs::path Store::partial_path(const Digest& digest) const {
   return folder_ / "partial" / digest.hex();
+}
+
+fs::path Store::decoded_path(const Digest& archive) const {
+  return folder_ / "decoded" / archive.hex();
+}
+
+bool Store::adopt_decoded(const fs::path& folder, const Digest& archive) const {
+  if (::rename(folder.c_str(), decoded_path(archive).c_str()) == 0) return true;
+  if (errno != ENOTEMPTY && errno != EEXIST)
+    throw system_error("move a decoded archive into the store", errno);
+  return false;
+}
+
+void Store::remove_decoded(const Digest& archive) const {
+  // Out of sight at once, then file by file. Somebody else may have done it.
+  const WorkFolder work = make_work_folder();
+  if (::rename(decoded_path(archive).c_str(), (work.path() / "decoded").c_str()) != 0 && errno != ENOENT)
+    throw system_error("remove a decoded archive", errno);
 }
 
 bool Store::has_layer(const Digest& digest) const {

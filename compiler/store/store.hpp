@@ -43,8 +43,8 @@ class WorkFolder {
 
 /// Content-addressed files, layers and results of steps, shared by any number of alephc processes. Everything
 /// appears by rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> · blocks/<image> ·
-/// layers/<digest>/{listing,stamp,root/} · actions/<key> · logs/ · locks/ · outputs/ · partial/ · roots/ ·
-/// work/
+/// decoded/<sha256 of the archive> · layers/<digest>/{listing,stamp,root/} · actions/<key> · logs/ · locks/ ·
+/// outputs/ · partial/ · roots/ · work/
 class Store {
  public:
   explicit Store(const std::filesystem::path& folder);
@@ -71,6 +71,12 @@ class Store {
   };
   /// The newest ones of images that are there, newest first.
   [[nodiscard]] std::vector<BlockIndex> block_indexes(std::size_t most) const;
+
+  // Archives taken apart; see decode/decoded_archive.hpp.
+  [[nodiscard]] std::filesystem::path decoded_path(const Digest& archive) const;
+  /// Takes folder (in a WorkFolder of this store) over. False if somebody else was first.
+  bool adopt_decoded(const std::filesystem::path& folder, const Digest& archive) const;
+  void remove_decoded(const Digest& archive) const;
 
   // Layers.
   [[nodiscard]] bool has_layer(const Digest& digest) const;

@@ -1,7 +1,25 @@
 """build: what the image holds, what stays the same, what happens when things go wrong."""
-import json, os, pathlib, random, shutil, signal, subprocess, tempfile, time
+import io, json, os, pathlib, random, shutil, signal, subprocess, tarfile, tempfile, time
 
 from fixture import run
+
+
+def linked_files():
+    """A data.tar with two names for one file, and a file of its own."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        def put(name, data=b"", **fields):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = len(data), 0o644, 5
+            for field, value in fields.items():
+                setattr(info, field, value)
+            tar.addfile(info, io.BytesIO(data))
+        for folder in ("./", "./usr/", "./usr/share/", "./usr/share/in-place/"):
+            put(folder, type=tarfile.DIRTYPE, mode=0o755)
+        put("./usr/share/in-place/first", b"packaged\n")
+        put("./usr/share/in-place/second", type=tarfile.LNKTYPE, linkname="./usr/share/in-place/first")
+        put("./usr/share/in-place/single", b"single\n")
+    return out.getvalue()
 
 
 def prepare(archive):
@@ -16,6 +34,8 @@ def prepare(archive):
     archive.add_package("replaced", "1", files=[("usr/share/both", "replaced\n", 0o644)])
     archive.add_package("clash-a", "1", files=[("usr/share/clash", "a\n", 0o644)])
     archive.add_package("clash-b", "1", files=[("usr/share/clash", "b\n", 0o644)])
+    archive.add_package("in-place", "1", tar=linked_files(),
+                        scripts=[("postinst", "#!/bin/sh\nset -e\necho more >> /usr/share/in-place/first\nchmod 600 /usr/share/in-place/first\necho more >> /usr/share/in-place/single\nln /usr/share/in-place/single /usr/share/in-place/third\n")])
     archive.add_package("watcher", "1", scripts=[("postinst", "#!/bin/sh\nset -e\nif [ \"$1\" = triggered ]; then echo \"$2\" >> /var/lib/watched; fi\n"), ("triggers", "interest-noawait /usr/share/toollib\n")])
     archive.add_package("asks", "1", scripts=[("postinst", "#!/bin/sh\nset -e\n. /usr/share/debconf/confmodule\ndb_get asks/colour\necho \"$RET\" > /var/lib/asks\n"),
                                              ("templates", "Template: asks/colour\nType: string\nDefault: red\nDescription: colour\n more\n")], fields="Depends: debconf\n")
@@ -157,6 +177,46 @@ def test_known_blocks_give_the_bytes_of_a_build_from_nothing(world):
         image.write_bytes(data)
     (world.project / "data/one").write_text("changed again\n")
     assert sha(world, store=own) == sha(world, store=world.folder / "third")
+
+
+def decoded_in(world, *arguments, **options):
+    """Packages that a build decodes, and those that it finds decoded."""
+    world.ok("build", "project", "-o", "image.squashfs", "--trace", "trace.json", *arguments, **options)
+    (world.folder / "image.squashfs").unlink()
+    spans = json.loads((world.folder / "trace.json").read_text())["traceEvents"]
+    return [{span["name"].split()[0] for span in spans if span["cat"] == kind} for kind in ("decode", "decoded")]
+
+
+def test_a_package_is_decoded_once(world):
+    own = world.folder / "own"
+    world.manifest(packages=["conf", "in-place"])
+    fresh, known = decoded_in(world, store=own)
+    assert {"conf", "in-place", "dpkg"} <= fresh and not known, (fresh, known)
+    world.manifest(packages=["conf", "in-place", "tool"])
+    fresh, known = decoded_in(world, store=own)
+    assert fresh == {"tool", "toollib"} and {"conf", "in-place", "dpkg"} <= known, (fresh, known)
+    assert sha(world, store=own) == sha(world, store=world.folder / "second")
+    # What was touched is decoded again.
+    victims = [next(file for file in (own / "decoded").glob("*/*") if file.name != "index" and file.read_bytes() == text)
+               for text in (b"single\n", b"#!/bin/sh\necho tool\n")]
+    victims[0].write_text("forged\n")
+    victims[1].chmod(0o777)
+    world.manifest(packages=["conf", "in-place", "tool", "watcher"])
+    fresh, known = decoded_in(world, store=own)
+    assert fresh == {"in-place", "tool", "watcher"}, fresh
+    assert sha(world, store=own) == sha(world, store=world.folder / "third")
+
+
+def test_scripts_that_write_in_place_reach_no_other_build(world):
+    world.manifest(packages=["in-place"])
+    trees = [world.build()]
+    kept = [(tree / "usr/share/in-place").rename(world.folder / "seen") for tree in trees]
+    world.manifest(packages=["in-place", "conf"])
+    for folder in (kept[0], world.build() / "usr/share/in-place"):
+        files = {name: folder / name for name in ("first", "second", "single", "third")}
+        assert files["second"].read_text() == "packaged\nmore\n" and files["second"].stat().st_mode & 0o777 == 0o600
+        assert files["first"].stat().st_ino == files["second"].stat().st_ino, "the script's chmod split the two names"
+        assert files["third"].read_text() == "single\nmore\n" and files["third"].stat().st_ino == files["single"].stat().st_ino
 
 
 def test_layers_follow_the_parts(world):

@@ -28,6 +28,7 @@
 #include "distro/debian/database.hpp"
 #include "distro/debian/debian.hpp"
 #include "distro/debian/unpack.hpp"
+#include "sandbox/changes.hpp"
 #include "sandbox/run_checked.hpp"
 
 namespace alephc::debian {
@@ -77,11 +78,17 @@ class Installer {
         layer_(job.lock.layers.at(job.layer)),
         arch_(job.manifest.base.arch),
         database_(job.below, job.upper, arch_),
-        ahead_(job.scratch) {}
+        decoded_(layer_.packages.size(),
+                 [this](std::size_t i) { return job_.decode_package(layer_.packages[i]); }) {
+    for (const Entry& entry : job.below.entries()) {
+      if (entry.hard_link.empty()) continue;
+      linked_.insert({entry.path, entry.hard_link});
+    }
+  }
 
   void run() {
     if (job_.layer == 0) make_skeleton();
-    Unpacker unpacker(job_.below, job_.upper, ahead_, job_.known);
+    Unpacker unpacker(job_.below, job_.upper, decoded_, job_.known, linked_);
     std::vector<std::size_t> first;
     std::vector<std::size_t> rest;
     for (std::size_t i = 0; i < layer_.packages.size(); ++i)
@@ -157,27 +164,19 @@ class Installer {
 
   static std::string label_of(const LockedPackage& package) { return package.name + " " + package.version; }
 
-  PackageToUnpack package_to_unpack(std::size_t i) const {
-    const LockedPackage& package = layer_.packages[i];
-    return {i, label_of(package), [this, &package] { return job_.open_package(package); }};
-  }
-
-  /// The larger of the packages that come next, while the scripts of the first keep one core busy.
-  void decode_ahead(const std::vector<std::size_t>& members) {
-    constexpr std::uint64_t kWorthwhile = 200'000;
-    std::vector<PackageToUnpack> packages;
-    for (const std::size_t i : members)
-      if (layer_.packages[i].size >= kWorthwhile) packages.push_back(package_to_unpack(i));
-    std::stable_sort(packages.begin(), packages.end(), [this](const auto& a, const auto& b) {
-      return layer_.packages[a.id].size > layer_.packages[b.id].size;
+  /// Those that come next, the largest first, while the scripts of the first keep one core busy.
+  void decode_ahead(std::vector<std::size_t> members) {
+    if (job_.jobs < 2) return;
+    std::stable_sort(members.begin(), members.end(), [this](std::size_t a, std::size_t b) {
+      return layer_.packages[a].size > layer_.packages[b].size;
     });
-    if (job_.jobs > 1) ahead_.start(std::move(packages), job_.jobs);
+    decoded_.start(std::move(members), job_.jobs);
   }
 
   std::vector<UnpackedPackage> unpack(Unpacker& unpacker, const std::vector<std::size_t>& members,
                                       bool postpone) {
     std::vector<PackageToUnpack> packages;
-    for (const std::size_t i : members) packages.push_back(package_to_unpack(i));
+    for (const std::size_t i : members) packages.push_back({i, label_of(layer_.packages[i])});
     reporter_.progress("install  unpacking " + std::to_string(members.size()) + " packages");
     const Timer timer(reporter_, "unpacking " + std::to_string(members.size()) + " packages");
     std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, job_.jobs, postpone);
@@ -202,7 +201,6 @@ class Installer {
       if (package.has_script("preinst")) with_preinst.push_back(&package);
     run_preinsts(with_preinst);
     run_scripts("configuring the essential packages", {configure_command({"-a"})});
-    ahead_.stop();
     unpacker.invalidate();
   }
 
@@ -263,7 +261,7 @@ class Installer {
 
   /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for
   /// its templates there and takes the owner of a question from the control file.
-  void run_preinsts(const std::vector<const UnpackedPackage*>& packages) const {
+  void run_preinsts(const std::vector<const UnpackedPackage*>& packages) {
     if (packages.empty()) return;
     const fs::path staging = job_.upper / "var/lib/dpkg";
     std::vector<SandboxCommand> commands;
@@ -299,7 +297,7 @@ class Installer {
     return command;
   }
 
-  void set_debconf(Unpacker& unpacker) const {
+  void set_debconf(Unpacker& unpacker) {
     if (job_.manifest.packages.debconf.empty() || job_.layer != 0) return;
     // debconf itself is unpacked at least; its configuration file still has dpkg's temporary name.
     const bool fresh = fs::exists(job_.upper / "etc/debconf.conf.dpkg-new");
@@ -310,18 +308,21 @@ class Installer {
     unpacker.invalidate();
   }
 
-  void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands) const {
+  void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands) {
     const Timer timer(reporter_, doing);
     SandboxOptions options{.log = job_.log, .vary = job_.vary};
     const auto& layers = job_.below.layers();
+    options.root.lowers.push_back(job_.upper);
     for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);
-    options.root.upper = job_.upper;
+    options.root.upper = job_.scratch / "changes";
     options.root.scratch = job_.scratch;
     // Nothing may start a service in there.
     const bool has_policy =
         fs::exists(fs::symlink_status(job_.upper / kPolicy)) || job_.below.find(kPolicy) != nullptr;
     if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);
+    prepare_changes(options.root.upper, job_.upper, linked_);
     run_checked(options, commands, doing);
+    merge_changes(options.root.upper, job_.upper, !layers.empty(), linked_);
     const bool ours = !has_policy && fs::is_regular_file(fs::symlink_status(job_.upper / kPolicy));
     if (ours) fs::remove(job_.upper / kPolicy);
   }
@@ -348,7 +349,8 @@ class Installer {
   const LockedLayer& layer_;
   std::string arch_;
   Database database_;
-  DecodedAhead ahead_;
+  std::set<std::string> linked_;  ///< members of hard-link groups in the upper folder
+  DecodedPackages decoded_;
   std::map<std::string, UnpackedPackage> pending_;  ///< of this layer, not known to be configured
 };
 

@@ -17,7 +17,7 @@
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "distro/debian/control.hpp"
-#include "distro/debian/deb_sink.hpp"
+#include "distro/debian/package_placer.hpp"
 #include "sandbox/sandbox.hpp"
 #include "tree/scan.hpp"
 
@@ -28,11 +28,13 @@ constexpr int kMaxLinks = 40;
 
 }  // namespace
 
-Unpacker::Unpacker(const Tree& below, std::filesystem::path upper, DecodedAhead& ahead, KnownContents& known)
+Unpacker::Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded,
+                   KnownContents& known, std::set<std::string>& linked)
     : below_(below),
       upper_(std::move(upper)),
-      ahead_(ahead),
+      decoded_(decoded),
       known_(known),
+      linked_(linked),
       root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
 
 void Unpacker::rescan() {
@@ -245,6 +247,7 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
       throw system_error("replace /" + place, errno);
   }
   ensure_in_upper(parent_path(place));
+  linked_.erase(place);
   nodes_[place] = {.type = entry.type, .link = entry.link_target, .owner = owner, .in_upper = true};
   made_.push_back(place);
   return place;
@@ -278,24 +281,25 @@ void Unpacker::run(const std::vector<PackageToUnpack>& packages, unsigned jobs) 
   parallel_for(packages.size(), jobs, [&](std::size_t i) {
     throw_if_interrupted();
     if (order_matters) return;
-    const TraceSpan span("unpack", packages[i].label);
-    packages_[i].label = packages[i].label;
     try {
-      with_context("unpacking " + packages[i].label, [&] {
-        DebSink sink(*this, packages_[i], static_cast<std::uint32_t>(i));
-        try {
-          ahead_.read(packages[i], sink);
-          sink.finish();
-        } catch (const DebSink::Postponed&) {
-          packages_[i].postponed = true;
-          ahead_.keep(packages[i]);
-        }
-      });
+      with_context("unpacking " + packages[i].label,
+                   [&] { unpack_one(packages[i], static_cast<std::uint32_t>(i)); });
     } catch (const OrderMatters&) {
       order_matters = true;
     }
   });
   if (order_matters) throw OrderMatters{};
+}
+
+void Unpacker::unpack_one(const PackageToUnpack& package, std::uint32_t owner) {
+  const std::shared_ptr<const DecodedArchive> archive = decoded_.get(package.id);
+  const TraceSpan span("unpack", package.label);
+  UnpackedPackage& unpacked = packages_[owner];
+  unpacked.label = package.label;
+  PackagePlacer placer(*this, unpacked, owner, *archive);
+  placer.read_control();
+  unpacked.postponed = postpone_preinst_ && unpacked.has_script("preinst");
+  if (!unpacked.postponed) placer.place_files();
 }
 
 std::vector<UnpackedPackage> Unpacker::unpack(const std::vector<PackageToUnpack>& packages, unsigned jobs,
@@ -313,7 +317,7 @@ std::vector<UnpackedPackage> Unpacker::unpack(const std::vector<PackageToUnpack>
   }
   finish_folders();
   for (std::size_t i = 0; i < packages.size(); ++i)
-    if (!packages_[i].postponed) ahead_.forget(packages[i].id);
+    if (!packages_[i].postponed) decoded_.forget(packages[i].id);
   for (auto& [path, node] : nodes_) node.owner = kBefore;
   return std::move(packages_);
 }

@@ -5,12 +5,13 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/fd.hpp"
-#include "distro/debian/decoded_ahead.hpp"
+#include "distro/debian/decoded_packages.hpp"
 #include "tree/known_contents.hpp"
 #include "tree/tree.hpp"
 
@@ -35,14 +36,21 @@ struct UnpackedPackage {
   [[nodiscard]] bool has_script(const std::string& script) const { return control_files.contains(script); }
 };
 
+/// One package of a batch.
+struct PackageToUnpack {
+  std::size_t id = 0;  ///< index in its layer
+  std::string label{};
+};
+
 /// Unpacks packages into an upper folder as dpkg would into the merged tree: through symlinks to folders,
 /// conffiles as .dpkg-new, diversions honoured, other packages' files replaced only where Replaces allows.
 /// Nothing is ever written outside the folder: places are looked up in a model of the tree, not by the
 /// kernel.
 class Unpacker {
  public:
-  /// known gets the hashes of the files it writes.
-  Unpacker(const Tree& below, std::filesystem::path upper, DecodedAhead& ahead, KnownContents& known);
+  /// known gets the hashes of the files it places, linked the paths that are members of hard-link groups.
+  Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded, KnownContents& known,
+           std::set<std::string>& linked);
 
   /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions anew.
   void invalidate() { stale_ = true; }
@@ -50,7 +58,7 @@ class Unpacker {
   /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with
   /// the same path, a symlink here that is a folder there) undoes the batch, which then runs again one
   /// package after the other. With postpone_preinst, packages that have a preinst are read up to their files
-  /// only; the rest of them is decoded and kept.
+  /// only.
   [[nodiscard]] std::vector<UnpackedPackage> unpack(const std::vector<PackageToUnpack>& packages,
                                                     unsigned jobs, bool postpone_preinst);
 
@@ -59,7 +67,7 @@ class Unpacker {
   [[nodiscard]] const std::map<std::string, std::vector<std::string>>& lost_paths() const { return lost_; }
 
  private:
-  friend class DebSink;
+  friend class PackagePlacer;
 
   static constexpr std::uint32_t kBefore = UINT32_MAX;  ///< owner of what was there before the batch
 
@@ -92,11 +100,13 @@ class Unpacker {
   void finish_folders();
   void undo();
   void run(const std::vector<PackageToUnpack>& packages, unsigned jobs);
+  void unpack_one(const PackageToUnpack& package, std::uint32_t owner);
 
   const Tree& below_;
   std::filesystem::path upper_;
-  DecodedAhead& ahead_;
+  DecodedPackages& decoded_;
   KnownContents& known_;
+  std::set<std::string>& linked_;
   UniqueFd root_;
   std::mutex mutex_;
   bool stale_ = true;
