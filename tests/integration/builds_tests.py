@@ -36,10 +36,19 @@ def prepare(archive):
     archive.add_package("clash-b", "1", files=[("usr/share/clash", "b\n", 0o644)])
     archive.add_package("in-place", "1", tar=linked_files(),
                         scripts=[("postinst", "#!/bin/sh\nset -e\necho more >> /usr/share/in-place/first\nchmod 600 /usr/share/in-place/first\necho more >> /usr/share/in-place/single\nln /usr/share/in-place/single /usr/share/in-place/third\n")])
+    archive.add_package("compiler", "1", files=[("usr/bin/py3compile", COMPILER, 0o755)])
+    for name, arguments in (("module-a", "-p 'module a' -X *.py"), ("module-b", "-p b"), ("module-bad", "bad")):
+        archive.add_package(name, "1", scripts=[("postinst", f"#!/bin/sh\nset -e\ncommand -v py3compile > /dev/null || exit 0\npy3compile {arguments}\n")])
     archive.add_package("watcher", "1", scripts=[("postinst", "#!/bin/sh\nset -e\nif [ \"$1\" = triggered ]; then echo \"$2\" >> /var/lib/watched; fi\n"), ("triggers", "interest-noawait /usr/share/toollib\n")])
     archive.add_package("asks", "1", scripts=[("postinst", "#!/bin/sh\nset -e\n. /usr/share/debconf/confmodule\ndb_get asks/colour\necho \"$RET\" > /var/lib/asks\n"),
                                              ("templates", "Template: asks/colour\nType: string\nDefault: red\nDescription: colour\n more\n")], fields="Depends: debconf\n")
 
+
+COMPILER = """#!/bin/sh
+test "$1" != bad || { echo "cannot compile"; exit 3; }
+dpkg-query -W -f '${db:Status-Status}\\n' module-a module-b > "/var/lib/compiled-$2"
+printf '%s\\n' "$@" >> "/var/lib/compiled-$2"
+"""
 
 EVERYTHING = '''
 [[file]]
@@ -217,6 +226,17 @@ def test_scripts_that_write_in_place_reach_no_other_build(world):
         assert files["second"].read_text() == "packaged\nmore\n" and files["second"].stat().st_mode & 0o777 == 0o600
         assert files["first"].stat().st_ino == files["second"].stat().st_ino, "the script's chmod split the two names"
         assert files["third"].read_text() == "single\nmore\n" and files["third"].stat().st_ino == files["single"].stat().st_ino
+
+
+def test_byte_compilation_waits_for_all_packages(world):
+    world.manifest(packages=["module-a", "module-b", "compiler"])
+    tree = world.build()
+    assert (tree / "var/lib/compiled-module a").read_text() == "installed\ninstalled\n-p\nmodule a\n-X\n*.py\n"
+    assert (tree / "var/lib/compiled-b").read_text() == "installed\ninstalled\n-p\nb\n"
+    world.manifest(packages=["module-a"])
+    assert not list((world.build() / "var/lib").glob("compiled-*"))
+    world.manifest(packages=["module-a", "module-bad", "compiler"])
+    assert "log: cannot compile" in world.fails(1, "configuring packages failed", "build", "project", "-o", "image.squashfs").stderr
 
 
 def test_layers_follow_the_parts(world):

@@ -24,6 +24,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
+#include "distro/debian/byte_compilation.hpp"
 #include "distro/debian/control.hpp"
 #include "distro/debian/database.hpp"
 #include "distro/debian/debian.hpp"
@@ -223,7 +224,7 @@ class Installer {
     }
     unpack_postponed(unpacker, group);
     reporter_.progress("install  configuring " + std::to_string(members.size()) + " packages");
-    run_scripts("configuring packages", {configure_command({"-a"})});
+    configure_all();
     unpacker.invalidate();
   }
 
@@ -247,6 +248,16 @@ class Installer {
     run_scripts("configuring what other packages pre-depend on", {configure_command(names)});
     for (const std::string& name : names) pending_.erase(name);
     unpacker.invalidate();
+  }
+
+  void configure_all() {
+    SandboxOptions options;
+    std::vector<SandboxCommand> commands{configure_command({"-a"})};
+    if (fs::exists(job_.upper / kByteCompiler) || job_.below.find(kByteCompiler) != nullptr) {
+      defer_byte_compilation(job_.scratch, options, commands.front());
+      commands.push_back(deferred_byte_compilation(job_.jobs));
+    }
+    run_scripts("configuring packages", commands, std::move(options));
   }
 
   void unpack_postponed(Unpacker& unpacker, const std::vector<std::size_t>& members) {
@@ -308,9 +319,11 @@ class Installer {
     unpacker.invalidate();
   }
 
-  void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands) {
+  void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands,
+                   SandboxOptions options = {}) {
     const Timer timer(reporter_, doing);
-    SandboxOptions options{.log = job_.log, .vary = job_.vary};
+    options.log = job_.log;
+    options.vary = job_.vary;
     const auto& layers = job_.below.layers();
     options.root.lowers.push_back(job_.upper);
     for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);

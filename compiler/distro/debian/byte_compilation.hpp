@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+
+#include "sandbox/sandbox.hpp"
+
+namespace alephc::debian {
+
+// Maintainer scripts call py3compile once a package, one after the other: half of the time that packages with
+// Python modules take to configure. What it writes depends on the package's files and the interpreter alone,
+// and no script reads it, so the calls can wait until all packages are configured and then run side by side.
+
+/// Path of the program below the root of a tree.
+inline constexpr const char* kByteCompiler = "usr/bin/py3compile";
+
+/// Makes scripts find a program in place of py3compile that notes its arguments. scratch is a folder for it.
+void defer_byte_compilation(const std::filesystem::path& scratch, SandboxOptions& options,
+                            SandboxCommand& scripts);
+/// Runs the calls that were noted, up to jobs at a time.
+[[nodiscard]] SandboxCommand deferred_byte_compilation(unsigned jobs);
+
+}  // namespace alephc::debian
