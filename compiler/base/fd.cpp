@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
@@ -24,6 +25,14 @@ UniqueFd open_at(int dir_fd, const std::string& path, int flags, mode_t mode) {
   const int fd = ::openat(dir_fd, path.c_str(), flags | O_CLOEXEC, mode);
   if (fd < 0) throw system_error("open " + path, errno);
   return UniqueFd(fd);
+}
+
+std::string read_link(int dir_fd, const std::string& name) {
+  std::string target(PATH_MAX, '\0');
+  const ssize_t got = ::readlinkat(dir_fd, name.c_str(), target.data(), target.size());
+  if (got < 0) throw system_error("read the link " + name, errno);
+  target.resize(static_cast<std::size_t>(got));
+  return target;
 }
 
 std::size_t read_some(int fd, std::span<char> buffer) {

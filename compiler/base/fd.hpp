@@ -39,6 +39,9 @@ class UniqueFd {
 [[nodiscard]] UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);
 [[nodiscard]] UniqueFd open_at(int dir_fd, const std::string& path, int flags, mode_t mode = 0600);
 
+/// Target of a symlink.
+[[nodiscard]] std::string read_link(int dir_fd, const std::string& name);
+
 /// One read(2), restarted on EINTR; 0 at the end.
 [[nodiscard]] std::size_t read_some(int fd, std::span<char> buffer);
 /// pread(2) until the buffer is full or the file ends: the bytes read, or -1 with errno set.

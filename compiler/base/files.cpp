@@ -69,7 +69,7 @@ void atomic_write(const std::filesystem::path& path, std::string_view data, mode
   }
 }
 
-std::vector<std::string> list_folder(int dir_fd) {
+std::vector<FolderEntry> list_folder_types(int dir_fd) {
   const int copy = ::openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (copy < 0) throw system_error("open a folder", errno);
   const std::unique_ptr<DIR, CloseDir> dir(::fdopendir(copy));
@@ -77,13 +77,19 @@ std::vector<std::string> list_folder(int dir_fd) {
     ::close(copy);
     throw system_error("read a folder", errno);
   }
-  std::vector<std::string> names;
+  std::vector<FolderEntry> entries;
   errno = 0;
   while (const dirent* entry = ::readdir(dir.get())) {
     const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+    if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
   }
   if (errno != 0) throw system_error("read a folder", errno);
+  return entries;
+}
+
+std::vector<std::string> list_folder(int dir_fd) {
+  std::vector<std::string> names;
+  for (FolderEntry& entry : list_folder_types(dir_fd)) names.push_back(std::move(entry.name));
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -25,6 +25,13 @@ void remove_tree_at(int dir_fd, const std::string& name);
 /// Names in a folder, sorted by bytes, without "." and "..".
 [[nodiscard]] std::vector<std::string> list_folder(int dir_fd);
 
+struct FolderEntry {
+  std::string name{};
+  unsigned char type = 0;  ///< DT_DIR … as readdir(3) has it; DT_UNKNOWN on some filesystems
+};
+/// The same with types, in no order.
+[[nodiscard]] std::vector<FolderEntry> list_folder_types(int dir_fd);
+
 void make_folders(const std::filesystem::path& path, mode_t mode = 0755);
 
 /// Bytes free for us on the filesystem of path.

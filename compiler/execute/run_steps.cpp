@@ -283,6 +283,7 @@ class Runner {
 
   std::string write_step() {
     const Tree& tree = tree_below();
+    if (env_.blocks != nullptr) env_.blocks->stop();
     const bool normalized =
         graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
     if (normalized) check_final_tree(tree, layer_steps());

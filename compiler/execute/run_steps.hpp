@@ -33,7 +33,7 @@ struct StepEnvironment {
   unsigned jobs = 1;
   std::filesystem::path output{};      ///< of formats that are folders
   BlockCache* cache = nullptr;         ///< compressed blocks of former images
-  CompressedBlocks* blocks = nullptr;  ///< filled while packages are configured, used by the write step
+  CompressedBlocks* blocks = nullptr;  ///< filled from when packages are unpacked on, used by the write step
   Variation vary{};                    ///< for every step that runs something
   std::vector<AuditFinding>* audit = nullptr;  ///< if set, such steps run twice, and what differs is added
 };

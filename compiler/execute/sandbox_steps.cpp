@@ -169,7 +169,6 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
             if (env.blocks != nullptr) env.blocks->start(place.upper);
           }};
   env.distro.install(job, env.reporter);
-  if (env.blocks != nullptr) env.blocks->stop();
 }
 
 void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands,

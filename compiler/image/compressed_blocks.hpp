@@ -18,9 +18,9 @@
 namespace alephc {
 
 /// Blocks compressed ahead of the writer, found by the sha256 of their content. While packages are
-/// configured, which keeps one core busy, the others compress what is already unpacked. A block's compressed
-/// bytes are a function of its content, the compressor and the level, so an image is the same with and
-/// without this.
+/// configured and later steps run, which keeps one core busy, the others compress what is already unpacked. A
+/// block's compressed bytes are a function of its content, the compressor and the level, so an image is the
+/// same with and without this.
 class CompressedBlocks {
  public:
   /// What cache knows is not compressed again.
@@ -30,8 +30,9 @@ class CompressedBlocks {
   CompressedBlocks(const CompressedBlocks&) = delete;
   CompressedBlocks& operator=(const CompressedBlocks&) = delete;
 
-  /// Compresses the whole blocks of the large files below folder in the background, until stop(). Called
-  /// again for the same folder, it goes on with the files that have come since.
+  /// Compresses the whole blocks of the large files below folder in the background, until stop(). The
+  /// folder may move meanwhile. Called again for the same folder, it goes on with the files that have come
+  /// since.
   void start(const std::filesystem::path& folder);
   void stop();
 

@@ -126,14 +126,6 @@ bool Scanner::classify(Entry& entry, const struct stat& info, const std::string&
   }
 }
 
-std::string read_link(int dir_fd, const std::string& name, std::size_t size) {
-  std::string target(std::max<std::size_t>(size, 1) + 1, '\0');
-  const ssize_t got = ::readlinkat(dir_fd, name.c_str(), target.data(), target.size());
-  if (got < 0) throw system_error("read the link " + name, errno);
-  target.resize(static_cast<std::size_t>(got));
-  return target;
-}
-
 void Scanner::visit(int dir_fd, const std::string& name, const std::string& path) {
   struct stat info {};
   if (::fstatat(dir_fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
@@ -148,8 +140,7 @@ void Scanner::visit(int dir_fd, const std::string& name, const std::string& path
     return;
   }
   const bool is_folder = entry.type == EntryType::directory;
-  if (entry.type == EntryType::symlink)
-    entry.link_target = read_link(dir_fd, name, static_cast<std::size_t>(info.st_size));
+  if (entry.type == EntryType::symlink) entry.link_target = read_link(dir_fd, name);
   if (entry.type != EntryType::whiteout) {
     bool opaque = false;
     if (entry.type == EntryType::regular || is_folder)

@@ -85,6 +85,8 @@ class Unpacker {
   struct OrderMatters {};  ///< thrown to undo a parallel batch
 
   void rescan();
+  void read_folder(int folder_fd, const std::string& path);
+  void read_diversions();
   Node* find_node(const std::string& path);
   std::string resolve_folder(const std::string& path, std::uint32_t owner, int depth = 0);
   std::string resolve_link(const std::string& folder, const Node& link, std::uint32_t owner, int depth);
