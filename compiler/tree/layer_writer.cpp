@@ -56,6 +56,14 @@ void make_special(const std::string& path, const Entry& entry) {
   if (failed != 0) throw system_error("make " + path, errno);
 }
 
+/// Names of one node where the filesystem allows: thousands of them are made in half the time. known: a path
+/// of it.
+void make_whiteout(const std::string& path, const Entry& entry, std::string& known) {
+  if (!known.empty() && ::link(known.c_str(), path.c_str()) == 0) return;
+  make_special(path, entry);
+  known = path;
+}
+
 void set_attributes(const std::string& path, const Entry& entry) {
   if (entry.type == EntryType::whiteout) return;
   if (::lchown(path.c_str(), entry.uid, entry.gid) != 0) throw system_error("chown " + path, errno);
@@ -138,9 +146,12 @@ const Entry* LayerWriter::find(const std::string& path) const {
 
 Listing LayerWriter::finish() {
   Listing listing;
+  std::string whiteout;
   for (auto& [path, entry] : entries_) {
     const std::string place = place_for(path).string();
-    if (entry.hard_link.empty())
+    if (entry.type == EntryType::whiteout)
+      make_whiteout(place, entry, whiteout);
+    else if (entry.hard_link.empty())
       make_special(place, entry);
     else if (::link((folder_ / entry.hard_link).c_str(), place.c_str()) != 0)
       throw system_error("link " + path, errno);
