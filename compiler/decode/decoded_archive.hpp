@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "decode/decode.hpp"
@@ -14,20 +15,20 @@ namespace alephc {
 
 /// One member of an archive that was taken apart.
 struct DecodedEntry {
-  std::string member{};    ///< of a .deb "control" or "data", else ""
-  Entry entry{};           ///< content is set for files with a content of their own
-  std::string text{};      ///< content of control members
-  std::uint32_t file = 0;  ///< name of the file with the content of the others
+  std::string member{};             ///< of a .deb "control" or "data", else ""
+  Entry entry{};                    ///< content is set for files with a content of their own
+  std::string text{};               ///< content of control members
+  std::filesystem::path content{};  ///< file with the content of the others
+
+  [[nodiscard]] bool has_content() const;  ///< that is in a file of its own
 };
 
-/// An archive taken apart into a folder, so that nobody has to decode it again:
-///   index     sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the
-///             data of a file is its sha256 there
-///   0 1 2 …   contents of regular files, with the owner, mode and time that the archive gives them: to be
-///             linked to where they belong, and never to be written to
+/// An archive taken apart.
 struct DecodedArchive {
-  std::filesystem::path folder{};
   std::vector<DecodedEntry> entries{};  ///< in the archive's order
+  /// Where the contents are, as files 0 1 2 … with the owner, mode and time that the archive gives them: they
+  /// may be moved to where they belong. Empty if they are files of somebody else, to be copied.
+  std::filesystem::path folder{};
 };
 
 /// Takes an archive of unknown honesty apart into an empty folder. Times after newest become newest. Throws
@@ -35,9 +36,12 @@ struct DecodedArchive {
 [[nodiscard]] DecodedArchive decode_to_folder(int fd, ArchiveKind kind, const std::filesystem::path& folder,
                                               std::int64_t newest);
 
-/// What decode_to_folder left there; every content is hashed again. nullopt if anything is not as it was
-/// left, or was made with another newest.
-[[nodiscard]] std::optional<DecodedArchive> read_decoded(const std::filesystem::path& folder,
-                                                         std::int64_t newest);
+/// All of it but the contents, so that nobody has to decode an archive again whose contents are at hand: the
+/// sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the data of a file
+/// is its sha256 there.
+[[nodiscard]] std::string decoded_text(const DecodedArchive& archive, std::int64_t newest);
+/// The inverse; contents are known by their hashes. nullopt if the text is damaged, or was made with another
+/// newest.
+[[nodiscard]] std::optional<DecodedArchive> parse_decoded_text(std::string_view text, std::int64_t newest);
 
 }  // namespace alephc

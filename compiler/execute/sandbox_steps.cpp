@@ -12,6 +12,7 @@
 #include "base/trace.hpp"
 #include "decode/decoded_archive.hpp"
 #include "sandbox/run_checked.hpp"
+#include "store/layer_contents.hpp"
 #include "tree/layer_writer.hpp"
 
 namespace alephc {
@@ -127,47 +128,59 @@ UniqueFd open_package(const LockedPackage& package, const StepEnvironment& env) 
   return env.supply.open(package.sha256, package.name + " " + package.version);
 }
 
-/// From the store if it was decoded before.
-DecodedArchive decode_package(const LockedPackage& package, const StepEnvironment& env) {
-  const fs::path place = env.store.decoded_path(package.sha256);
-  const std::string label = package.name + " " + package.version;
-  for (;;) {
-    if (fs::exists(place)) {
-      const TraceSpan span("decoded", label);
-      if (auto decoded = read_decoded(place, kStepTime)) return std::move(*decoded);
-      env.store.remove_decoded(package.sha256);  // damaged
-    }
-    const WorkFolder work = env.store.make_work_folder();
-    const fs::path folder = work.path() / "decoded";
-    make_folders(folder, 0700);
-    const UniqueFd file = open_package(package, env);
-    const TraceSpan span("decode", label);
-    DecodedArchive decoded = decode_to_folder(file.get(), ArchiveKind::deb, folder, kStepTime);
-    if (!env.store.adopt_decoded(folder, package.sha256)) continue;  // somebody else was first
-    decoded.folder = place;
-    return decoded;
+/// Tells where the contents are; false if one of them is nowhere.
+bool find_contents(DecodedArchive& archive, LayerContents& contents) {
+  for (DecodedEntry& decoded : archive.entries) {
+    if (!decoded.has_content()) continue;
+    auto place = contents.find(decoded.entry.content);
+    if (!place) return false;
+    decoded.content = std::move(*place);
   }
+  return true;
+}
+
+/// A package taken apart, below folder if somebody has to do it. What a former build took apart and left
+/// unchanged in a layer is found there.
+DecodedArchive decode_package(const LockedPackage& package, const StepEnvironment& env,
+                              LayerContents& contents, const fs::path& folder) {
+  const std::string label = package.name + " " + package.version;
+  if (const auto text = env.store.find_decoded(package.sha256)) {
+    const TraceSpan span("find", label);
+    auto decoded = parse_decoded_text(*text, kStepTime);
+    if (decoded && find_contents(*decoded, contents)) return std::move(*decoded);
+  }
+  const UniqueFd file = open_package(package, env);
+  const TraceSpan span("decode", label);
+  const fs::path place = folder / package.sha256.hex();
+  remove_tree(place);
+  make_folders(place, 0700);
+  DecodedArchive decoded = decode_to_folder(file.get(), ArchiveKind::deb, place, kStepTime);
+  env.store.put_decoded(package.sha256, decoded_text(decoded, kStepTime));
+  return decoded;
 }
 
 }  // namespace
 
 void run_install(const Step& step, const StepEnvironment& env, const Workplace& place) {
-  const InstallJob job{
-      .manifest = env.manifest,
-      .lock = env.lock,
-      .layer = step.item,
-      .below = place.below,
-      .upper = place.upper,
-      .scratch = place.scratch,
-      .log = place.log,
-      .jobs = env.jobs,
-      .known = place.known,
-      .vary = place.vary,
-      .decode_package = [&env](const LockedPackage& package) { return decode_package(package, env); },
-      .unpacked =
-          [&] {
-            if (env.blocks != nullptr) env.blocks->start(place.upper);
-          }};
+  LayerContents contents(env.store);
+  const InstallJob job{.manifest = env.manifest,
+                       .lock = env.lock,
+                       .layer = step.item,
+                       .below = place.below,
+                       .upper = place.upper,
+                       .scratch = place.scratch,
+                       .log = place.log,
+                       .jobs = env.jobs,
+                       .known = place.known,
+                       .vary = place.vary,
+                       .decode_package =
+                           [&](const LockedPackage& package) {
+                             return decode_package(package, env, contents, place.scratch / "decoded");
+                           },
+                       .unpacked =
+                           [&] {
+                             if (env.blocks != nullptr) env.blocks->start(place.upper);
+                           }};
   env.distro.install(job, env.reporter);
 }
 

@@ -70,7 +70,7 @@ void mount_overlay(const SandboxRoot& root, const std::string& target) {
   const fs::path work = root.scratch / "overlay";
   make_folders(work, 0700);
   // Relative names below the layers' common folder keep the option text short.
-  const fs::path common = root.lowers.back().parent_path().parent_path();
+  const fs::path common = root.lowers.front().parent_path().parent_path();
   if (::chdir(common.c_str()) != 0) throw system_error("enter " + common.string(), errno);
   std::string lowers;
   for (const fs::path& lower : root.lowers)

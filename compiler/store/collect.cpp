@@ -55,7 +55,7 @@ std::uint64_t disk_usage(const fs::path& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return 0;
   std::uint64_t bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
-  // Layers and decoded archives share files: each bears its part.
+  // One node has a name for each whiteout of a layer.
   if (!S_ISDIR(info.st_mode)) return bytes / info.st_nlink;
   const UniqueFd dir = open_file(path, O_RDONLY | O_DIRECTORY);
   for (const std::string& name : list_folder(dir.get())) bytes += disk_usage(path / name);

@@ -121,22 +121,12 @@ fs::path Store::partial_path(const Digest& digest) const {
   return folder_ / "partial" / digest.hex();
 }
 
-fs::path Store::decoded_path(const Digest& archive) const {
-  return folder_ / "decoded" / archive.hex();
+void Store::put_decoded(const Digest& archive, std::string_view text) const {
+  atomic_write(folder_ / "decoded" / archive.hex(), text, 0444);
 }
 
-bool Store::adopt_decoded(const fs::path& folder, const Digest& archive) const {
-  if (::rename(folder.c_str(), decoded_path(archive).c_str()) == 0) return true;
-  if (errno != ENOTEMPTY && errno != EEXIST)
-    throw system_error("move a decoded archive into the store", errno);
-  return false;
-}
-
-void Store::remove_decoded(const Digest& archive) const {
-  // Out of sight at once, then file by file. Somebody else may have done it.
-  const WorkFolder work = make_work_folder();
-  if (::rename(decoded_path(archive).c_str(), (work.path() / "decoded").c_str()) != 0 && errno != ENOENT)
-    throw system_error("remove a decoded archive", errno);
+std::optional<std::string> Store::find_decoded(const Digest& archive) const {
+  return read_file_if_exists(folder_ / "decoded" / archive.hex());
 }
 
 bool Store::has_layer(const Digest& digest) const {
@@ -145,6 +135,22 @@ bool Store::has_layer(const Digest& digest) const {
 
 void Store::put_block_index(const Digest& image, std::string_view bytes) const {
   atomic_write(folder_ / "blocks" / image.hex(), bytes, 0600);
+}
+
+std::vector<Digest> Store::large_layers(std::size_t most) const {
+  constexpr std::uintmax_t kLarge = 50'000;  // bytes of listing: some hundred entries
+  std::vector<std::pair<fs::file_time_type, Digest>> found;
+  for (const auto& folder : fs::directory_iterator(folder_ / "layers")) {
+    const auto layer = Digest::from_hex(folder.path().filename().string());
+    const fs::directory_entry listing(folder.path() / "listing");
+    if (layer && listing.exists() && listing.file_size() >= kLarge)
+      found.emplace_back(listing.last_write_time(), *layer);
+  }
+  std::sort(found.rbegin(), found.rend());
+  if (found.size() > most) found.resize(most);
+  std::vector<Digest> layers;
+  for (const auto& [time, layer] : found) layers.push_back(layer);
+  return layers;
 }
 
 std::vector<Store::BlockIndex> Store::block_indexes(std::size_t most) const {

@@ -72,17 +72,17 @@ class Store {
   /// The newest ones of images that are there, newest first.
   [[nodiscard]] std::vector<BlockIndex> block_indexes(std::size_t most) const;
 
-  // Archives taken apart; see decode/decoded_archive.hpp.
-  [[nodiscard]] std::filesystem::path decoded_path(const Digest& archive) const;
-  /// Takes folder (in a WorkFolder of this store) over. False if somebody else was first.
-  bool adopt_decoded(const std::filesystem::path& folder, const Digest& archive) const;
-  void remove_decoded(const Digest& archive) const;
+  // What archives hold, but for the contents; see decode/decoded_archive.hpp.
+  void put_decoded(const Digest& archive, std::string_view text) const;
+  [[nodiscard]] std::optional<std::string> find_decoded(const Digest& archive) const;
 
   // Layers.
   [[nodiscard]] bool has_layer(const Digest& digest) const;
   /// nullopt if absent or damaged (then it is removed, and why is passed to warn).
   [[nodiscard]] std::shared_ptr<const Layer> open_layer(
       const Digest& digest, const std::function<void(const std::string&)>& warn) const;
+  /// The largest of the layers that were written last: as many as most, newest first.
+  [[nodiscard]] std::vector<Digest> large_layers(std::size_t most) const;
   /// Takes folder (in a WorkFolder of this store) over.
   [[nodiscard]] std::shared_ptr<const Layer> adopt_layer(const std::filesystem::path& folder,
                                                          Listing listing) const;

@@ -74,11 +74,12 @@ class Bench:
         shutil.copy(project / "runtime.toml", again)
         return self.run_alephc("build", again, "-o", self.fresh("image"), store=store)
 
-    def packages_cached(self, name):
-        """A store with the packages and nothing else."""
+    def packages_cached(self, name, *kinds):
+        """A store with the packages, as kinds say, and nothing else."""
         project, store, warm = self.project(name), self.fresh("store"), self.warm_store(name)
         store.mkdir(mode=0o700)
-        subprocess.run(["cp", "-al", str(warm / "blobs"), str(store / "blobs")], check=True)
+        for kind in kinds:
+            subprocess.run(["cp", "-al", str(warm / kind), str(store / kind)], check=True)
         return self.run_alephc("build", project, "--locked", "--offline", "-o", self.fresh("image"), store=store)
 
     def warm_store(self, name):
@@ -212,8 +213,10 @@ WORKLOADS = {
     "official-lock": ("the same, locked first", lambda b: b.cold_with_lock("official"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("official")),
     "minbase": ("the minimal system", lambda b: b.cold("minbase"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("minbase")),
     "debootstrap": ("the official list", lambda b: b.cold("official"), "debootstrap + apt + mksquashfs", lambda b: b.debootstrap("official")),
-    "cached": ("the official list, packages there", lambda b: b.packages_cached("official"), "mmdebstrap + mksquashfs, packages there",
-               lambda b: b.mmdebstrap_cached("official")),
+    "cached": ("the official list, packages downloaded before", lambda b: b.packages_cached("official", "blobs"),
+               "mmdebstrap + mksquashfs, packages there", lambda b: b.mmdebstrap_cached("official")),
+    "decoded": ("the official list, packages used before", lambda b: b.packages_cached("official", "blobs", "decoded"),
+                "mmdebstrap + mksquashfs, packages there", lambda b: b.mmdebstrap_cached("official")),
     "file": ("one file of the official image changed", lambda b: b.one_file("official"), None, None),
     "part": ("a package in a part of its own", lambda b: b.package_in_own_part("official"), None, None),
     "package": ("a package more in the official list", lambda b: b.package_in_list("official"), None, None),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "distro/debian/decoded_packages.hpp"
 
+#include "base/files.hpp"
 #include "base/parallel.hpp"
 
 namespace alephc::debian {
@@ -51,8 +52,17 @@ std::shared_ptr<const DecodedArchive> DecodedPackages::get(std::size_t i) {
 }
 
 void DecodedPackages::forget(std::size_t i) {
+  std::shared_ptr<const DecodedArchive> archive;
+  {
+    const std::lock_guard guard(mutex_);
+    archive = std::move(slots_[i].archive);
+  }
+  if (archive && !archive->folder.empty()) remove_tree(archive->folder);
+}
+
+void DecodedPackages::lose(std::size_t i) {
   const std::lock_guard guard(mutex_);
-  slots_[i].archive.reset();
+  slots_[i] = {};
 }
 
 }  // namespace alephc::debian

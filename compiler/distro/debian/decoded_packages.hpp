@@ -14,8 +14,8 @@
 
 namespace alephc::debian {
 
-/// The packages of a layer, each decoded once: when its turn comes, or before that on cores that would idle
-/// while scripts run (and sleep: libc6's waits a second).
+/// The packages of a layer, taken apart when their turn comes, or before that on cores that would idle while
+/// scripts run (and sleep: libc6's waits a second).
 class DecodedPackages {
  public:
   using Decode = std::function<DecodedArchive(std::size_t)>;  ///< index in the layer
@@ -29,8 +29,10 @@ class DecodedPackages {
   void start(std::vector<std::size_t> order, unsigned threads);
   /// Waits for the package, or decodes it here if nobody has begun.
   [[nodiscard]] std::shared_ptr<const DecodedArchive> get(std::size_t i);
-  /// It is not needed any more.
+  /// Its contents are where they belong, or not needed.
   void forget(std::size_t i);
+  /// Its contents were moved and lost: get() decodes it anew.
+  void lose(std::size_t i);
 
  private:
   struct Slot {

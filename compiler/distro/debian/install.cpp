@@ -29,7 +29,6 @@
 #include "distro/debian/database.hpp"
 #include "distro/debian/debian.hpp"
 #include "distro/debian/unpack.hpp"
-#include "sandbox/changes.hpp"
 #include "sandbox/run_checked.hpp"
 
 namespace alephc::debian {
@@ -80,16 +79,11 @@ class Installer {
         arch_(job.manifest.base.arch),
         database_(job.below, job.upper, arch_),
         decoded_(layer_.packages.size(),
-                 [this](std::size_t i) { return job_.decode_package(layer_.packages[i]); }) {
-    for (const Entry& entry : job.below.entries()) {
-      if (entry.hard_link.empty()) continue;
-      linked_.insert({entry.path, entry.hard_link});
-    }
-  }
+                 [this](std::size_t i) { return job_.decode_package(layer_.packages[i]); }) {}
 
   void run() {
     if (job_.layer == 0) make_skeleton();
-    Unpacker unpacker(job_.below, job_.upper, decoded_, job_.known, linked_);
+    Unpacker unpacker(job_.below, job_.upper, decoded_, job_.known);
     std::vector<std::size_t> first;
     std::vector<std::size_t> rest;
     for (std::size_t i = 0; i < layer_.packages.size(); ++i)
@@ -325,17 +319,14 @@ class Installer {
     options.log = job_.log;
     options.vary = job_.vary;
     const auto& layers = job_.below.layers();
-    options.root.lowers.push_back(job_.upper);
     for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);
-    options.root.upper = job_.scratch / "changes";
+    options.root.upper = job_.upper;
     options.root.scratch = job_.scratch;
     // Nothing may start a service in there.
     const bool has_policy =
         fs::exists(fs::symlink_status(job_.upper / kPolicy)) || job_.below.find(kPolicy) != nullptr;
     if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);
-    prepare_changes(options.root.upper, job_.upper, linked_);
     run_checked(options, commands, doing);
-    merge_changes(options.root.upper, job_.upper, !layers.empty(), linked_);
     const bool ours = !has_policy && fs::is_regular_file(fs::symlink_status(job_.upper / kPolicy));
     if (ours) fs::remove(job_.upper / kPolicy);
   }
@@ -362,7 +353,6 @@ class Installer {
   const LockedLayer& layer_;
   std::string arch_;
   Database database_;
-  std::set<std::string> linked_;  ///< members of hard-link groups in the upper folder
   DecodedPackages decoded_;
   std::map<std::string, UnpackedPackage> pending_;  ///< of this layer, not known to be configured
 };

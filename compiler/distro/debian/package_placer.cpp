@@ -14,36 +14,6 @@
 #include "distro/debian/control.hpp"
 
 namespace alephc::debian {
-namespace {
-
-/// Filesystems have a largest number of links, or know none.
-bool cannot_link(int error_number) {
-  return error_number == EMLINK || error_number == EXDEV || error_number == EPERM ||
-         error_number == EOPNOTSUPP;
-}
-
-/// A copy of an open file with its owner, mode and time.
-void copy_file(int from, int folder_fd, const std::string& place) {
-  struct stat info {};
-  const UniqueFd to = open_at(folder_fd, place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
-  copy_bytes(from, to.get());
-  if (::fstat(from, &info) != 0) throw system_error("look at /" + place, errno);
-  const std::array<timespec, 2> times{info.st_mtim, info.st_mtim};
-  if (::fchown(to.get(), info.st_uid, info.st_gid) != 0 || ::fchmod(to.get(), info.st_mode & 07777U) != 0 ||
-      ::futimens(to.get(), times.data()) != 0)
-    throw system_error("set the owner of /" + place, errno);
-}
-
-}  // namespace
-
-PackagePlacer::PackagePlacer(Unpacker& unpacker, UnpackedPackage& package, std::uint32_t owner,
-                             const DecodedArchive& archive)
-    : unpacker_(unpacker),
-      package_(package),
-      owner_(owner),
-      archive_(archive),
-      contents_(open_file(archive.folder, O_RDONLY | O_DIRECTORY)) {}
-
 void PackagePlacer::read_control() {
   bool files_started = false;
   for (const DecodedEntry& decoded : archive_.entries) {
@@ -109,10 +79,10 @@ void PackagePlacer::place(const DecodedEntry& decoded) {
     if (entry.type != EntryType::directory && entry.type != EntryType::symlink) package_.paths.pop_back();
     return;
   }
-  if (link_source.empty())
-    create(decoded, place);
-  else
-    link_within(link_source, place);
+  if (link_source.empty()) return create(decoded, place);
+  const int root = unpacker_.root_.get();
+  if (::linkat(root, link_source.c_str(), root, place.c_str(), 0) != 0)
+    throw system_error("link /" + place, errno);
 }
 
 void PackagePlacer::create(const DecodedEntry& decoded, const std::string& place) {
@@ -121,7 +91,7 @@ void PackagePlacer::create(const DecodedEntry& decoded, const std::string& place
   switch (entry.type) {
     using enum EntryType;
     case regular:
-      return link_content(decoded, place);
+      return put_content(decoded, place);
     case symlink:
       if (::symlinkat(entry.link_target.c_str(), root, place.c_str()) != 0)
         throw system_error("make /" + place, errno);
@@ -132,46 +102,36 @@ void PackagePlacer::create(const DecodedEntry& decoded, const std::string& place
     default:
       return;  // folders were made when they were claimed
   }
+  set_attributes(entry, place);
+}
+
+void PackagePlacer::set_attributes(const Entry& entry, const std::string& place) const {
+  const int root = unpacker_.root_.get();
   const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
   if (::fchownat(root, place.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      (entry.type == EntryType::fifo && ::fchmodat(root, place.c_str(), entry.mode, 0) != 0) ||
+      (entry.type != EntryType::symlink && ::fchmodat(root, place.c_str(), entry.mode, 0) != 0) ||
       ::utimensat(root, place.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
     throw system_error("set the owner of /" + place, errno);
 }
 
-/// The decoded file itself, under one more name.
-void PackagePlacer::link_content(const DecodedEntry& decoded, const std::string& place) {
+void PackagePlacer::put_content(const DecodedEntry& decoded, const std::string& place) {
   const int root = unpacker_.root_.get();
-  const std::string name = std::to_string(decoded.file);
-  if (::linkat(contents_.get(), name.c_str(), root, place.c_str(), 0) != 0) {
-    if (!cannot_link(errno)) throw system_error("link /" + place, errno);
-    copy_file(open_at(contents_.get(), name, O_RDONLY | O_NOFOLLOW).get(), root, place);
-  }
+  if (archive_.folder.empty())
+    copy_content(decoded, place);
+  else if (::renameat(AT_FDCWD, decoded.content.c_str(), root, place.c_str()) != 0)
+    throw system_error("move /" + place, errno);
   struct stat info {};
   if (::fstatat(root, place.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
     throw system_error("look at /" + place, errno);
   unpacker_.known_.add(info, decoded.entry.content);
 }
 
-/// Scripts may write to a file that has other names in the tree where it stands; a decoded one would suffer.
-void PackagePlacer::make_own_copy(const std::string& place) {
-  const int root = unpacker_.root_.get();
-  const UniqueFd shared = open_at(root, place, O_RDONLY | O_NOFOLLOW);
-  if (::unlinkat(root, place.c_str(), 0) != 0) throw system_error("replace /" + place, errno);
-  copy_file(shared.get(), root, place);
-}
-
-void PackagePlacer::link_within(const std::string& source, const std::string& place) {
-  const int root = unpacker_.root_.get();
-  bool is_own = false;
-  {
-    const std::lock_guard guard(unpacker_.mutex_);
-    is_own = unpacker_.linked_.contains(source);
-    unpacker_.linked_.insert({source, place});
-  }
-  if (!is_own) make_own_copy(source);
-  if (::linkat(root, source.c_str(), root, place.c_str(), 0) != 0)
-    throw system_error("link /" + place, errno);
+/// A copy and not a link: scripts see how many names a file has, and write to files where they stand.
+void PackagePlacer::copy_content(const DecodedEntry& decoded, const std::string& place) const {
+  const UniqueFd from = open_file(decoded.content, O_RDONLY | O_NOFOLLOW);
+  const UniqueFd to = open_at(unpacker_.root_.get(), place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+  copy_bytes(from.get(), to.get());
+  set_attributes(decoded.entry, place);
 }
 
 }  // namespace alephc::debian

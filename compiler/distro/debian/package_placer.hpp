@@ -10,11 +10,12 @@
 namespace alephc::debian {
 
 /// Brings one decoded .deb to its place: control files into the UnpackedPackage, its files into the
-/// Unpacker's folder, as links to the decoded ones.
+/// Unpacker's folder.
 class PackagePlacer {
  public:
   PackagePlacer(Unpacker& unpacker, UnpackedPackage& package, std::uint32_t owner,
-                const DecodedArchive& archive);
+                const DecodedArchive& archive)
+      : unpacker_(unpacker), package_(package), owner_(owner), archive_(archive) {}
 
   /// Throws if the package lacks what every package has.
   void read_control();
@@ -24,15 +25,14 @@ class PackagePlacer {
   void add_control_file(const DecodedEntry& decoded);
   void place(const DecodedEntry& decoded);
   void create(const DecodedEntry& decoded, const std::string& place);
-  void link_content(const DecodedEntry& decoded, const std::string& place);
-  void make_own_copy(const std::string& place);
-  void link_within(const std::string& source, const std::string& place);
+  void put_content(const DecodedEntry& decoded, const std::string& place);
+  void copy_content(const DecodedEntry& decoded, const std::string& place) const;
+  void set_attributes(const Entry& entry, const std::string& place) const;
 
   Unpacker& unpacker_;
   UnpackedPackage& package_;
   std::uint32_t owner_;
   const DecodedArchive& archive_;
-  UniqueFd contents_;
   std::set<std::string> conffiles_;  ///< relative
 };
 

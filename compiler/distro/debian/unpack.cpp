@@ -56,12 +56,11 @@ EntryType type_of(int folder_fd, const FolderEntry& entry) {
 }  // namespace
 
 Unpacker::Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded,
-                   KnownContents& known, std::set<std::string>& linked)
+                   KnownContents& known)
     : below_(below),
       upper_(std::move(upper)),
       decoded_(decoded),
       known_(known),
-      linked_(linked),
       root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
 
 void Unpacker::rescan() {
@@ -288,7 +287,6 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
       throw system_error("replace /" + place, errno);
   }
   ensure_in_upper(parent_path(place));
-  linked_.erase(place);
   nodes_[place] = {.type = entry.type, .link = entry.link_target, .owner = owner, .in_upper = true};
   made_.push_back(place);
   return place;
@@ -353,6 +351,7 @@ std::vector<UnpackedPackage> Unpacker::unpack(const std::vector<PackageToUnpack>
     run(packages, jobs);
   } catch (const OrderMatters&) {
     undo();
+    for (const PackageToUnpack& package : packages) decoded_.lose(package.id);
     sequential_ = true;
     run(packages, 1);
   }

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -48,9 +47,8 @@ struct PackageToUnpack {
 /// kernel.
 class Unpacker {
  public:
-  /// known gets the hashes of the files it places, linked the paths that are members of hard-link groups.
-  Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded, KnownContents& known,
-           std::set<std::string>& linked);
+  /// known gets the hashes of the files it places.
+  Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded, KnownContents& known);
 
   /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions anew.
   void invalidate() { stale_ = true; }
@@ -108,7 +106,6 @@ class Unpacker {
   std::filesystem::path upper_;
   DecodedPackages& decoded_;
   KnownContents& known_;
-  std::set<std::string>& linked_;
   UniqueFd root_;
   std::mutex mutex_;
   bool stale_ = true;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include "store/layer_contents.hpp"
+
+#include <fcntl.h>
+
+#include "base/diagnostic.hpp"
+#include "tree/listing_text.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr std::size_t kLayers = 8;
+
+}  // namespace
+
+void LayerContents::read_layers() {
+  for (const Digest& layer : store_.large_layers(kLayers)) {
+    const std::filesystem::path home = store_.folder() / "layers" / layer.hex();
+    try {
+      // Of a damaged listing nothing can come that has the right hash.
+      for (Entry& entry : parse_layer_text(read_file(home / "listing")))
+        if (entry.type == EntryType::regular)
+          places_.try_emplace(entry.content, folders_.size(), std::move(entry.path));
+    } catch (const Error&) {
+      continue;
+    }
+    folders_.push_back(home / "root");
+  }
+}
+
+std::optional<std::filesystem::path> LayerContents::find(const Digest& content) {
+  std::call_once(once_, [this] { read_layers(); });
+  const auto it = places_.find(content);
+  if (it == places_.end()) return std::nullopt;
+  std::filesystem::path path = folders_[it->second.first] / it->second.second;
+  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!file || sha256_fd(file.get()) != content) return std::nullopt;
+  return path;
+}
+
+}  // namespace alephc
