@@ -26,18 +26,18 @@ std::string head_text(std::int64_t newest) {
   return "decoded archive 1, newest " + std::to_string(newest);
 }
 
-class FolderSink : public ArchiveSink {
+class FileSink : public ArchiveSink {
  public:
-  FolderSink(const std::filesystem::path& folder, std::int64_t newest)
-      : folder_(folder), folder_fd_(open_file(folder, O_RDONLY | O_DIRECTORY)), newest_(newest) {}
+  FileSink(const std::filesystem::path& stem, std::int64_t newest)
+      : stem_(stem), folder_(open_file(stem.parent_path(), O_RDONLY | O_DIRECTORY)), newest_(newest) {}
 
   void begin_entry(const std::string& member, Entry entry) override {
     entry.mtime = std::min(entry.mtime, newest_);
     entries.push_back({.member = member, .entry = std::move(entry)});
     if (!last().has_content()) return;
-    const std::string name = std::to_string(next_file_++);
-    last().content = folder_ / name;
-    file_ = open_at(folder_fd_.get(), name, O_WRONLY | O_CREAT | O_EXCL);
+    last().content = stem_.string() + std::to_string(next_file_++);
+    file_ =
+        open_at(folder_.get(), last().content.filename().string(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
   }
 
   void data(std::string_view bytes) override {
@@ -72,8 +72,8 @@ class FolderSink : public ArchiveSink {
     entry.size = static_cast<std::uint64_t>(info.st_size);
   }
 
-  std::filesystem::path folder_;
-  UniqueFd folder_fd_;
+  std::filesystem::path stem_;
+  UniqueFd folder_;
   std::int64_t newest_;
   std::uint32_t next_file_ = 0;
   UniqueFd file_;  ///< being written
@@ -114,11 +114,11 @@ bool DecodedEntry::has_content() const {
   return member != "control" && entry.type == EntryType::regular && entry.hard_link.empty();
 }
 
-DecodedArchive decode_to_folder(int fd, ArchiveKind kind, const std::filesystem::path& folder,
-                                std::int64_t newest) {
-  FolderSink sink(folder, newest);
+DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,
+                               std::int64_t newest) {
+  FileSink sink(stem, newest);
   decode_archive(fd, kind, sink);
-  return {.entries = std::move(sink.entries), .folder = folder};
+  return {.entries = std::move(sink.entries)};
 }
 
 std::string decoded_text(const DecodedArchive& archive, std::int64_t newest) {

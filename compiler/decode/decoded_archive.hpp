@@ -23,25 +23,23 @@ struct DecodedEntry {
   [[nodiscard]] bool has_content() const;  ///< that is in a file of its own
 };
 
-/// An archive taken apart.
+/// An archive taken apart. Contents are files with the owner, mode and time that the archive gives them, to
+/// be moved to where they belong.
 struct DecodedArchive {
   std::vector<DecodedEntry> entries{};  ///< in the archive's order
-  /// Where the contents are, as files 0 1 2 … with the owner, mode and time that the archive gives them: they
-  /// may be moved to where they belong. Empty if they are files of somebody else, to be copied.
-  std::filesystem::path folder{};
 };
 
-/// Takes an archive of unknown honesty apart into an empty folder. Times after newest become newest. Throws
-/// as decode_archive does.
-[[nodiscard]] DecodedArchive decode_to_folder(int fd, ArchiveKind kind, const std::filesystem::path& folder,
-                                              std::int64_t newest);
+/// Takes an archive of unknown honesty apart. Its contents become the files stem + "0", stem + "1" … Times
+/// after newest become newest. Throws as decode_archive does.
+[[nodiscard]] DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,
+                                             std::int64_t newest);
 
 /// All of it but the contents, so that nobody has to decode an archive again whose contents are at hand: the
 /// sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the data of a file
 /// is its sha256 there.
 [[nodiscard]] std::string decoded_text(const DecodedArchive& archive, std::int64_t newest);
-/// The inverse; contents are known by their hashes. nullopt if the text is damaged, or was made with another
-/// newest.
+/// The inverse; contents are known by their hashes only. nullopt if the text is damaged, or was made with
+/// another newest.
 [[nodiscard]] std::optional<DecodedArchive> parse_decoded_text(std::string_view text, std::int64_t newest);
 
 }  // namespace alephc

@@ -9,8 +9,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
-#include "base/trace.hpp"
-#include "decode/decoded_archive.hpp"
+#include "execute/package_parts.hpp"
 #include "sandbox/run_checked.hpp"
 #include "store/layer_contents.hpp"
 #include "tree/layer_writer.hpp"
@@ -119,44 +118,9 @@ UniqueFd open_project_package(const LockedPackage& package, const StepEnvironmen
               "run 'alephc lock'");
 }
 
-}  // namespace
-
-namespace {
-
 UniqueFd open_package(const LockedPackage& package, const StepEnvironment& env) {
   if (package.repository == "file") return open_project_package(package, env);
   return env.supply.open(package.sha256, package.name + " " + package.version);
-}
-
-/// Tells where the contents are; false if one of them is nowhere.
-bool find_contents(DecodedArchive& archive, LayerContents& contents) {
-  for (DecodedEntry& decoded : archive.entries) {
-    if (!decoded.has_content()) continue;
-    auto place = contents.find(decoded.entry.content);
-    if (!place) return false;
-    decoded.content = std::move(*place);
-  }
-  return true;
-}
-
-/// A package taken apart, below folder if somebody has to do it. What a former build took apart and left
-/// unchanged in a layer is found there.
-DecodedArchive decode_package(const LockedPackage& package, const StepEnvironment& env,
-                              LayerContents& contents, const fs::path& folder) {
-  const std::string label = package.name + " " + package.version;
-  if (const auto text = env.store.find_decoded(package.sha256)) {
-    const TraceSpan span("find", label);
-    auto decoded = parse_decoded_text(*text, kStepTime);
-    if (decoded && find_contents(*decoded, contents)) return std::move(*decoded);
-  }
-  const UniqueFd file = open_package(package, env);
-  const TraceSpan span("decode", label);
-  const fs::path place = folder / package.sha256.hex();
-  remove_tree(place);
-  make_folders(place, 0700);
-  DecodedArchive decoded = decode_to_folder(file.get(), ArchiveKind::deb, place, kStepTime);
-  env.store.put_decoded(package.sha256, decoded_text(decoded, kStepTime));
-  return decoded;
 }
 
 }  // namespace
@@ -175,7 +139,10 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                        .vary = place.vary,
                        .decode_package =
                            [&](const LockedPackage& package) {
-                             return decode_package(package, env, contents, place.scratch / "decoded");
+                             return take_apart({.digest = package.sha256,
+                                                .label = package.name + " " + package.version,
+                                                .open = [&] { return open_package(package, env); }},
+                                               env.store, contents, place.scratch / "decoded");
                            },
                        .unpacked =
                            [&] {

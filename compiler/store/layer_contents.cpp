@@ -2,6 +2,7 @@
 #include "store/layer_contents.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "tree/listing_text.hpp"
@@ -28,14 +29,18 @@ void LayerContents::read_layers() {
   }
 }
 
-std::optional<std::filesystem::path> LayerContents::find(const Digest& content) {
+bool LayerContents::has(const Digest& content) {
   std::call_once(once_, [this] { read_layers(); });
-  const auto it = places_.find(content);
-  if (it == places_.end()) return std::nullopt;
-  std::filesystem::path path = folders_[it->second.first] / it->second.second;
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return places_.contains(content);
+}
+
+std::optional<UniqueFd> LayerContents::open(const Digest& content) {
+  if (!has(content)) return std::nullopt;
+  const auto& [folder, path] = places_.at(content);
+  UniqueFd file(::open((folders_[folder] / path).c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file || sha256_fd(file.get()) != content) return std::nullopt;
-  return path;
+  ::lseek(file.get(), 0, SEEK_SET);
+  return file;
 }
 
 }  // namespace alephc

@@ -20,8 +20,10 @@ class LayerContents {
  public:
   explicit LayerContents(const Store& store) : store_(store) {}
 
-  /// A file with these bytes, which are hashed here; nothing if there is none.
-  [[nodiscard]] std::optional<std::filesystem::path> find(const Digest& content);
+  /// Whether a layer says that it has the content.
+  [[nodiscard]] bool has(const Digest& content);
+  /// Opens a file with these bytes, which are hashed here; nothing if there is none.
+  [[nodiscard]] std::optional<UniqueFd> open(const Digest& content);
 
  private:
   void read_layers();

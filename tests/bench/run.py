@@ -4,14 +4,16 @@
 run.py ALEPHC [--rounds N] [--json FILE] [--markdown FILE] [--svg FILE] [WORKLOAD…]
     as root, with a Debian mirror in this machine's apt configuration
 
-Every workload ends in a hashed squashfs (zstd, alephc's default level) but "lock" and "verify". Nothing is deleted before the end:
-ext4 slows the creation of files for minutes after a large removal."""
+Every workload ends in a hashed squashfs (zstd, alephc's default level) but "lock" and "verify". Nothing is deleted while a workload is
+timed, and a while is waited afterwards: ext4 slows the creation of files after a large removal. Figures are written after each
+workload."""
 import argparse, json, os, pathlib, platform, re, shutil, statistics, subprocess, sys, tempfile, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
 from run import LISTS, machine_mirror, mmdebstrap
 
 LEVEL = 9  # of zstd, alephc's default
+SETTLE = 45  # seconds after a removal
 SMALL_PACKAGES = ["tree", "jq", "bc", "pv", "rsync"]
 
 
@@ -39,6 +41,15 @@ class Bench:
     def fresh(self, what):
         self.count += 1
         return self.top / f"{self.count}-{what}"
+
+    def clean(self):
+        """Removes what the timed builds left, and waits until the filesystem has forgotten it."""
+        left = [path for path in self.top.iterdir() if re.match(r"\d+-", path.name)]
+        for path in left:
+            subprocess.run(["rm", "-rf", str(path)], check=True)
+        if left:
+            subprocess.run(["sync"], check=True)
+            time.sleep(SETTLE)
 
     # alephc's side
 
@@ -212,7 +223,6 @@ WORKLOADS = {
     "official": ("the official list, nothing in the store", lambda b: b.cold("official"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("official")),
     "official-lock": ("the same, locked first", lambda b: b.cold_with_lock("official"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("official")),
     "minbase": ("the minimal system", lambda b: b.cold("minbase"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("minbase")),
-    "debootstrap": ("the official list", lambda b: b.cold("official"), "debootstrap + apt + mksquashfs", lambda b: b.debootstrap("official")),
     "cached": ("the official list, packages downloaded before", lambda b: b.packages_cached("official", "blobs"),
                "mmdebstrap + mksquashfs, packages there", lambda b: b.mmdebstrap_cached("official")),
     "decoded": ("the official list, packages used before", lambda b: b.packages_cached("official", "blobs", "decoded"),
@@ -226,6 +236,7 @@ WORKLOADS = {
     "pack": ("packing alone, no block known", lambda b: b.pack("official", False), "mksquashfs", lambda b: b.mksquashfs("official")),
     "pack-gen": ("packing alone, no block known", lambda b: b.pack("official", False), "gensquashfs", lambda b: b.gensquashfs("official")),
     "pack-known": ("packing alone, blocks known", lambda b: b.pack("official", True), "mksquashfs", lambda b: b.mksquashfs("official")),
+    "debootstrap": ("the official list", lambda b: b.cold("official"), "debootstrap + apt + mksquashfs", lambda b: b.debootstrap("official")),
 }
 NEEDS = {"debootstrap": "debootstrap", "pack-gen": "gensquashfs"}
 
@@ -275,6 +286,13 @@ def drawing(results):
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
+def save(options, results):
+    for path, text in ((options.json, json.dumps({"machine": machine(), "results": results}, indent=1) + "\n"),
+                       (options.markdown, f"{machine()}\n\n{markdown(results)}"), (options.svg, drawing(results))):
+        if path:
+            pathlib.Path(path).write_text(text)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("alephc")
@@ -310,10 +328,8 @@ def main():
                 results[name]["ratio"] = results[name]["alephc"]["median"] / results[name]["peer"]["median"]
             shown = ", ".join(f"{other if who == 'peer' else who} {seconds_of(of)} s" for who, of in rounds.items() if of)
             print(f"{name}: {shown}" + (f", ratio {results[name]['ratio']:.2f}" if theirs else ""), flush=True)
-    for path, text in ((options.json, json.dumps({"machine": machine(), "results": results}, indent=1) + "\n"),
-                       (options.markdown, f"{machine()}\n\n{markdown(results)}"), (options.svg, drawing(results))):
-        if path:
-            pathlib.Path(path).write_text(text)
+            save(options, results)
+            bench.clean()
     return 0
 
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "distro/debian/decoded_packages.hpp"
 
-#include "base/files.hpp"
 #include "base/parallel.hpp"
 
 namespace alephc::debian {
@@ -52,17 +51,13 @@ std::shared_ptr<const DecodedArchive> DecodedPackages::get(std::size_t i) {
 }
 
 void DecodedPackages::forget(std::size_t i) {
-  std::shared_ptr<const DecodedArchive> archive;
-  {
-    const std::lock_guard guard(mutex_);
-    archive = std::move(slots_[i].archive);
-  }
-  if (archive && !archive->folder.empty()) remove_tree(archive->folder);
+  const std::lock_guard guard(mutex_);
+  slots_[i].archive.reset();
 }
 
 void DecodedPackages::lose(std::size_t i) {
   const std::lock_guard guard(mutex_);
-  slots_[i] = {};
+  if (slots_[i].state == Slot::State::done) slots_[i] = {};
 }
 
 }  // namespace alephc::debian

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
-#include "base/files.hpp"
 #include "base/text.hpp"
 #include "distro/debian/control.hpp"
 
 namespace alephc::debian {
+
 void PackagePlacer::read_control() {
   bool files_started = false;
   for (const DecodedEntry& decoded : archive_.entries) {
@@ -55,10 +55,10 @@ void PackagePlacer::add_control_file(const DecodedEntry& decoded) {
 
 void PackagePlacer::place_files() {
   for (const DecodedEntry& decoded : archive_.entries)
-    if (decoded.member != "control") place(decoded);
+    if (decoded.member != "control") place_entry(decoded);
 }
 
-void PackagePlacer::place(const DecodedEntry& decoded) {
+void PackagePlacer::place_entry(const DecodedEntry& decoded) {
   const Entry& entry = decoded.entry;
   package_.paths.push_back(entry.path.empty() ? "/." : "/" + entry.path);
   if (entry.path.empty()) return;
@@ -116,22 +116,12 @@ void PackagePlacer::set_attributes(const Entry& entry, const std::string& place)
 
 void PackagePlacer::put_content(const DecodedEntry& decoded, const std::string& place) {
   const int root = unpacker_.root_.get();
-  if (archive_.folder.empty())
-    copy_content(decoded, place);
-  else if (::renameat(AT_FDCWD, decoded.content.c_str(), root, place.c_str()) != 0)
+  if (::renameat(AT_FDCWD, decoded.content.c_str(), root, place.c_str()) != 0)
     throw system_error("move /" + place, errno);
   struct stat info {};
   if (::fstatat(root, place.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
     throw system_error("look at /" + place, errno);
   unpacker_.known_.add(info, decoded.entry.content);
-}
-
-/// A copy and not a link: scripts see how many names a file has, and write to files where they stand.
-void PackagePlacer::copy_content(const DecodedEntry& decoded, const std::string& place) const {
-  const UniqueFd from = open_file(decoded.content, O_RDONLY | O_NOFOLLOW);
-  const UniqueFd to = open_at(unpacker_.root_.get(), place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
-  copy_bytes(from.get(), to.get());
-  set_attributes(decoded.entry, place);
 }
 
 }  // namespace alephc::debian

@@ -23,10 +23,9 @@ class PackagePlacer {
 
  private:
   void add_control_file(const DecodedEntry& decoded);
-  void place(const DecodedEntry& decoded);
+  void place_entry(const DecodedEntry& decoded);
   void create(const DecodedEntry& decoded, const std::string& place);
   void put_content(const DecodedEntry& decoded, const std::string& place);
-  void copy_content(const DecodedEntry& decoded, const std::string& place) const;
   void set_attributes(const Entry& entry, const std::string& place) const;
 
   Unpacker& unpacker_;
