@@ -13,7 +13,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
 from run import LISTS, machine_mirror, mmdebstrap
 
 LEVEL = 9  # of zstd, alephc's default
-SETTLE = 45  # seconds after a removal
+SETTLE = 320  # seconds after a removal: ext4 passes over inodes that were freed in the last 300
+ROOM = 20e9  # bytes that a workload may need
 SMALL_PACKAGES = ["tree", "jq", "bc", "pv", "rsync"]
 
 
@@ -43,7 +44,9 @@ class Bench:
         return self.top / f"{self.count}-{what}"
 
     def clean(self):
-        """Removes what the timed builds left, and waits until the filesystem has forgotten it."""
+        """Where space gets short, removes what the timed builds left, and waits until the filesystem has forgotten it."""
+        if shutil.disk_usage(self.top).free > ROOM:
+            return
         left = [path for path in self.top.iterdir() if re.match(r"\d+-", path.name)]
         for path in left:
             subprocess.run(["rm", "-rf", str(path)], check=True)
@@ -85,12 +88,19 @@ class Bench:
         shutil.copy(project / "runtime.toml", again)
         return self.run_alephc("build", again, "-o", self.fresh("image"), store=store)
 
-    def packages_cached(self, name, *kinds):
-        """A store with the packages, as kinds say, and nothing else."""
+    def packages_cached(self, name):
+        """A store with the packages and nothing else."""
         project, store, warm = self.project(name), self.fresh("store"), self.warm_store(name)
         store.mkdir(mode=0o700)
-        for kind in kinds:
-            subprocess.run(["cp", "-al", str(warm / kind), str(store / kind)], check=True)
+        subprocess.run(["cp", "-al", str(warm / "blobs"), str(store / "blobs")], check=True)
+        return self.run_alephc("build", project, "--locked", "--offline", "-o", self.fresh("image"), store=store)
+
+    def packages_used(self, name):
+        """A store where another list was built that had all of these packages."""
+        store, project = self.warm_store(name), self.fresh("project")
+        shutil.copytree(self.project(name), project)
+        for kind in ("actions", "blocks"):
+            shutil.rmtree(store / kind)
         return self.run_alephc("build", project, "--locked", "--offline", "-o", self.fresh("image"), store=store)
 
     def warm_store(self, name):
@@ -221,12 +231,11 @@ class Bench:
 
 WORKLOADS = {
     "official": ("the official list, nothing in the store", lambda b: b.cold("official"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("official")),
-    "official-lock": ("the same, locked first", lambda b: b.cold_with_lock("official"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("official")),
+    "official-lock": ("the same, locked first", lambda b: b.cold_with_lock("official"), "mmdebstrap + mksquashfs", None),
     "minbase": ("the minimal system", lambda b: b.cold("minbase"), "mmdebstrap + mksquashfs", lambda b: b.mmdebstrap("minbase")),
-    "cached": ("the official list, packages downloaded before", lambda b: b.packages_cached("official", "blobs"),
+    "cached": ("the official list, packages there", lambda b: b.packages_cached("official"),
                "mmdebstrap + mksquashfs, packages there", lambda b: b.mmdebstrap_cached("official")),
-    "decoded": ("the official list, packages used before", lambda b: b.packages_cached("official", "blobs", "decoded"),
-                "mmdebstrap + mksquashfs, packages there", lambda b: b.mmdebstrap_cached("official")),
+    "decoded": ("the official list, packages of another build", lambda b: b.packages_used("official"), "mmdebstrap + mksquashfs, packages there", None),
     "file": ("one file of the official image changed", lambda b: b.one_file("official"), None, None),
     "part": ("a package in a part of its own", lambda b: b.package_in_own_part("official"), None, None),
     "package": ("a package more in the official list", lambda b: b.package_in_list("official"), None, None),
@@ -238,7 +247,31 @@ WORKLOADS = {
     "pack-known": ("packing alone, blocks known", lambda b: b.pack("official", True), "mksquashfs", lambda b: b.mksquashfs("official")),
     "debootstrap": ("the official list", lambda b: b.cold("official"), "debootstrap + apt + mksquashfs", lambda b: b.debootstrap("official")),
 }
+WITH = {"official": ["official-lock"], "cached": ["decoded"]}  # timed in the same rounds, against the same runs of the other
 NEEDS = {"debootstrap": "debootstrap", "pack-gen": "gensquashfs"}
+
+
+def measure(bench, name, count, results):
+    """All rounds of a workload and of those that share them: each of ours, then the other."""
+    names, theirs = [name, *WITH.get(name, [])], WORKLOADS[name][3]
+    for action in (*(WORKLOADS[each][1] for each in names), theirs):  # what is made once is not part of it
+        if action and name not in ("official", "minbase", "debootstrap"):
+            action(bench)
+    bench.project("minbase" if name == "minbase" else "official")
+    ours, peer = {each: [] for each in names}, []
+    for _ in range(count):
+        for each in names:
+            ours[each].append(WORKLOADS[each][1](bench))
+        if theirs:
+            peer.append(theirs(bench))
+    for each in names:
+        results[each] = {"alephc": summary(ours[each])}
+        line = f"{each}: alephc {seconds_of(ours[each])} s"
+        if theirs:
+            results[each]["peer"] = summary(peer)
+            results[each]["ratio"] = results[each]["alephc"]["median"] / results[each]["peer"]["median"]
+            line += f", {WORKLOADS[each][2]} {seconds_of(peer)} s, ratio {results[each]['ratio']:.2f}"
+        print(line, flush=True)
 
 
 def summary(rounds):
@@ -309,25 +342,12 @@ def main():
     results = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="alephc-bench.") as top:
         bench = Bench(os.path.abspath(options.alephc), mirror, pathlib.Path(top))
-        for name in options.workloads or WORKLOADS:
+        companions = [each for shared in WITH.values() for each in shared]
+        for name in options.workloads or [each for each in WORKLOADS if each not in companions]:
             if name in NEEDS and not shutil.which(NEEDS[name]):
                 print(f"{name}: skipped, {NEEDS[name]} is not installed", flush=True)
                 continue
-            what, ours, other, theirs = WORKLOADS[name]
-            for action in (ours, theirs):  # what is made once is not part of it
-                if action and name not in ("official", "official-lock", "minbase", "debootstrap"):
-                    action(bench)
-            bench.project("minbase" if name == "minbase" else "official")
-            rounds = {"alephc": [], "peer": []}
-            for _ in range(options.rounds):
-                rounds["alephc"].append(ours(bench))
-                if theirs:
-                    rounds["peer"].append(theirs(bench))
-            results[name] = {who: summary(each) for who, each in rounds.items() if each}
-            if theirs:
-                results[name]["ratio"] = results[name]["alephc"]["median"] / results[name]["peer"]["median"]
-            shown = ", ".join(f"{other if who == 'peer' else who} {seconds_of(of)} s" for who, of in rounds.items() if of)
-            print(f"{name}: {shown}" + (f", ratio {results[name]['ratio']:.2f}" if theirs else ""), flush=True)
+            measure(bench, name, options.rounds, results)
             save(options, results)
             bench.clean()
     return 0
