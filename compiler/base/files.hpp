@@ -40,6 +40,10 @@ void make_folders(const std::filesystem::path& path, mode_t mode = 0755);
 /// Copies a file's bytes, by reflink or in the kernel where it can.
 void copy_bytes(int from_fd, int to_fd);
 
+/// The same for a large file that nobody here reads again: past the page cache where the disk is as fast as
+/// memory, because new pages cost more than the copy.
+void copy_large(int from_fd, int to_fd);
+
 /// Copies count bytes between places in two files, in the kernel where it can. False if the first file ends
 /// before.
 [[nodiscard]] bool copy_range(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to,

@@ -13,7 +13,6 @@
 #include "base/digest.hpp"
 #include "image/block_cache.hpp"
 #include "manifest/manifest.hpp"
-#include "tree/entry.hpp"
 
 namespace alephc {
 
@@ -41,7 +40,7 @@ class CompressedBlocks {
 
  private:
   void work(const std::filesystem::path& folder);
-  void compress_file(int root_fd, const Entry& entry);
+  void compress_file(int root_fd, const std::string& path);
 
   ImageSpec image_;
   unsigned thread_count_;

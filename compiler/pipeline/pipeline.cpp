@@ -183,7 +183,7 @@ void deliver(const Store& store, const ImageResult& result, const fs::path& outp
   UniqueFd file(::mkostemp(temp.data(), O_CLOEXEC));
   if (!file) throw system_error("create a file beside " + output.string(), errno);
   try {
-    copy_bytes(blob->get(), file.get());
+    copy_large(blob->get(), file.get());
     if (::fchmod(file.get(), 0644) != 0) throw system_error("chmod " + temp, errno);
     if (::rename(temp.c_str(), output.c_str()) != 0) throw system_error("write " + output.string(), errno);
   } catch (...) {

@@ -17,15 +17,14 @@ constexpr std::size_t kLayers = 8;
 void LayerContents::read_layers() {
   for (const Digest& layer : store_.large_layers(kLayers)) {
     const std::filesystem::path home = store_.folder() / "layers" / layer.hex();
+    folders_.push_back(home / "root");
     try {
-      // Of a damaged listing nothing can come that has the right hash.
       for (Entry& entry : parse_layer_text(read_file(home / "listing")))
         if (entry.type == EntryType::regular)
-          places_.try_emplace(entry.content, folders_.size(), std::move(entry.path));
+          places_.try_emplace(entry.content, folders_.size() - 1, std::move(entry.path));
     } catch (const Error&) {
-      continue;
+      // Damaged, or removed meanwhile.
     }
-    folders_.push_back(home / "root");
   }
 }
 

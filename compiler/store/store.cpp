@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -142,9 +143,9 @@ std::vector<Digest> Store::large_layers(std::size_t most) const {
   std::vector<std::pair<fs::file_time_type, Digest>> found;
   for (const auto& folder : fs::directory_iterator(folder_ / "layers")) {
     const auto layer = Digest::from_hex(folder.path().filename().string());
-    const fs::directory_entry listing(folder.path() / "listing");
-    if (layer && listing.exists() && listing.file_size() >= kLarge)
-      found.emplace_back(listing.last_write_time(), *layer);
+    std::error_code gone;  // somebody may remove it meanwhile
+    const std::uintmax_t size = fs::file_size(folder.path() / "listing", gone);
+    if (layer && !gone && size >= kLarge) found.emplace_back(folder.last_write_time(gone), *layer);
   }
   std::sort(found.rbegin(), found.rend());
   if (found.size() > most) found.resize(most);

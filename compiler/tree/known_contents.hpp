@@ -18,6 +18,7 @@ namespace alephc {
 /// threads.
 class KnownContents {
  public:
+  /// The file has no extended attributes.
   void add(const struct stat& info, const Digest& content);
   /// Zero if not known.
   [[nodiscard]] Digest find(const struct stat& info) const;
