@@ -74,14 +74,19 @@ UniqueFd input_of(const SandboxCommand& command) {
   return fd;
 }
 
-[[noreturn]] void exec_command(const SandboxCommand& command, const Account& account,
-                               const SandboxOptions& options) {
+[[noreturn]] void exec_command(const SandboxCommand& command, int root_fd, const SandboxOptions& options) {
+  if (::fchdir(root_fd) != 0 || ::chroot(".") != 0) ::_exit(126);
+  const std::optional<Account> account = find_account(command.user);
+  if (!account) {
+    write_all(2, "there is no user '" + command.user + "' in the image\n");
+    ::_exit(126);
+  }
   if (!options.interactive) {
     ::setsid();
     ::dup2(input_of(command).get(), 0);
   }
-  if (::setgroups(account.groups.size(), account.groups.data()) != 0 || ::setgid(account.gid) != 0 ||
-      ::setuid(account.uid) != 0)
+  if (::setgroups(account->groups.size(), account->groups.data()) != 0 || ::setgid(account->gid) != 0 ||
+      ::setuid(account->uid) != 0)
     ::_exit(126);
   std::map<std::string, std::string> env = sandbox_environment();
   if (options.vary.any()) env["LD_PRELOAD"] = variation_preload(options.vary);
@@ -104,15 +109,10 @@ UniqueFd input_of(const SandboxCommand& command) {
 }
 
 /// PID 1 of the sandbox: starts one command, reaps everything, returns how the command ended.
-int run_and_reap(const SandboxCommand& command, const SandboxOptions& options) {
-  const std::optional<Account> account = find_account(command.user);
-  if (!account) {
-    write_all(2, "there is no user '" + command.user + "' in the image\n");
-    return 126;
-  }
+int run_and_reap(const SandboxCommand& command, int root_fd, const SandboxOptions& options) {
   const pid_t child = ::fork();
   if (child < 0) return 125;
-  if (child == 0) exec_command(command, *account, options);
+  if (child == 0) exec_command(command, root_fd, options);
   for (;;) {
     int status = 0;
     const pid_t ended = ::wait(&status);
@@ -123,6 +123,14 @@ int run_and_reap(const SandboxCommand& command, const SandboxOptions& options) {
 
 void report(const std::string& text) {
   write_all(kStatusFd, text);
+}
+
+/// Gives PID 1 another root than the commands have. Scripts find out that way that they run in a chroot,
+/// where there is no init to be told anything and to be waited for.
+UniqueFd leave_root() {
+  UniqueFd root = open_file("/", O_PATH | O_DIRECTORY);
+  if (::chroot("/dev/shm") != 0 || ::chdir("/") != 0) throw system_error("leave the sandbox's root", errno);
+  return root;
 }
 
 [[noreturn]] void sandbox_main(const SandboxOptions& options, const std::vector<SandboxCommand>& commands) {
@@ -136,8 +144,9 @@ void report(const std::string& text) {
     ::syscall(SYS_close_range, kStatusFd + 1U, ~0U, 0U);
     install_seccomp_filter();
     drop_capabilities();
+    const UniqueFd root = leave_root();
     for (std::size_t i = 0; i < commands.size(); ++i) {
-      const int code = run_and_reap(commands[i], options);
+      const int code = run_and_reap(commands[i], root.get(), options);
       if (code == 0) continue;
       report("failed " + std::to_string(i) + " " + std::to_string(code));
       ::_exit(0);

@@ -71,7 +71,7 @@ authorized_keys = ["ssh-ed25519 AAAA x"]
 name = "make"
 inputs = ["data"]
 script = """
-test "$(id -un)" = root; test "$(hostname)" = alephc; test "$TZ" = UTC
+test "$(id -un)" = root; test "$(hostname)" = alephc; ischroot; test "$TZ" = UTC
 cp /run/alephc/inputs/data/one /srv/made; tool > /srv/tool-said
 ln /srv/made /srv/made-too; date > /srv/dated; touch -d 2020-01-01 /srv/dated; echo "$SOURCE_DATE_EPOCH" > /srv/dated
 """

@@ -55,7 +55,7 @@ class Debian : public Distro {
     return debian::prove_packages(manifest, lock, mirrors, spare, tools);
   }
 
-  [[nodiscard]] int install_version() const override { return 3; }
+  [[nodiscard]] int install_version() const override { return 4; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
 
