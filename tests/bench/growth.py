@@ -6,9 +6,13 @@ growth.py ALEPHC [--rounds N] [--markdown FILE]
 
 The packages are there, nothing else is: downloads are no part of it. The first row is ten packages in a part of their own on a
 base that is built already; the others are whole systems."""
-import argparse, os, pathlib, statistics, subprocess, sys, tempfile, tomllib
+import argparse, importlib.util, os, pathlib, statistics, subprocess, sys, tempfile, tomllib
 
-from run import LEVEL, LISTS, Bench, machine_mirror, measured
+# By its file: the oracle's run.py, which it imports, has the same name.
+spec = importlib.util.spec_from_file_location("benchmark", pathlib.Path(__file__).with_name("run.py"))
+benchmark = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(benchmark)
+LEVEL, LISTS, Bench, machine_mirror, measured = (getattr(benchmark, name) for name in ("LEVEL", "LISTS", "Bench", "machine_mirror", "measured"))
 
 TEN = ["bc", "tree", "pv", "rsync", "less", "file", "time", "zip", "unzip", "lsof"]
 SYSTEMS = [[], ["python3-minimal", "openssh-server", "curl"], ["python3-dev", "build-essential", "openssh-server", "curl"], LISTS["official"][1]]
@@ -57,8 +61,8 @@ class Growth:
         return self.row(project, lambda cores: self.build(project, self.store(), cores), rounds)
 
     def part(self, rounds):
-        """The second layer alone: the first is in the store."""
-        base, project = self.project([]), self.project([], TEN)
+        """The second layer alone: the first is in the store. (Packages that a base lists are a layer; the minimal system is none.)"""
+        base, project = self.project(SYSTEMS[1]), self.project(SYSTEMS[1], TEN)
 
         def once(cores):
             store = self.store()
