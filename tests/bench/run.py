@@ -314,8 +314,8 @@ def drawing(results):
         what, _, other, _ = WORKLOADS[name]
         out += [f'<text x="10" y="{y + 13}" fill="#111">{what}</text>', f'<text x="10" y="{y + 27}" fill="#888" font-size="10">against {other}</text>',
                 f'<rect x="310" y="{y + 3}" width="{width}" height="22" fill="#ddd"/>',
-                f'<rect x="310" y="{y + 3}" width="{min(1.2, result["ratio"]) * width:.0f}" height="22" fill="#2a6f97"/>',
-                f'<text x="{310 + width + 8}" y="{y + 19}" fill="#111">{result["ratio"]:.2f}</text>']
+                f'<rect x="310" y="{y + 3}" width="{min(1.15, result["ratio"]) * width:.0f}" height="22" fill="#2a6f97"/>',
+                f'<text x="750" y="{y + 19}" fill="#111" text-anchor="end">{result["ratio"]:.2f}</text>']
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
