@@ -53,7 +53,10 @@ class FileSink : public ArchiveSink {
 
   void end_entry() override {
     if (!file_) return;
-    set_attributes(last().entry);
+    struct stat info {};
+    set_content_attributes(file_.get(), last().entry);
+    if (::fstat(file_.get(), &info) != 0) throw system_error("look at /" + last().entry.path, errno);
+    last().entry.size = static_cast<std::uint64_t>(info.st_size);
     last().entry.content = hash_.finish();
     file_.reset();
   }
@@ -62,15 +65,6 @@ class FileSink : public ArchiveSink {
 
  private:
   [[nodiscard]] DecodedEntry& last() { return entries.back(); }
-
-  void set_attributes(Entry& entry) const {
-    const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
-    struct stat info {};
-    if (::fchown(file_.get(), entry.uid, entry.gid) != 0 || ::fchmod(file_.get(), entry.mode) != 0 ||
-        ::futimens(file_.get(), times.data()) != 0 || ::fstat(file_.get(), &info) != 0)
-      throw system_error("set the owner of /" + entry.path, errno);
-    entry.size = static_cast<std::uint64_t>(info.st_size);
-  }
 
   std::filesystem::path stem_;
   UniqueFd folder_;
@@ -112,6 +106,13 @@ bool take_entry(std::string_view& messages, DecodedEntry& decoded) {
 
 bool DecodedEntry::has_content() const {
   return member != "control" && entry.type == EntryType::regular && entry.hard_link.empty();
+}
+
+void set_content_attributes(int fd, const Entry& entry) {
+  const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
+  if (::fchown(fd, entry.uid, entry.gid) != 0 || ::fchmod(fd, entry.mode) != 0 ||
+      ::futimens(fd, times.data()) != 0)
+    throw system_error("set the owner of /" + entry.path, errno);
 }
 
 DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,

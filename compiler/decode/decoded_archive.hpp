@@ -34,6 +34,9 @@ struct DecodedArchive {
 [[nodiscard]] DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,
                                              std::int64_t newest);
 
+/// Owner, mode and time of a content's file.
+void set_content_attributes(int fd, const Entry& entry);
+
 /// All of it but the contents, so that nobody has to decode an archive again whose contents are at hand: the
 /// sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the data of a file
 /// is its sha256 there.

@@ -2,15 +2,10 @@
 #include "execute/package_parts.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <optional>
 
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
 #include "base/trace.hpp"
@@ -22,15 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kStemDigits = 32;  // of the package's digest: names stay apart
-
-void copy_content(int from, const fs::path& place, const Entry& entry) {
-  const UniqueFd to = open_file(place, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-  copy_bytes(from, to.get());
-  const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
-  if (::fchown(to.get(), entry.uid, entry.gid) != 0 || ::fchmod(to.get(), entry.mode) != 0 ||
-      ::futimens(to.get(), times.data()) != 0)
-    throw system_error("set the owner of /" + entry.path, errno);
-}
 
 /// False if a content is nowhere, or not what it was.
 bool copy_contents(DecodedArchive& archive, LayerContents& contents, const std::string& stem) {
@@ -45,7 +31,9 @@ bool copy_contents(DecodedArchive& archive, LayerContents& contents, const std::
     const std::optional<UniqueFd> source = contents.open(decoded.entry.content);
     if (!source) return false;
     decoded.content = stem + std::to_string(number++);
-    copy_content(source->get(), decoded.content, decoded.entry);
+    const UniqueFd copy = open_file(decoded.content, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+    copy_bytes(source->get(), copy.get());
+    set_content_attributes(copy.get(), decoded.entry);
   }
   return true;
 }

@@ -138,6 +138,18 @@ void Store::put_block_index(const Digest& image, std::string_view bytes) const {
   atomic_write(folder_ / "blocks" / image.hex(), bytes, 0600);
 }
 
+namespace {
+
+std::vector<Digest> newest(std::vector<std::pair<fs::file_time_type, Digest>> found, std::size_t most) {
+  std::sort(found.rbegin(), found.rend());
+  if (found.size() > most) found.resize(most);
+  std::vector<Digest> digests;
+  for (const auto& [time, digest] : found) digests.push_back(digest);
+  return digests;
+}
+
+}  // namespace
+
 std::vector<Digest> Store::large_layers(std::size_t most) const {
   constexpr std::uintmax_t kLarge = 50'000;  // bytes of listing: some hundred entries
   std::vector<std::pair<fs::file_time_type, Digest>> found;
@@ -147,11 +159,7 @@ std::vector<Digest> Store::large_layers(std::size_t most) const {
     const std::uintmax_t size = fs::file_size(folder.path() / "listing", gone);
     if (layer && !gone && size >= kLarge) found.emplace_back(folder.last_write_time(gone), *layer);
   }
-  std::sort(found.rbegin(), found.rend());
-  if (found.size() > most) found.resize(most);
-  std::vector<Digest> layers;
-  for (const auto& [time, layer] : found) layers.push_back(layer);
-  return layers;
+  return newest(std::move(found), most);
 }
 
 std::vector<Store::BlockIndex> Store::block_indexes(std::size_t most) const {
@@ -160,10 +168,8 @@ std::vector<Store::BlockIndex> Store::block_indexes(std::size_t most) const {
     const auto image = Digest::from_hex(file.path().filename().string());
     if (image && has_blob(*image)) found.emplace_back(file.last_write_time(), *image);
   }
-  std::sort(found.rbegin(), found.rend());
-  if (found.size() > most) found.resize(most);
   std::vector<BlockIndex> indexes;
-  for (const auto& [time, image] : found)
+  for (const Digest& image : newest(std::move(found), most))
     if (auto bytes = read_file_if_exists(folder_ / "blocks" / image.hex()))
       indexes.push_back({image, std::move(*bytes)});
   return indexes;

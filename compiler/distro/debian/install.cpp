@@ -244,7 +244,7 @@ class Installer {
     unpacker.invalidate();
   }
 
-  void configure_all() {
+  void configure_all() const {
     SandboxOptions options;
     std::vector<SandboxCommand> commands{configure_command({"-a"})};
     if (fs::exists(job_.upper / kByteCompiler) || job_.below.find(kByteCompiler) != nullptr) {
@@ -266,7 +266,7 @@ class Installer {
 
   /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for
   /// its templates there and takes the owner of a question from the control file.
-  void run_preinsts(const std::vector<const UnpackedPackage*>& packages) {
+  void run_preinsts(const std::vector<const UnpackedPackage*>& packages) const {
     if (packages.empty()) return;
     const fs::path staging = job_.upper / "var/lib/dpkg";
     std::vector<SandboxCommand> commands;
@@ -302,7 +302,7 @@ class Installer {
     return command;
   }
 
-  void set_debconf(Unpacker& unpacker) {
+  void set_debconf(Unpacker& unpacker) const {
     if (job_.manifest.packages.debconf.empty() || job_.layer != 0) return;
     // debconf itself is unpacked at least; its configuration file still has dpkg's temporary name.
     const bool fresh = fs::exists(job_.upper / "etc/debconf.conf.dpkg-new");
@@ -314,7 +314,7 @@ class Installer {
   }
 
   void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands,
-                   SandboxOptions options = {}) {
+                   SandboxOptions options = {}) const {
     const Timer timer(reporter_, doing);
     options.log = job_.log;
     options.vary = job_.vary;

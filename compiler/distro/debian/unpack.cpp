@@ -20,7 +20,6 @@
 #include "distro/debian/control.hpp"
 #include "distro/debian/package_placer.hpp"
 #include "sandbox/sandbox.hpp"
-#include "tree/scan.hpp"
 
 namespace alephc::debian {
 namespace {
