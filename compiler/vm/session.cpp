@@ -45,10 +45,12 @@ std::string packed(const Message& value) {
 bool wait_readable(int fd, Clock::time_point deadline, const Machine& machine) {
   for (;;) {
     throw_if_interrupted();
+    // Asked before the poll: what a machine said before it ended is still there to be read.
+    const bool is_last = machine.has_ended() || Clock::now() >= deadline;
     pollfd wait{fd, POLLIN, 0};
-    const int ready = ::poll(&wait, 1, 50);
+    const int ready = ::poll(&wait, 1, is_last ? 0 : 50);
     if (ready > 0) return true;
-    if (machine.has_ended() || Clock::now() >= deadline) return false;
+    if (is_last) return false;
   }
 }
 

@@ -361,6 +361,7 @@ class VsockDevice::Backend {
   };
 
   void lose_vmm() {
+    receive_packets();
     vmm_.reset();
     for (VirtQueue& queue : queues_) {
       queue.enabled = false;
@@ -481,6 +482,7 @@ class VsockDevice::Backend {
         queue_of(message).call = message.fds.empty() ? UniqueFd() : std::move(message.fds.front());
         return false;
       case kSetVringEnable:
+        receive_packets();
         queue_of(message).enabled = field<std::uint32_t>(message, 4) != 0;
         return false;
       default:
@@ -497,7 +499,9 @@ class VsockDevice::Backend {
     return true;
   }
 
+  /// What the guest sent before the queue stops counts: the last words of one that resets right after them.
   bool stop_queue(const Message& message) {
+    receive_packets();
     VirtQueue& queue = queue_of(message);
     const std::array<std::uint32_t, 2> state{field<std::uint32_t>(message, 0), queue.next};
     queue.enabled = false;

@@ -342,7 +342,8 @@ while True:
     data = client.recv(4096)
     if data == b"halt":
         client.sendall(b"STOP\\nSTOPZ\\n")
-        client.close()
+        client.shutdown(socket.SHUT_WR)
+        client.recv(1)  # what is written is still in the guest's queue: the host closes when it has read it
         ctypes.CDLL(None).reboot(0x01234567)
     if data[:1].isdigit():
         client.sendall(b"\\x81\\xa7success\\xc3")
