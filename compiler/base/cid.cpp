@@ -6,6 +6,10 @@
 #include "base/cid.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -169,42 +173,146 @@ void read_chunk(int fd, std::uint64_t offset, std::span<char> into) {
     throw Error(ErrorKind::failed, "the file shrank while it was hashed");
 }
 
-}  // namespace
-
-FileHashes hash_file(const std::filesystem::path& path, unsigned jobs) {
-  const UniqueFd fd = open_file(path, O_RDONLY);
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + path.string(), errno);
-  if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::usage, path.string() + " is not a regular file");
-  FileHashes hashes;
-  hashes.size = static_cast<std::uint64_t>(info.st_size);
-  const std::size_t chunks = std::max<std::size_t>(1, (hashes.size + kChunk - 1) / kChunk);
-  std::vector<Node> v0(chunks);
-  std::vector<Node> v1(chunks);
-  // The batch is read once and then hashed three ways: task 0 is the whole-file hash, the others are leaves.
-  constexpr std::size_t kBatch = 64;
-  std::vector<char> buffer(std::min(chunks, kBatch) * kChunk);
-  Sha256 whole;
-  for (std::size_t first = 0; first < chunks; first += kBatch) {
-    const std::size_t count = std::min(kBatch, chunks - first);
-    const std::size_t length = std::min<std::uint64_t>(count * kChunk, hashes.size - first * kChunk);
-    read_chunk(fd.get(), first * kChunk, std::span(buffer).first(length));
-    parallel_for(count + 1, jobs, [&](std::size_t task) {
-      if (task == 0) return whole.update({buffer.data(), length});
-      const std::size_t begin = std::min(length, (task - 1) * kChunk);
-      const std::string_view chunk(buffer.data() + begin, std::min(kChunk, length - begin));
-      v0[first + task - 1] = dag_leaf(chunk);
-      v1[first + task - 1] = raw_leaf(chunk);
-    });
-  }
-  hashes.sha256 = whole.finish();
+FileHashes named(std::uint64_t size, const Digest& whole, std::vector<Node> v0, std::vector<Node> v1) {
   const Node root_v0 = root_of(std::move(v0), false);
   const Node root_v1 = root_of(std::move(v1), true);
-  hashes.cid_v0 = base58(std::string("\x12\x20") + std::string(bytes_of(root_v0.digest)));
   const char codec = static_cast<char>(root_v1.raw ? kRaw : kDagPb);
-  hashes.cid_v1 =
-      "b" + base32(std::string("\x01") + codec + "\x12\x20" + std::string(bytes_of(root_v1.digest)));
-  return hashes;
+  return {.size = size,
+          .sha256 = whole,
+          .cid_v0 = base58(std::string("\x12\x20") + std::string(bytes_of(root_v0.digest))),
+          .cid_v1 =
+              "b" + base32(std::string("\x01") + codec + "\x12\x20" + std::string(bytes_of(root_v1.digest)))};
+}
+
+}  // namespace
+
+struct FileHasher::State {
+  State(std::filesystem::path file, unsigned most) : path(std::move(file)), jobs(most) {}
+  ~State() {
+    {
+      const std::lock_guard guard(mutex);
+      next = v0.size();  // nobody asks any more
+    }
+    close();
+  }
+
+  void open() {
+    if (!fd) fd = open_file(path, O_RDONLY);
+  }
+
+  /// Leaves below count may be hashed; the file has size bytes so far.
+  void allow(std::size_t count, std::uint64_t size) {
+    {
+      const std::lock_guard guard(mutex);
+      end = size;
+      v0.resize(count);
+      v1.resize(count);
+    }
+    more.notify_all();
+    // The caller is one of the jobs.
+    while (threads.size() + 1 < jobs && threads.size() + 1 < count)
+      threads.emplace_back([this] {
+        lower_priority();  // writing the file comes first
+        work();
+      });
+  }
+
+  /// Nothing more will come: hashes what is left.
+  void close() {
+    {
+      const std::lock_guard guard(mutex);
+      closing = true;
+    }
+    more.notify_all();
+    work();
+    threads.clear();
+  }
+
+  /// Until nothing is left to do and nothing will come.
+  void work() {
+    std::vector<char> chunk;
+    for (;;) {
+      std::size_t number = 0;
+      {
+        std::unique_lock guard(mutex);
+        more.wait(guard, [this] { return next < v0.size() || closing || failure; });
+        if (next >= v0.size() || failure) return;
+        number = next++;
+        chunk.resize(std::min<std::uint64_t>(kChunk, end - number * kChunk));
+      }
+      try {
+        hash_leaf(number, chunk);
+      } catch (...) {
+        const std::lock_guard guard(mutex);
+        failure = std::current_exception();
+      }
+    }
+  }
+
+  void hash_leaf(std::size_t number, std::span<char> chunk) {
+    read_chunk(fd.get(), number * kChunk, chunk);
+    const std::string_view bytes(chunk.data(), chunk.size());
+    const Node dag = dag_leaf(bytes);
+    const Node raw = raw_leaf(bytes);
+    const std::lock_guard guard(mutex);
+    v0[number] = dag;
+    v1[number] = raw;
+  }
+
+  [[nodiscard]] Digest hash_whole() const {
+    std::vector<char> buffer(std::min<std::uint64_t>(1U << 20U, end));
+    Sha256 whole;
+    for (std::uint64_t at = 0; at < end; at += buffer.size()) {
+      const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), end - at));
+      read_chunk(fd.get(), at, piece);
+      whole.update({piece.data(), piece.size()});
+    }
+    return whole.finish();
+  }
+
+  std::filesystem::path path;
+  unsigned jobs;
+  UniqueFd fd{};
+  std::mutex mutex{};
+  std::condition_variable more{};
+  std::uint64_t end = 0;
+  std::size_t next = 1;  ///< leaf; the first one is hashed at the end
+  bool closing = false;
+  std::exception_ptr failure{};
+  std::vector<Node> v0{1};
+  std::vector<Node> v1{1};
+  std::vector<std::jthread> threads{};
+};
+
+FileHasher::FileHasher(std::filesystem::path path, unsigned jobs)
+    : state_(std::make_unique<State>(std::move(path), jobs)) {}
+
+FileHasher::~FileHasher() = default;
+
+void FileHasher::settle(std::uint64_t size) {
+  if (size < 2 * kChunk) return;
+  state_->open();
+  state_->allow(size / kChunk, size);
+}
+
+FileHashes FileHasher::finish() {
+  State& state = *state_;
+  state.open();
+  struct stat info {};
+  if (::fstat(state.fd.get(), &info) != 0) throw system_error("look at " + state.path.string(), errno);
+  if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::usage, state.path.string() + " is not a regular file");
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  state.allow(std::max<std::size_t>(1, (size + kChunk - 1) / kChunk), size);
+  std::vector<char> first(std::min<std::uint64_t>(kChunk, size));
+  state.hash_leaf(0, first);
+  const Digest whole = state.hash_whole();
+  state.close();
+  if (state.failure) std::rethrow_exception(state.failure);
+  return named(size, whole, std::move(state.v0), std::move(state.v1));
+}
+
+FileHashes hash_file(const std::filesystem::path& path, unsigned jobs) {
+  return FileHasher(path, jobs).finish();
 }
 
 std::string decode_base58(std::string_view text) {

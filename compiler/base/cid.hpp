@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -18,7 +19,27 @@ struct FileHashes {
   std::string cid_v1{};  ///< the same with raw leaves: what "ipfs add --cid-version=1" prints
 };
 
-/// Reads the file once; chunks are hashed on up to jobs threads.
+/// Hashes a file while it is being written. Its first chunk is only read at the end, because images have a
+/// head that is written last; so what follows can be hashed early, but for the sha256 of it all.
+class FileHasher {
+ public:
+  /// The file is opened when something is settled.
+  FileHasher(std::filesystem::path path, unsigned jobs);
+  ~FileHasher();
+  FileHasher(const FileHasher&) = delete;
+  FileHasher& operator=(const FileHasher&) = delete;
+
+  /// The bytes below size, but those of the first chunk, are on file and do not change any more.
+  void settle(std::uint64_t size);
+  /// The file is complete. Throws what hashing threw.
+  [[nodiscard]] FileHashes finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The hashes of a complete file; chunks are hashed on up to jobs threads.
 [[nodiscard]] FileHashes hash_file(const std::filesystem::path& path, unsigned jobs);
 
 /// The multihash digest inside a CIDv0 or a dag-pb CIDv1, in hex; empty if the text is neither.

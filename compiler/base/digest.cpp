@@ -45,7 +45,11 @@ std::optional<Digest> Digest::from_hex(std::string_view text) {
 
 struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() { EVP_DigestInit_ex(context, EVP_sha256(), nullptr); }
+  State() {
+    // Looked up once: libcrypto's own lookup takes longer than a small hash.
+    static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    EVP_DigestInit_ex(context, algorithm, nullptr);
+  }
   ~State() { EVP_MD_CTX_free(context); }
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -55,6 +59,12 @@ Sha256::Sha256() : state_(std::make_unique<State>()) {}
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+Sha256 Sha256::copy() const {
+  Sha256 other;
+  EVP_MD_CTX_copy_ex(other.state_->context, state_->context);
+  return other;
+}
 
 void Sha256::update(std::string_view data) {
   EVP_DigestUpdate(state_->context, data.data(), data.size());
@@ -68,7 +78,7 @@ Digest Sha256::finish() {
 }
 
 Digest sha256(std::string_view data) {
-  Sha256 hash;
+  thread_local Sha256 hash;
   hash.update(data);
   return hash.finish();
 }

@@ -40,6 +40,7 @@ class Sha256 {
   ~Sha256();
   Sha256(Sha256&&) noexcept;
   Sha256& operator=(Sha256&&) noexcept;
+  [[nodiscard]] Sha256 copy() const;  ///< goes on from where this one is
   void update(std::string_view data);
   [[nodiscard]] Digest finish();  ///< the object starts anew afterwards
 

@@ -10,6 +10,9 @@
 
 namespace alephc {
 
+/// The calling thread makes way for others from now on.
+void lower_priority();
+
 /// Calls work(i) for every i below count on up to jobs threads; the first exception is rethrown after all
 /// stopped.
 template <typename Work>

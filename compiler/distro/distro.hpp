@@ -60,8 +60,8 @@ struct InstallJob {
   Variation vary{};      ///< for the scripts
   /// The package taken apart; waits for its download if need be. Safe for threads.
   std::function<DecodedArchive(const LockedPackage&)> decode_package{};
-  /// Called whenever more files are in place and scripts are about to run.
-  std::function<void()> unpacked{};
+  /// Called whenever more files are in place and scripts are about to run; with true when no more come.
+  std::function<void(bool complete)> unpacked{};
 };
 
 struct ToolBox {

@@ -59,13 +59,14 @@ bool result_is_there(const Step& step, const ActionRecord& record, const StepEnv
 
 /// Puts the layers of the reports from the given one on top of a tree.
 void add_layers(Tree& tree, const std::vector<StepReport>& reports, std::size_t from, const Store& store,
-                Reporter& reporter) {
+                Reporter& reporter, unsigned jobs) {
+  const auto warn = [&](const std::string& text) {
+    reporter.diagnostic({.severity = Severity::warning, .message = text});
+  };
   for (std::size_t i = from; i < reports.size(); ++i) {
     const auto digest = Digest::from_hex(reports[i].result);
     if (!digest) continue;
-    auto layer = store.open_layer(*digest, [&](const std::string& text) {
-      reporter.diagnostic({.severity = Severity::warning, .message = text});
-    });
+    auto layer = store.open_layer(*digest, warn, jobs);
     if (!layer) throw DamagedLayer();
     tree.add(std::move(layer));
   }
@@ -104,7 +105,7 @@ class Runner {
   /// Layers are opened only when a step has to run. A damaged one is built again: from the step that made it
   /// on.
   const Tree& tree_below() {
-    add_layers(tree_, reports_, in_tree_, env_.store, env_.reporter);
+    add_layers(tree_, reports_, in_tree_, env_.store, env_.reporter, env_.jobs);
     in_tree_ = reports_.size();
     return tree_;
   }
@@ -287,12 +288,12 @@ class Runner {
     const bool normalized =
         graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
     if (normalized) check_final_tree(tree, layer_steps());
-    const WriteOptions options{.image = env_.manifest.image,
-                               .time = env_.lock.source_date_epoch,
-                               .keep_times = !normalized,
-                               .jobs = env_.jobs,
-                               .blocks = env_.blocks,
-                               .cache = env_.cache};
+    WriteOptions options{.image = env_.manifest.image,
+                         .time = env_.lock.source_date_epoch,
+                         .keep_times = !normalized,
+                         .jobs = env_.jobs,
+                         .blocks = env_.blocks,
+                         .cache = env_.cache};
     const ImageFormat& format = image_format(env_.manifest.image.format);
     ImageResult result{.tree = tree_digest(tree.entries())};
     if (format.is_folder) {
@@ -301,10 +302,12 @@ class Runner {
     }
     const WorkFolder work = env_.store.make_work_folder();
     const fs::path file = work.path() / "image";
+    FileHasher hasher(file, env_.jobs);
+    options.hasher = &hasher;
     format.write(tree, options, file);
     env_.reporter.progress("hash the image");
     const TraceSpan span("image", "hash");
-    const FileHashes hashes = hash_file(file, env_.jobs);
+    const FileHashes hashes = hasher.finish();
     result.sha256 = hashes.sha256;
     result.size = hashes.size;
     result.cid_v0 = hashes.cid_v0;
@@ -367,7 +370,7 @@ std::optional<ImageResult> parse_image_result(const std::string& text) {
 
 Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Reporter& reporter) {
   Tree tree;
-  add_layers(tree, reports, 0, store, reporter);
+  add_layers(tree, reports, 0, store, reporter, 1);
   return tree;
 }
 

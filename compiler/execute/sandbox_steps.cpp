@@ -145,8 +145,9 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                                                env.store, contents, place.scratch / "decoded");
                            },
                        .unpacked =
-                           [&] {
-                             if (env.blocks != nullptr) env.blocks->start(place.upper);
+                           [&](bool complete) {
+                             const bool nearly_whole = complete && step.item == 0;
+                             if (env.blocks != nullptr) env.blocks->start(place.upper, nearly_whole);
                            }};
   env.distro.install(job, env.reporter);
 }

@@ -9,7 +9,7 @@
 namespace alephc {
 namespace {
 
-constexpr std::string_view kMagic = "alephc packed image 1\n";
+constexpr std::string_view kMagic = "alephc packed image 2\n";
 
 void put_digest(std::string& out, const Digest& digest) {
   out.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
@@ -74,7 +74,6 @@ std::string packed_image_bytes(const std::string& settings, const PackedImage& i
   }
   put_little(out, image.fragments.size());
   for (const PackedFragment& fragment : image.fragments) {
-    put_digest(out, fragment.members);
     put_little(out, fragment.offset);
     put_block(out, fragment.block);
   }
@@ -103,7 +102,6 @@ std::optional<PackedImage> parse_packed_image(const std::string& settings, std::
   }
   image.fragments.resize(cursor.number());
   for (PackedFragment& fragment : image.fragments) {
-    fragment.members = cursor.digest();
     fragment.offset = cursor.number();
     fragment.block = cursor.block();
   }
@@ -128,10 +126,8 @@ void BlockCache::load() const {
           offset += packed_size(block.word);
         }
       }
-      for (const PackedFragment& fragment : source.packed.fragments) {
-        fragments_.try_emplace(fragment.members, Found<PackedFragment>{&fragment, image});
-        blocks_.try_emplace(fragment.block.content, BlockPlace{&fragment.block, fragment.offset, image});
-      }
+      for (const PackedFragment& fragment : source.packed.fragments)
+        fragments_.try_emplace(fragment.block.content, Found<PackedFragment>{&fragment, image});
     }
   });
 }
@@ -143,9 +139,9 @@ std::optional<BlockCache::Found<PackedRun>> BlockCache::find_run(const Digest& c
   return it->second;
 }
 
-std::optional<BlockCache::Found<PackedFragment>> BlockCache::find_fragment(const Digest& members) const {
+std::optional<BlockCache::Found<PackedFragment>> BlockCache::find_fragment(const Digest& name) const {
   load();
-  const auto it = fragments_.find(members);
+  const auto it = fragments_.find(name);
   if (it == fragments_.end()) return std::nullopt;
   return it->second;
 }
@@ -155,15 +151,14 @@ bool BlockCache::has_block(const Digest& content) const {
   return blocks_.contains(content);
 }
 
-std::optional<std::string> BlockCache::read_block(const Digest& content, std::uint32_t& word) const {
+std::optional<PackedBytes> BlockCache::read_block(const Digest& content) const {
   load();
   const auto it = blocks_.find(content);
   if (it == blocks_.end()) return std::nullopt;
   const BlockPlace& place = it->second;
-  std::string bytes;
-  if (!read_packed(place.image, place.offset, *place.block, bytes)) return std::nullopt;
-  word = place.block->word;
-  return bytes;
+  PackedBytes packed{.block = *place.block};
+  if (!read_packed(place.image, place.offset, *place.block, packed.bytes)) return std::nullopt;
+  return packed;
 }
 
 }  // namespace alephc

@@ -26,6 +26,12 @@ inline constexpr std::uint32_t kStoredAsIs = 1U << 24U;
   return word & (kStoredAsIs - 1);
 }
 
+/// A block and its bytes as an image holds them; none for zeros.
+struct PackedBytes {
+  PackedBlock block{};
+  std::string bytes{};
+};
+
 /// The whole blocks of one file, one after the other.
 struct PackedRun {
   Digest content{};          ///< sha256 of the file
@@ -36,9 +42,8 @@ struct PackedRun {
 
 /// A block that small files and ends of files share.
 struct PackedFragment {
-  Digest members{};  ///< names what is in it, and in which order
   std::uint64_t offset = 0;
-  PackedBlock block{};
+  PackedBlock block{};  ///< block.content names the members, see FragmentPacking
 };
 
 /// Where an image has its compressed data.
@@ -73,10 +78,10 @@ class BlockCache {
     int image = -1;
   };
   [[nodiscard]] std::optional<Found<PackedRun>> find_run(const Digest& content) const;
-  [[nodiscard]] std::optional<Found<PackedFragment>> find_fragment(const Digest& members) const;
+  [[nodiscard]] std::optional<Found<PackedFragment>> find_fragment(const Digest& name) const;
   [[nodiscard]] bool has_block(const Digest& content) const;
   /// A single block, read and checked.
-  [[nodiscard]] std::optional<std::string> read_block(const Digest& content, std::uint32_t& word) const;
+  [[nodiscard]] std::optional<PackedBytes> read_block(const Digest& content) const;
 
   /// What was just written, for the images to come.
   void keep(PackedImage made) { made_ = std::move(made); }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "image/compressed_blocks.hpp"
 
-#include <vector>
+#include <algorithm>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,51 +14,39 @@
 #include "base/files.hpp"
 #include "base/parallel.hpp"
 #include "base/trace.hpp"
-#include "image/squashfs_compressor.hpp"
+#include "image/squashfs_fragments.hpp"
 
 namespace alephc {
 namespace {
 
-constexpr int kNice = 10;  // configuring packages comes first
+constexpr std::uint64_t kMostKept = 320U << 20U;
+constexpr std::size_t kFragmentsAtOnce = 32;
 
-void lower_priority() {
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+UniqueFd open_below(int root_fd, const std::string& path) {
+  return UniqueFd(::openat(root_fd, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-/// Regular files below a folder that are as large as a block at least.
-void find_large(int folder_fd, const std::string& path, std::uint64_t block_size,
-                std::vector<std::string>& files) {
-  for (const FolderEntry& entry : list_folder_types(folder_fd)) {
-    const std::string place = path.empty() ? entry.name : path + "/" + entry.name;
-    struct stat info {};
-    if (entry.type == DT_LNK) continue;
-    if (::fstatat(folder_fd, entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (S_ISREG(info.st_mode) && static_cast<std::uint64_t>(info.st_size) >= block_size)
-      files.push_back(place);
-    if (!S_ISDIR(info.st_mode)) continue;
-    const UniqueFd folder = open_at(folder_fd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    find_large(folder.get(), place, block_size, files);
-  }
-}
-
-std::size_t read_block(int fd, std::vector<char>& block) {
+/// Up to size bytes.
+std::string read_up_to(int fd, std::size_t size) {
+  std::string bytes(size, '\0');
   std::size_t have = 0;
-  while (have < block.size()) {
-    const std::size_t got = read_some(fd, std::span(block).subspan(have));
+  while (have < size) {
+    const std::size_t got = read_some(fd, std::span(bytes).subspan(have));
     if (got == 0) break;
     have += got;
   }
-  return have;
+  bytes.resize(have);
+  return bytes;
 }
 
 }  // namespace
 
-void CompressedBlocks::start(const std::filesystem::path& folder) {
+void CompressedBlocks::start(const std::filesystem::path& folder, bool nearly_whole) {
   stop();
   stopping_ = false;
-  thread_ = std::thread([this, folder] {
+  thread_ = std::thread([this, folder, nearly_whole] {
     try {
-      work(folder);
+      work(folder, nearly_whole);
     } catch (const Error&) {
       // A file that a script removed meanwhile: the writer compresses what is missing.
     }
@@ -70,45 +58,128 @@ void CompressedBlocks::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void CompressedBlocks::work(const std::filesystem::path& folder) {
-  lower_priority();
+void CompressedBlocks::work(const std::filesystem::path& folder, bool nearly_whole) {
+  lower_priority();  // configuring packages comes first
   const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);
-  std::vector<std::string> files;
-  find_large(root.get(), "", image_.block_size, files);
-  std::erase_if(files, [this](const std::string& path) { return done_.contains(path); });
-  parallel_for(files.size(), thread_count_, [&](std::size_t i) {
+  std::vector<File> files;
+  find_files(root.get(), "", files);
+  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.path < b.path; });
+  std::vector<std::string> large;
+  for (const File& file : files)
+    if (file.size >= image_.block_size && !done_.contains(file.path)) large.push_back(file.path);
+  parallel_for(large.size(), thread_count_, [&](std::size_t i) {
     lower_priority();
-    if (!stopping_) compress_file(root.get(), files[i]);
+    if (!stopping_) compress_file(root.get(), large[i]);
   });
+  if (nearly_whole && !stopping_) compress_fragments(root.get(), files);
+}
+
+/// Regular files that are not empty.
+void CompressedBlocks::find_files(int folder_fd, const std::string& path, std::vector<File>& files) const {
+  for (const FolderEntry& entry : list_folder_types(folder_fd)) {
+    if (stopping_) return;
+    const std::string place = path.empty() ? entry.name : path + "/" + entry.name;
+    struct stat info {};
+    if (entry.type == DT_LNK) continue;
+    if (::fstatat(folder_fd, entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (S_ISREG(info.st_mode) && info.st_size > 0)
+      files.push_back({place, static_cast<std::uint64_t>(info.st_size)});
+    if (!S_ISDIR(info.st_mode)) continue;
+    const UniqueFd folder = open_at(folder_fd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    find_files(folder.get(), place, files);
+  }
 }
 
 void CompressedBlocks::compress_file(int root_fd, const std::string& path) {
-  thread_local std::vector<char> block;
-  block.resize(image_.block_size);
-  std::string packed(image_.block_size, '\0');
   const TraceSpan span("compress", "/" + path);
   const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
-  const UniqueFd fd(::openat(root_fd, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  while (fd && read_block(fd.get(), block) == block.size()) {
+  const UniqueFd fd = open_below(root_fd, path);
+  if (!fd) return;
+  Run run;
+  Sha256 whole;
+  std::string block = read_up_to(fd.get(), image_.block_size);
+  for (; block.size() == image_.block_size; block = read_up_to(fd.get(), image_.block_size)) {
+    whole.update(block);
+    const Digest content = sha256(block);
     if (stopping_) return;
-    const Digest content = sha256({block.data(), block.size()});
-    {
-      const std::lock_guard guard(mutex_);
-      if (blocks_.contains(content)) continue;
-    }
-    if (cache_.has_block(content)) continue;
-    const sqfs_s32 size = compressor->do_block(
-        compressor.get(), reinterpret_cast<const sqfs_u8*>(block.data()), static_cast<sqfs_u32>(block.size()),
-        reinterpret_cast<sqfs_u8*>(packed.data()), static_cast<sqfs_u32>(packed.size()));
-    const std::lock_guard guard(mutex_);
-    if (size >= 0) blocks_.emplace(content, packed.substr(0, static_cast<std::size_t>(size)));
+    if (!compress_block(content, std::move(block), *compressor)) return set_done(path);
+    run.blocks.push_back(content);
   }
+  whole.update(block);
+  if (!block.empty()) run.tail = sha256(block);
+  set_done(path);
+  const std::lock_guard guard(mutex_);
+  runs_.emplace(whole.finish(), std::move(run));
+}
+
+void CompressedBlocks::set_done(const std::string& path) {
   const std::lock_guard guard(mutex_);
   done_.insert(path);
 }
 
-const std::string* CompressedBlocks::find(const Digest& content) const {
-  const auto it = blocks_.find(content);
+/// False where the block is not worth it: it is known, or there is no room.
+bool CompressedBlocks::compress_block(const Digest& content, std::string raw, sqfs_compressor_t& compressor) {
+  if (has(content)) return true;
+  if (cache_.has_block(content)) return false;
+  PackedBytes packed = pack_block(std::move(raw), image_.block_size, compressor);
+  if (packed.block.word != 0) packed.block.content = content;
+  return keep(content, std::move(packed));
+}
+
+bool CompressedBlocks::has(const Digest& name) {
+  const std::lock_guard guard(mutex_);
+  return blocks_.contains(name);
+}
+
+bool CompressedBlocks::keep(const Digest& name, PackedBytes packed) {
+  const std::lock_guard guard(mutex_);
+  if (kept_ + packed.bytes.size() > kMostKept) return false;
+  kept_ += packed.bytes.size();
+  blocks_.try_emplace(name, std::move(packed));
+  return true;
+}
+
+/// As the writer would do it if the tree stayed as it is.
+void CompressedBlocks::compress_fragments(int root_fd, const std::vector<File>& files) {
+  std::vector<std::pair<Digest, std::string>> waiting;
+  const auto compress = [&] {
+    parallel_for(thread_count_, thread_count_, [&](std::size_t first) {
+      lower_priority();
+      const TraceSpan span("compress", std::to_string(waiting.size()) + " fragments");
+      const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
+      for (std::size_t i = first; i < waiting.size() && !stopping_; i += thread_count_)
+        keep(waiting[i].first, pack_block(std::move(waiting[i].second), image_.block_size, *compressor));
+    });
+    waiting.clear();
+  };
+  FragmentPacking packing(image_.block_size, [&](const std::vector<Member>& members, const Digest& name) {
+    if (has(name) || cache_.find_fragment(name)) return;
+    std::string raw;
+    for (const Member& member : members) raw += member.bytes;
+    waiting.emplace_back(name, std::move(raw));
+    if (waiting.size() == kFragmentsAtOnce) compress();
+  });
+  for (const File& file : files) {
+    if (stopping_) return;
+    const std::uint64_t rest = file.size % image_.block_size;
+    const UniqueFd fd = open_below(root_fd, file.path);
+    if (rest == 0 || !fd || ::lseek(fd.get(), static_cast<off_t>(file.size - rest), SEEK_SET) < 0) continue;
+    std::string bytes = read_up_to(fd.get(), rest);
+    const Digest content = sha256(bytes);
+    (void)packing.add(
+        {.size = static_cast<std::uint32_t>(bytes.size()), .content = content, .bytes = std::move(bytes)});
+  }
+  packing.close();
+  compress();
+}
+
+const CompressedBlocks::Run* CompressedBlocks::find_run(const Digest& content) const {
+  const auto it = runs_.find(content);
+  return it == runs_.end() ? nullptr : &it->second;
+}
+
+const PackedBytes* CompressedBlocks::find(const Digest& name) const {
+  const auto it = blocks_.find(name);
   return it == blocks_.end() ? nullptr : &it->second;
 }
 

@@ -15,6 +15,7 @@ namespace alephc {
 
 class BlockCache;
 class CompressedBlocks;
+class FileHasher;
 
 struct WriteOptions {
   ImageSpec image{};
@@ -22,6 +23,7 @@ struct WriteOptions {
   bool keep_times = false;  ///< without normalization every path keeps its own
   unsigned jobs = 1;
   const CompressedBlocks* blocks = nullptr;  ///< compressed ahead, or none
+  FileHasher* hasher = nullptr;              ///< of the image, told what is final; or none
   BlockCache* cache = nullptr;               ///< of former images, or none; keeps where this one has its data
 };
 

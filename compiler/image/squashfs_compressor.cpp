@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "image/squashfs_compressor.hpp"
 
+#include <cstring>
+#include <string_view>
+#include <utility>
+
 #include "image/image_format.hpp"
 
 namespace alephc {
@@ -29,6 +33,11 @@ struct StoreOnly {
   }
 };
 
+bool is_zeros(std::string_view bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 }  // namespace
 
 SQFS_COMPRESSOR compressor_id(const std::string& name) {
@@ -50,6 +59,24 @@ Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
   sqfs_compressor_t* compressor = nullptr;
   sqfs_must(sqfs_compressor_create(&config, &compressor), "set up the compressor");
   return Sqfs<sqfs_compressor_t>(compressor);
+}
+
+PackedBytes pack_block(std::string raw, std::uint32_t block_size, sqfs_compressor_t& compressor) {
+  PackedBytes packed;
+  if (is_zeros(raw)) return packed;
+  // Room for a whole block, however small this one is: lz4's result depends on the room it has.
+  packed.bytes.resize(block_size);
+  const auto size = static_cast<sqfs_u32>(raw.size());
+  const sqfs_s32 got = compressor.do_block(&compressor, reinterpret_cast<const sqfs_u8*>(raw.data()), size,
+                                           reinterpret_cast<sqfs_u8*>(packed.bytes.data()), block_size);
+  sqfs_must(got, "compress a block");
+  if (got > 0)
+    packed.bytes.resize(static_cast<std::size_t>(got));
+  else
+    packed.bytes = std::move(raw);
+  packed.block.word = got > 0 ? static_cast<std::uint32_t>(got) : size | kStoredAsIs;
+  packed.block.packed = sha256(packed.bytes);
+  return packed;
 }
 
 std::string block_settings(const ImageSpec& image) {

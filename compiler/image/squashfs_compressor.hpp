@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <string>
+
 #include <sqfs/compressor.h>
 
+#include "image/block_cache.hpp"
 #include "image/squashfs_common.hpp"
 #include "manifest/manifest.hpp"
 
@@ -12,5 +15,9 @@ namespace alephc {
 
 /// libsquashfs's compressor for a manifest's settings; for "none" one that finds nothing to gain.
 [[nodiscard]] Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image);
+
+/// Compresses a block. Its name, block.content, is up to the caller.
+[[nodiscard]] PackedBytes pack_block(std::string raw, std::uint32_t block_size,
+                                     sqfs_compressor_t& compressor);
 
 }  // namespace alephc

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
@@ -13,11 +12,13 @@
 
 #include <unistd.h>
 
+#include "base/cid.hpp"
 #include "base/interrupt.hpp"
 #include "base/trace.hpp"
 #include "image/compressed_blocks.hpp"
 #include "image/content_reader.hpp"
 #include "image/squashfs_compressor.hpp"
+#include "image/squashfs_fragments.hpp"
 
 namespace alephc {
 namespace {
@@ -25,22 +26,9 @@ namespace {
 constexpr std::size_t kMostBytes = 32U << 20U;  // of contents in memory
 constexpr std::size_t kMostItems = 4096;        // known runs have no bytes in memory
 
-bool is_zeros(std::string_view bytes) {
-  return bytes.empty() ||
-         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
-
-/// The end of a file, or a small file, as a member of a fragment block.
-struct Member {
-  std::size_t file = 0;
-  std::uint32_t size = 0;
-  Digest content{};
-  std::string bytes{};  ///< where they were read already
-};
-
 /// Something to be laid into the image, in order: a block of a file, a fragment block, or a known run.
 struct Item {
-  enum class Kind { block, fragment, known_run, known_fragment };
+  enum class Kind { block, fragment, known_run, known_fragment, run_ahead };
   Kind kind = Kind::block;
   std::size_t index = 0;  ///< of the file's entry, or of the fragment
   bool first = true;      ///< of the file's blocks
@@ -48,9 +36,11 @@ struct Item {
   std::vector<Member> members{};
   std::string raw{};
   // What the workers find out:
-  PackedBlock block{};
-  std::string packed{};
+  PackedBytes made{};
+  const PackedBytes* packed = nullptr;  ///< made, or compressed ahead
   // Known:
+  Digest name{};  ///< of a fragment
+  const CompressedBlocks::Run* ahead = nullptr;
   std::optional<BlockCache::Found<PackedRun>> run{};
   std::optional<BlockCache::Found<PackedFragment>> known{};
   bool damaged = false;
@@ -84,6 +74,11 @@ class Packer {
     ready_.notify_one();
   }
 
+  [[nodiscard]] bool has_done(const Item& item) {
+    const std::lock_guard guard(mutex_);
+    return item.done;
+  }
+
   void wait(Item& item) {
     std::unique_lock guard(mutex_);
     finished_.wait(guard, [&] { return item.done; });
@@ -91,11 +86,15 @@ class Packer {
   }
 
   void pack(Item& item, sqfs_compressor_t& compressor) const {
-    if (item.kind == Item::Kind::fragment) item.raw = read_members(item.members);
-    if (is_zeros(item.raw)) return;
-    item.block.content = sha256(item.raw);
-    item.block.word = pack_bytes(item, compressor);
-    item.block.packed = (item.block.word & kStoredAsIs) != 0 ? item.block.content : sha256(item.packed);
+    const bool fragment = item.kind == Item::Kind::fragment;
+    const Digest name = fragment ? item.name : sha256(item.raw);
+    if (options_.blocks != nullptr) item.packed = options_.blocks->find(name);
+    if (item.packed != nullptr) return;
+    if (fragment) item.raw = read_members(item.members);
+    if (fragment || !take_known(item, name))
+      item.made = pack_block(std::move(item.raw), options_.image.block_size, compressor);
+    if (item.made.block.word != 0) item.made.block.content = name;
+    item.packed = &item.made;
   }
 
  private:
@@ -139,6 +138,8 @@ class Packer {
         }
         return;
       }
+      case Item::Kind::run_ahead:
+        return;
       case Item::Kind::known_fragment:
         item.damaged =
             !has_packed_bytes(item.known->image, item.known->packed->offset, item.known->packed->block);
@@ -175,30 +176,12 @@ class Packer {
     return bytes;
   }
 
-  std::uint32_t pack_bytes(Item& item, sqfs_compressor_t& compressor) const {
-    const auto size = static_cast<std::uint32_t>(item.raw.size());
-    if (options_.blocks != nullptr)
-      if (const std::string* known = options_.blocks->find(item.block.content)) return take(item, *known);
-    std::uint32_t word = 0;
-    if (options_.cache != nullptr)
-      if (auto known = options_.cache->read_block(item.block.content, word)) {
-        if ((word & kStoredAsIs) == 0) item.packed = std::move(*known);
-        return word;
-      }
-    // Room for a whole block, however small this one is: lz4's result depends on the room it has.
-    item.packed.resize(options_.image.block_size);
-    const sqfs_s32 packed =
-        compressor.do_block(&compressor, reinterpret_cast<const sqfs_u8*>(item.raw.data()), size,
-                            reinterpret_cast<sqfs_u8*>(item.packed.data()), options_.image.block_size);
-    sqfs_must(packed, "compress a block");
-    item.packed.resize(static_cast<std::size_t>(packed));
-    return packed > 0 ? static_cast<std::uint32_t>(packed) : size | kStoredAsIs;
-  }
-
-  static std::uint32_t take(Item& item, const std::string& known) {
-    item.packed = known;
-    const std::size_t size = known.empty() ? item.raw.size() | kStoredAsIs : known.size();
-    return static_cast<std::uint32_t>(size);
+  /// A block of a file that is not known as a whole.
+  bool take_known(Item& item, const Digest& name) const {
+    if (options_.cache == nullptr) return false;
+    std::optional<PackedBytes> known = options_.cache->read_block(name);
+    if (known) item.made = std::move(*known);
+    return known.has_value();
   }
 
   const Tree& tree_;
@@ -219,6 +202,8 @@ class DataWriter {
         block_size_(options.image.block_size),
         options_(options),
         file_(file),
+        packing_(block_size_, [this](std::vector<Member> members,
+                                     const Digest& name) { add_fragment(std::move(members), name); }),
         packer_(tree, options) {
     data_.files.resize(entries_.size());
   }
@@ -237,7 +222,7 @@ class DataWriter {
         copies_.emplace_back(i, it->second);
       }
     }
-    close_fragment();
+    packing_.close();
     while (!items_.empty()) lay_down();
     for (const std::size_t i : zero_tails_) add_zeros(i);
     for (std::size_t k = 0; k < run_files_.size(); ++k)
@@ -251,13 +236,9 @@ class DataWriter {
   void add_large(std::size_t i) {
     const Entry& entry = entries_[i];
     const auto rest = static_cast<std::uint32_t>(entry.size % block_size_);
-    if (const auto known =
-            options_.cache != nullptr ? options_.cache->find_run(entry.content) : std::nullopt) {
-      Item item{.kind = Item::Kind::known_run, .index = i};
-      item.run = known;
-      push(std::move(item));
-      tails_of_[i] = known->packed->tail;
-      if (rest > 0) add_tail({.file = i, .size = rest, .content = known->packed->tail});
+    if (const auto end = add_known_run(i)) {
+      tails_of_[i] = *end;
+      if (rest > 0) add_tail({.file = i, .size = rest, .content = *end});
       return;
     }
     std::string tail = read_blocks(i, [this](Item item) { push(std::move(item)); });
@@ -265,6 +246,22 @@ class DataWriter {
     const Digest content = sha256(tail);
     tails_of_[i] = content;
     add_tail({.file = i, .size = rest, .content = content, .bytes = std::move(tail)});
+  }
+
+  /// The digest of what remains behind blocks that were compressed before.
+  std::optional<Digest> add_known_run(std::size_t i) {
+    const Digest& content = entries_[i].content;
+    if (options_.blocks != nullptr)
+      if (const auto* ahead = options_.blocks->find_run(content)) {
+        push({.kind = Item::Kind::run_ahead, .index = i, .ahead = ahead});
+        return ahead->tail;
+      }
+    if (options_.cache != nullptr)
+      if (const auto known = options_.cache->find_run(content)) {
+        push({.kind = Item::Kind::known_run, .index = i, .run = known});
+        return known->packed->tail;
+      }
+    return std::nullopt;
   }
 
   /// Cuts a file into blocks; what remains is returned.
@@ -291,35 +288,22 @@ class DataWriter {
   }
 
   void add_tail(Member member) {
-    if (member.content == zeros_digest(member.size)) {
-      zero_tails_.push_back(member.file);
-      return;
+    const std::size_t i = member.file;
+    if (const auto place = packing_.add(std::move(member))) {
+      data_.files[i].fragment = place->fragment;
+      data_.files[i].fragment_offset = place->offset;
+    } else {
+      zero_tails_.push_back(i);
     }
-    FileData& data = data_.files[member.file];
-    const auto [it, fresh] = tails_.try_emplace(member.content, Place{});
-    if (fresh) {
-      if (fragment_size_ + member.size > block_size_) close_fragment();
-      it->second = {fragment_count_, fragment_size_};
-      fragment_size_ += member.size;
-      members_.push_back(std::move(member));
-    }
-    data.fragment = it->second.fragment;
-    data.fragment_offset = it->second.offset;
   }
 
-  void close_fragment() {
-    if (members_.empty()) return;
-    Sha256 name;
-    for (const Member& member : members_)
-      name.update(member.content.hex() + " " + std::to_string(member.size) + "\n");
-    const Digest members = name.finish();
-    Item item{.kind = Item::Kind::fragment, .index = fragment_count_};
-    data_.packed.fragments.push_back({.members = members});
-    item.known = options_.cache != nullptr ? options_.cache->find_fragment(members) : std::nullopt;
+  void add_fragment(std::vector<Member> members, const Digest& name) {
+    Item item{.kind = Item::Kind::fragment,
+              .index = fragment_count_++,
+              .members = std::move(members),
+              .name = name};
+    if (options_.cache != nullptr) item.known = options_.cache->find_fragment(name);
     if (item.known) item.kind = Item::Kind::known_fragment;
-    item.members = std::exchange(members_, {});
-    ++fragment_count_;
-    fragment_size_ = 0;
     push(std::move(item));
   }
 
@@ -329,7 +313,7 @@ class DataWriter {
     items_.push_back(std::make_unique<Item>(std::move(item)));
     packer_.submit(items_.back().get());
     while (bytes_ > std::max<std::size_t>(kMostBytes, 4UL * options_.jobs * block_size_) ||
-           items_.size() > kMostItems)
+           items_.size() > kMostItems || (!items_.empty() && packer_.has_done(*items_.front())))
       lay_down();
   }
 
@@ -338,16 +322,24 @@ class DataWriter {
     items_.pop_front();
     packer_.wait(*item);
     bytes_ -= item->cost;
-    if (item->damaged) return lay_anew(*item);
-    switch (item->kind) {
+    lay(*item);
+    // A run may be taken back at its end.
+    if (item->last && options_.hasher != nullptr) options_.hasher->settle(file_.size());
+  }
+
+  void lay(Item& item) {
+    if (item.damaged) return lay_anew(item);
+    switch (item.kind) {
       case Item::Kind::block:
-        return lay_block(*item);
+        return lay_block(item);
       case Item::Kind::fragment:
-        return lay_fragment(*item);
+        return lay_fragment(item);
       case Item::Kind::known_run:
-        return lay_known_run(*item);
+        return lay_known_run(item);
       case Item::Kind::known_fragment:
-        return lay_known_fragment(*item);
+        return lay_known_fragment(item);
+      case Item::Kind::run_ahead:
+        return lay_run_ahead(item);
     }
   }
 
@@ -367,30 +359,36 @@ class DataWriter {
 
   void lay_block(const Item& item) {
     if (item.first) begin_run(item.index);
-    PackedRun& run = data_.packed.runs.back();
-    run.blocks.push_back(item.block);
-    if (item.block.word != 0) {
-      note_stored(item.block, file_.size());
-      file_.append((item.block.word & kStoredAsIs) != 0 ? item.raw : item.packed);
-    }
+    lay_block_of_run(*item.packed);
     if (item.last) end_run(item.index);
   }
 
+  void lay_run_ahead(const Item& item) {
+    begin_run(item.index);
+    for (const Digest& content : item.ahead->blocks) lay_block_of_run(*options_.blocks->find(content));
+    end_run(item.index);
+  }
+
+  void lay_block_of_run(const PackedBytes& packed) {
+    data_.packed.runs.back().blocks.push_back(packed.block);
+    if (packed.block.word == 0) return;
+    note_stored(packed.block, file_.size());
+    file_.append(packed.bytes);
+  }
+
   void lay_fragment(const Item& item) {
-    begin_fragment(item.index, item.block);
-    file_.append((item.block.word & kStoredAsIs) != 0 ? item.raw : item.packed);
+    note_fragment(item.packed->block);
+    file_.append(item.packed->bytes);
   }
 
   void lay_known_fragment(const Item& item) {
     const PackedFragment& known = *item.known->packed;
-    begin_fragment(item.index, known.block);
+    note_fragment(known.block);
     file_.append_from(item.known->image, known.offset, packed_size(known.block.word));
   }
 
-  void begin_fragment(std::size_t number, const PackedBlock& block) {
-    PackedFragment& fragment = data_.packed.fragments[number];
-    fragment.offset = file_.size();
-    fragment.block = block;
+  void note_fragment(const PackedBlock& block) {
+    data_.packed.fragments.push_back({.offset = file_.size(), .block = block});
     note_stored(block, file_.size());
   }
 
@@ -410,8 +408,8 @@ class DataWriter {
   }
 
   void note_stored(const PackedBlock& block, std::uint64_t offset) {
-    positions_[block.content].push_back(stored_.size());
-    stored_.push_back({block.content, offset, block.word});
+    positions_[block.packed].push_back(stored_.size());
+    stored_.push_back({block.packed, offset, block.word});
   }
 
   void begin_run(std::size_t i) {
@@ -435,7 +433,7 @@ class DataWriter {
     if (same == run_begin_) return;
     // The blocks are there already; where the two overlap, what goes on behind the first stays.
     while (stored_.size() > std::max(run_begin_, same + count)) {
-      positions_[stored_.back().content].pop_back();
+      positions_[stored_.back().packed].pop_back();
       stored_.pop_back();
     }
     file_.truncate(stored_.back().offset + packed_size(stored_.back().word));
@@ -443,9 +441,9 @@ class DataWriter {
 
   /// The first place where the same blocks follow each other.
   [[nodiscard]] std::size_t find_same(std::size_t count) const {
-    for (const std::size_t at : positions_.at(stored_[run_begin_].content)) {
+    for (const std::size_t at : positions_.at(stored_[run_begin_].packed)) {
       std::size_t k = 0;
-      while (k < count && stored_[at + k].content == stored_[run_begin_ + k].content) ++k;
+      while (k < count && stored_[at + k].holds_same_as(stored_[run_begin_ + k])) ++k;
       if (k == count) return at;
     }
     return run_begin_;  // not reached: a run is found at its own place at last
@@ -457,20 +455,13 @@ class DataWriter {
     data.zeros += entries_[i].size % block_size_;
   }
 
-  const Digest& zeros_digest(std::uint32_t size) {
-    const auto [it, fresh] = zeros_.try_emplace(size);
-    if (fresh) it->second = sha256(std::string(size, '\0'));
-    return it->second;
-  }
-
-  struct Place {
-    std::uint32_t fragment = 0;
-    std::uint32_t offset = 0;
-  };
   struct Stored {
-    Digest content{};
+    Digest packed{};
     std::uint64_t offset = 0;
     std::uint32_t word = 0;
+    [[nodiscard]] bool holds_same_as(const Stored& other) const {
+      return packed == other.packed && word == other.word;
+    }
   };
 
   const Tree& tree_;
@@ -483,11 +474,7 @@ class DataWriter {
   std::vector<std::size_t> zero_tails_;
   std::map<std::size_t, Digest> tails_of_;  ///< of large files
   std::vector<std::size_t> run_files_;      ///< whose the runs are
-  std::unordered_map<std::uint32_t, Digest> zeros_;
-
-  std::unordered_map<Digest, Place, DigestHash> tails_;
-  std::vector<Member> members_;  ///< of the fragment block being filled
-  std::uint32_t fragment_size_ = 0;
+  FragmentPacking packing_;
   std::uint32_t fragment_count_ = 0;
 
   std::vector<Stored> stored_;  ///< blocks in the image, in order

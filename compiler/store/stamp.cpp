@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "store/stamp.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -11,6 +12,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/parallel.hpp"
 
 namespace alephc {
 namespace {
@@ -62,6 +64,19 @@ bool same_as_listed(int root, const Entry& entry, const struct stat& info) {
   return sha256_fd(fd.get()) == entry.content;
 }
 
+constexpr std::size_t kPiece = 1024;  // paths that a thread takes at once
+
+void check_path(int root, const Entry& entry, const Stamp& stamp) {
+  struct stat info {};
+  const char* path = entry.path.empty() ? "." : entry.path.c_str();
+  if (::fstatat(root, path, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (hidden_by_folder(entry, errno) && stamp == Stamp{}) return;
+    throw Error(ErrorKind::integrity, "/" + entry.path + " is missing");
+  }
+  if (stamp_of(info) != stamp && !same_as_listed(root, entry, info))
+    throw Error(ErrorKind::integrity, "/" + entry.path + " was changed");
+}
+
 }  // namespace
 
 void write_stamp(const Listing& listing, const std::filesystem::path& folder,
@@ -82,22 +97,16 @@ void write_stamp(const Listing& listing, const std::filesystem::path& folder,
   atomic_write(stamp, {reinterpret_cast<const char*>(stamps.data()), stamps.size() * sizeof(Stamp)}, 0444);
 }
 
-void check_stamp(const Layer& layer, const std::filesystem::path& stamp) {
+void check_stamp(const Layer& layer, const std::filesystem::path& stamp, unsigned jobs) {
   const std::string bytes = read_file(stamp);
   std::vector<Stamp> stamps(layer.listing.size());
   if (bytes.size() == stamps.size() * sizeof(Stamp)) std::memcpy(stamps.data(), bytes.data(), bytes.size());
   const UniqueFd root = open_file(layer.folder, O_RDONLY | O_DIRECTORY);
-  for (std::size_t i = 0; i < stamps.size(); ++i) {
-    const Entry& entry = layer.listing[i];
-    struct stat info {};
-    const char* path = entry.path.empty() ? "." : entry.path.c_str();
-    if (::fstatat(root.get(), path, &info, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (hidden_by_folder(entry, errno) && stamps[i] == Stamp{}) continue;
-      throw Error(ErrorKind::integrity, "/" + entry.path + " is missing");
-    }
-    if (stamp_of(info) != stamps[i] && !same_as_listed(root.get(), entry, info))
-      throw Error(ErrorKind::integrity, "/" + entry.path + " was changed");
-  }
+  const std::size_t pieces = (stamps.size() + kPiece - 1) / kPiece;
+  parallel_for(pieces, jobs, [&](std::size_t piece) {
+    const std::size_t end = std::min(stamps.size(), (piece + 1) * kPiece);
+    for (std::size_t i = piece * kPiece; i < end; ++i) check_path(root.get(), layer.listing[i], stamps[i]);
+  });
 }
 
 }  // namespace alephc

@@ -176,7 +176,8 @@ std::vector<Store::BlockIndex> Store::block_indexes(std::size_t most) const {
 }
 
 std::shared_ptr<const Layer> Store::open_layer(const Digest& digest,
-                                               const std::function<void(const std::string&)>& warn) const {
+                                               const std::function<void(const std::string&)>& warn,
+                                               unsigned jobs) const {
   const fs::path home = folder_ / "layers" / digest.hex();
   const auto text = read_file_if_exists(home / "listing");
   if (!text) return nullptr;
@@ -187,7 +188,7 @@ std::shared_ptr<const Layer> Store::open_layer(const Digest& digest,
   try {
     if (sha256(*text) != digest) throw Error(ErrorKind::integrity, "its listing has another hash");
     layer->listing = parse_layer_text(*text);
-    check_stamp(*layer, home / "stamp");
+    check_stamp(*layer, home / "stamp", jobs);
     return layer;
   } catch (const Error& error) {
     problem = error.what();

@@ -79,8 +79,9 @@ class Store {
   // Layers.
   [[nodiscard]] bool has_layer(const Digest& digest) const;
   /// nullopt if absent or damaged (then it is removed, and why is passed to warn).
-  [[nodiscard]] std::shared_ptr<const Layer> open_layer(
-      const Digest& digest, const std::function<void(const std::string&)>& warn) const;
+  [[nodiscard]] std::shared_ptr<const Layer> open_layer(const Digest& digest,
+                                                        const std::function<void(const std::string&)>& warn,
+                                                        unsigned jobs = 1) const;
   /// The largest of the layers that were written last: as many as most, newest first.
   [[nodiscard]] std::vector<Digest> large_layers(std::size_t most) const;
   /// Takes folder (in a WorkFolder of this store) over.

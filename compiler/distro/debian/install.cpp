@@ -187,6 +187,10 @@ class Installer {
     return unpacked;
   }
 
+  void note_unpacked(bool complete) const {
+    if (job_.unpacked) job_.unpacked(complete);
+  }
+
   void install_first(Unpacker& unpacker, const std::vector<std::size_t>& members,
                      const std::vector<std::size_t>& next) {
     const std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, false);
@@ -195,13 +199,14 @@ class Installer {
     for (const UnpackedPackage& package : unpacked)
       if (package.has_script("preinst")) with_preinst.push_back(&package);
     run_preinsts(with_preinst);
+    note_unpacked(false);
     run_scripts("configuring the essential packages", {configure_command({"-a"})});
     unpacker.invalidate();
   }
 
   void install_rest(Unpacker& unpacker, const std::vector<std::size_t>& members) {
     std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, true);
-    if (job_.unpacked) job_.unpacked();
+    note_unpacked(false);
     for (std::size_t k = 0; k < members.size(); ++k) pending_[unpacked[k].name] = unpacked[k];
     set_debconf(unpacker);
     // apt's order has what a package pre-depends on before it.
@@ -217,6 +222,7 @@ class Installer {
       group.push_back(members[k]);
     }
     unpack_postponed(unpacker, group);
+    note_unpacked(true);
     reporter_.progress("install  configuring " + std::to_string(members.size()) + " packages");
     configure_all();
     unpacker.invalidate();
@@ -261,7 +267,7 @@ class Installer {
     run_preinsts(packages);
     unpacker.invalidate();
     (void)unpack(unpacker, members, false);
-    if (job_.unpacked) job_.unpacked();
+    note_unpacked(false);
   }
 
   /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for
