@@ -30,6 +30,18 @@ std::vector<std::vector<std::string>> account_lines(const Tree& tree, const std:
   return lines;
 }
 
+std::vector<std::string> account_fields(const Tree& tree, const std::string& file,
+                                        const std::vector<std::size_t>& wanted) {
+  std::vector<std::string> lines;
+  for (const auto& fields : account_lines(tree, file)) {
+    if (fields.size() <= wanted.back()) continue;
+    std::vector<std::string> chosen;
+    for (const std::size_t i : wanted) chosen.push_back(fields[i]);
+    lines.push_back(join(chosen, ":"));
+  }
+  return lines;
+}
+
 std::optional<std::uint32_t> account_id(const Tree& tree, const std::string& file, const std::string& name) {
   for (const auto& fields : account_lines(tree, file))
     if (fields.size() > 2 && fields[0] == name)

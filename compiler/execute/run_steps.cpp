@@ -13,6 +13,7 @@
 #include "base/interrupt.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
+#include "execute/accounts.hpp"
 #include "execute/data_steps.hpp"
 #include "execute/final_check.hpp"
 #include "execute/init_step.hpp"
@@ -295,7 +296,9 @@ class Runner {
                          .blocks = env_.blocks,
                          .cache = env_.cache};
     const ImageFormat& format = image_format(env_.manifest.image.format);
-    ImageResult result{.tree = tree_digest(tree.entries())};
+    ImageResult result{.tree = tree_digest(tree.entries()),
+                       .accounts = account_fields(tree, "etc/passwd", {0, 2, 3}),
+                       .groups = account_fields(tree, "etc/group", {0, 2})};
     if (format.is_folder) {
       write_to_folder(tree, options, format);
       return image_result_text(result);
@@ -350,12 +353,11 @@ class Runner {
 }  // namespace
 
 std::string image_result_text(const ImageResult& result) {
-  return nlohmann::ordered_json{{"sha256", result.sha256.hex()},
-                                {"size", result.size},
-                                {"cid_v0", result.cid_v0},
-                                {"cid_v1", result.cid_v1},
-                                {"tree", result.tree.hex()}}
-      .dump();
+  return nlohmann::ordered_json{{"sha256", result.sha256.hex()}, {"size", result.size},
+                                {"cid_v0", result.cid_v0},       {"cid_v1", result.cid_v1},
+                                {"tree", result.tree.hex()},     {"accounts", result.accounts},
+                                {"groups", result.groups}}
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::optional<ImageResult> parse_image_result(const std::string& text) {
@@ -363,9 +365,14 @@ std::optional<ImageResult> parse_image_result(const std::string& text) {
   if (!json.is_object()) return std::nullopt;
   const auto sha = Digest::from_hex(json.value("sha256", ""));
   const auto tree = Digest::from_hex(json.value("tree", ""));
-  if (!sha || !tree) return std::nullopt;
-  return ImageResult{*sha, json.value("size", std::uint64_t{0}), json.value("cid_v0", ""),
-                     json.value("cid_v1", ""), *tree};
+  if (!sha || !tree || !json.contains("accounts") || !json.contains("groups")) return std::nullopt;
+  return ImageResult{.sha256 = *sha,
+                     .size = json.value("size", std::uint64_t{0}),
+                     .cid_v0 = json.value("cid_v0", ""),
+                     .cid_v1 = json.value("cid_v1", ""),
+                     .tree = *tree,
+                     .accounts = json["accounts"],
+                     .groups = json["groups"]};
 }
 
 Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Reporter& reporter) {

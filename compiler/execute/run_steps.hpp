@@ -54,6 +54,8 @@ struct ImageResult {
   std::string cid_v0{};
   std::string cid_v1{};
   Digest tree{};
+  std::vector<std::string> accounts{};  ///< "name:uid:gid" of /etc/passwd
+  std::vector<std::string> groups{};    ///< "name:gid" of /etc/group
 };
 [[nodiscard]] std::string image_result_text(const ImageResult& result);
 [[nodiscard]] std::optional<ImageResult> parse_image_result(const std::string& text);
@@ -70,8 +72,8 @@ struct ImageResult {
 class DamagedLayer : public Error {
  public:
   DamagedLayer()
-      : Error(ErrorKind::failed, "a layer of the store was damaged and is removed", "run the command again") {
-  }
+      : Error(ErrorKind::failed, "a layer of the store was damaged and is removed",
+              "run 'alephc build', which makes it anew") {}
 };
 
 /// What a build would do, without doing it.

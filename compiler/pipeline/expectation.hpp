@@ -19,10 +19,8 @@ void check_expectation_forms(const std::string& expect, const Expectation& own);
 void check_expectations(const std::string& expect, const Expectation& own, const ImageResult& result,
                         const Store& store);
 
-[[nodiscard]] bool is_as_recorded(const Receipt& recorded, const ImageResult& result);
-
-/// For a build that is not as recorded by the receipt of the same lock. Other accounts, or other bytes, are
-/// an integrity Error that names the steps with another result; other bytes of the same tree under other
+/// Compares a build with the recorded receipt of the same lock. Other accounts, or other bytes, are an
+/// integrity Error that names the steps with another result; other bytes of the same tree under other
 /// compressor versions are a warning that names them.
 void check_recorded(const Receipt& recorded, const Receipt& built, const Store& store, Reporter& reporter);
 

@@ -13,7 +13,6 @@
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "bundle/bundle.hpp"
-#include "execute/accounts.hpp"
 #include "execute/init_step.hpp"
 #include "execute/project_files.hpp"
 #include "image/image_format.hpp"
@@ -193,8 +192,7 @@ void deliver(const Store& store, const ImageResult& result, const fs::path& outp
   store.remember_output(output, result.sha256);
 }
 
-Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome, const Store& store,
-                     Reporter& reporter) {
+Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome) {
   Receipt receipt{.name = locked.manifest.name,
                   .version = locked.manifest.version,
                   .lock = outcome.lock,
@@ -205,11 +203,6 @@ Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome, const St
                   .tools = image_tools()};
   for (const StepReport& step : outcome.steps)
     if (Digest::from_hex(step.result)) receipt.layers.emplace_back(step.id, step.result);
-  const Tree tree = open_tree(outcome.steps, store, reporter);
-  for (const auto& fields : account_lines(tree, "etc/passwd"))
-    if (fields.size() > 3) receipt.accounts.push_back(fields[0] + ":" + fields[2] + ":" + fields[3]);
-  for (const auto& fields : account_lines(tree, "etc/group"))
-    if (fields.size() > 2) receipt.groups.push_back(fields[0] + ":" + fields[2]);
   return receipt;
 }
 
@@ -281,7 +274,9 @@ bool pin_runs(const Locked& locked, const std::vector<StepReport>& steps, Lock& 
   return pinned.runs.size() > locked.lock.runs.size();
 }
 
-BuildOutcome build_once(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
+}  // namespace
+
+BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
   const auto start = Clock::now();
   require_root(settings);
   const Store store(settings.store);
@@ -334,7 +329,7 @@ BuildOutcome build_once(const BuildRequest& request, const Settings& settings, R
     atomic_write(lock_path_of(locked.manifest.file), lock_text(pinned));
     reporter.note("locked the results of scripts with network");
     // Again with the lock that now stands: only what holds the lock's text is made anew.
-    return build_once(request, settings, reporter);
+    return build_runtime(request, settings, reporter);
   }
   // From here on the tree and the image are what they are; it remains to compare and to hand out.
 
@@ -345,31 +340,18 @@ BuildOutcome build_once(const BuildRequest& request, const Settings& settings, R
       request.compare && request.overrides.empty() && request.normalize && !request.record;
   if (as_written)
     if (const auto recorded = read_recorded(locked.manifest.file, outcome.lock))
-      // A receipt of this build takes a look into its layers, which a build as recorded can do without.
-      if (!is_as_recorded(*recorded, outcome.result))
-        check_recorded(*recorded, make_receipt(locked, outcome, store, reporter), store, reporter);
+      check_recorded(*recorded, make_receipt(locked, outcome), store, reporter);
   const bool is_folder = image_format(outcome.format).is_folder;
   outcome.output_was_there = !is_folder && store.is_known_output(outcome.image, outcome.result.sha256);
   const fs::path receipt_file = outcome.image.string() + ".receipt.json";
   if (!is_folder && !outcome.output_was_there) deliver(store, outcome.result, outcome.image);
   if (!outcome.output_was_there || !fs::exists(receipt_file) || request.record) {
-    const std::string receipt = receipt_text(make_receipt(locked, outcome, store, reporter));
+    const std::string receipt = receipt_text(make_receipt(locked, outcome));
     atomic_write(receipt_file, receipt);
     if (request.record) atomic_write(receipt_path_of(locked.manifest.file), receipt);
   }
   outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return outcome;
-}
-
-}  // namespace
-
-BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter) {
-  try {
-    return build_once(request, settings, reporter);
-  } catch (const DamagedLayer&) {
-    // All was cached, and a layer was looked into only for the receipt: it is removed now, and made again.
-    return build_once(request, settings, reporter);
-  }
 }
 
 CommittedRuntime open_committed(const fs::path& path, const Settings& settings, Reporter& reporter) {

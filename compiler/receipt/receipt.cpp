@@ -26,8 +26,8 @@ std::string receipt_text(const Receipt& receipt) {
   json["layers"] = nlohmann::ordered_json::array();
   for (const auto& [step, digest] : receipt.layers)
     json["layers"].push_back({{"step", step}, {"layer", digest}});
-  json["accounts"] = receipt.accounts;
-  json["groups"] = receipt.groups;
+  json["accounts"] = receipt.image.accounts;
+  json["groups"] = receipt.image.groups;
   json["tools"] = receipt.tools;
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -57,8 +57,8 @@ Receipt parse_receipt(const std::string& file, const std::string& text) {
     }
     for (const auto& layer : json.at("layers"))
       receipt.layers.emplace_back(layer.at("step").get<std::string>(), layer.at("layer").get<std::string>());
-    receipt.accounts = json.at("accounts").get<std::vector<std::string>>();
-    receipt.groups = json.at("groups").get<std::vector<std::string>>();
+    receipt.image.accounts = json.at("accounts").get<std::vector<std::string>>();
+    receipt.image.groups = json.at("groups").get<std::vector<std::string>>();
     receipt.tools = json.at("tools").get<std::vector<std::string>>();
     return receipt;
   } catch (const nlohmann::json::exception&) {

@@ -19,8 +19,6 @@ struct Receipt {
   std::string format{};
   ImageResult image{};
   std::vector<std::pair<std::string, std::string>> layers{};  ///< step id → layer digest
-  std::vector<std::string> accounts{};                        ///< "name:uid:gid" of /etc/passwd
-  std::vector<std::string> groups{};                          ///< "name:gid"
   std::vector<std::string> tools{};                           ///< libraries that shape bytes, "libzstd 1.5.4"
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <system_error>
 
@@ -113,7 +114,11 @@ void Store::adopt_blob(const fs::path& file, const Digest& digest) const {
   const fs::path path = blob_path(digest);
   make_folders(path.parent_path(), 0700);
   if (::chmod(file.c_str(), 0444) != 0) throw system_error("chmod " + file.string(), errno);
-  if (::rename(file.c_str(), path.c_str()) != 0) throw system_error("move a file into the store", errno);
+  // Not over one that is there: ext4 would write all of it to disk first, in case of a crash.
+  if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0) {
+    ::unlink(path.c_str());
+    if (::rename(file.c_str(), path.c_str()) != 0) throw system_error("move a file into the store", errno);
+  }
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0) hashed_.add(info, digest);
 }
