@@ -166,11 +166,14 @@ std::string decode_base32(std::string_view text) {
   return out;
 }
 
+Error shrank() {
+  return {ErrorKind::failed, "the file shrank while it was hashed"};
+}
+
 void read_chunk(int fd, std::uint64_t offset, std::span<char> into) {
   const ssize_t got = read_at(fd, offset, into);
   if (got < 0) throw system_error("read the file", errno);
-  if (static_cast<std::size_t>(got) < into.size())
-    throw Error(ErrorKind::failed, "the file shrank while it was hashed");
+  if (static_cast<std::size_t>(got) < into.size()) throw shrank();
 }
 
 FileHashes named(std::uint64_t size, const Digest& whole, std::vector<Node> v0, std::vector<Node> v1) {
@@ -302,6 +305,7 @@ FileHashes FileHasher::finish() {
   if (::fstat(state.fd.get(), &info) != 0) throw system_error("look at " + state.path.string(), errno);
   if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::usage, state.path.string() + " is not a regular file");
   const auto size = static_cast<std::uint64_t>(info.st_size);
+  if (size < state.end) throw shrank();
   state.allow(std::max<std::size_t>(1, (size + kChunk - 1) / kChunk), size);
   std::vector<char> first(std::min<std::uint64_t>(kChunk, size));
   state.hash_leaf(0, first);

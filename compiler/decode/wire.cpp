@@ -77,13 +77,12 @@ void WireWriter::flush() {
 bool WireReader::fill(std::size_t wanted) {
   if (end_ - begin_ >= wanted) return true;
   if (begin_ > 0) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
-  if (wanted > buffer_.size()) buffer_.resize(wanted);
   while (end_ < wanted) {
-    const std::size_t got = read_some(fd_, {buffer_.data() + end_, buffer_.size() - end_});
+    const std::size_t got = read_some(fd_, {buffer_.get() + end_, kRoom - end_});
     if (got == 0) return false;
     end_ += got;
   }
@@ -93,11 +92,11 @@ bool WireReader::fill(std::size_t wanted) {
 bool WireReader::get(WireTag& tag, std::string_view& payload) {
   if (!fill(kHead)) return false;
   const auto size =
-      static_cast<std::uint32_t>(read_little({buffer_.data() + begin_ + 1, sizeof(std::uint32_t)}));
+      static_cast<std::uint32_t>(read_little({buffer_.get() + begin_ + 1, sizeof(std::uint32_t)}));
   if (size > kWireLimit) bad_message();
   if (!fill(kHead + size)) return false;
   tag = static_cast<WireTag>(buffer_[begin_]);
-  payload = std::string_view(buffer_).substr(begin_ + kHead, size);
+  payload = {buffer_.get() + begin_ + kHead, size};
   begin_ += kHead + size;
   return true;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -34,15 +35,18 @@ class WireWriter {
 
 class WireReader {
  public:
-  explicit WireReader(int fd) : fd_(fd), buffer_(512 * 1024, '\0') {}
+  explicit WireReader(int fd) : fd_(fd) {}
   /// False at the end of the stream. The payload stays valid until the next call.
   bool get(WireTag& tag, std::string_view& payload);
 
  private:
+  static constexpr std::size_t kRoom = kWireLimit + 1024;  // for any message with its head
+
   bool fill(std::size_t wanted);
 
   int fd_;
-  std::string buffer_;
+  // Not zeroed: most archives are small, and new memory costs more than what they need of it.
+  std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(kRoom);
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };

@@ -67,9 +67,12 @@ void CompressedBlocks::work(const std::filesystem::path& folder, bool nearly_who
   std::vector<std::string> large;
   for (const File& file : files)
     if (file.size >= image_.block_size && !done_.contains(file.path)) large.push_back(file.path);
-  parallel_for(large.size(), thread_count_, [&](std::size_t i) {
+  std::atomic<std::size_t> next{0};
+  parallel_for(thread_count_, thread_count_, [&](std::size_t) {
     lower_priority();
-    if (!stopping_) compress_file(root.get(), large[i]);
+    const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
+    for (std::size_t i = next++; i < large.size() && !stopping_; i = next++)
+      compress_file(root.get(), large[i], *compressor);
   });
   if (nearly_whole && !stopping_) compress_fragments(root.get(), files);
 }
@@ -90,9 +93,8 @@ void CompressedBlocks::find_files(int folder_fd, const std::string& path, std::v
   }
 }
 
-void CompressedBlocks::compress_file(int root_fd, const std::string& path) {
+void CompressedBlocks::compress_file(int root_fd, const std::string& path, sqfs_compressor_t& compressor) {
   const TraceSpan span("compress", "/" + path);
-  const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
   const UniqueFd fd = open_below(root_fd, path);
   if (!fd) return;
   Run run;
@@ -102,7 +104,7 @@ void CompressedBlocks::compress_file(int root_fd, const std::string& path) {
     whole.update(block);
     const Digest content = sha256(block);
     if (stopping_) return;
-    if (!compress_block(content, std::move(block), *compressor)) return set_done(path);
+    if (!compress_block(content, std::move(block), compressor)) return set_done(path);
     run.blocks.push_back(content);
   }
   whole.update(block);

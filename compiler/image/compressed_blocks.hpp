@@ -57,7 +57,7 @@ class CompressedBlocks {
 
   void work(const std::filesystem::path& folder, bool nearly_whole);
   void find_files(int folder_fd, const std::string& path, std::vector<File>& files) const;
-  void compress_file(int root_fd, const std::string& path);
+  void compress_file(int root_fd, const std::string& path, sqfs_compressor_t& compressor);
   void set_done(const std::string& path);
   bool compress_block(const Digest& content, std::string raw, sqfs_compressor_t& compressor);
   void compress_fragments(int root_fd, const std::vector<File>& files);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -69,6 +70,43 @@ TEST_CASE("CIDs are those that ipfs computes") {
       CHECK(hashes.size == vector.text.size());
     }
   }
+}
+
+TEST_CASE("a file hashed while it is written has the same hashes") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  const std::filesystem::path path = folder.path() / "file";
+  std::string text(3'000'000, '\0');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * i >> 7U);
+  for (const unsigned jobs : {1U, 3U}) {
+    FileHasher hasher(path, jobs);
+    std::ofstream out(path, std::ios::binary);
+    out << std::string(100, '?');
+    for (std::size_t at = 100; at < text.size();) {
+      const std::size_t piece = std::min<std::size_t>(170'000, text.size() - at);
+      out.write(text.data() + at, static_cast<std::streamsize>(piece)).flush();
+      at += piece;
+      hasher.settle(at);
+    }
+    out.seekp(0);
+    out.write(text.data(), 100).flush();
+    const FileHashes hashes = hasher.finish();
+    const FileHashes expected = hash_text(text);
+    CHECK(hashes.size == expected.size);
+    CHECK(hashes.sha256 == expected.sha256);
+    CHECK(hashes.cid_v0 == expected.cid_v0);
+    CHECK(hashes.cid_v1 == expected.cid_v1);
+    FileHasher given_up(path, jobs);
+    given_up.settle(text.size());
+  }
+}
+
+TEST_CASE("a file that gets shorter while it is hashed is an error") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  atomic_write(folder.path() / "file", std::string(1'000'000, 'x'));
+  FileHasher hasher(folder.path() / "file", 3);
+  std::filesystem::resize_file(folder.path() / "file", 600'000);
+  hasher.settle(1'000'000);
+  CHECK_THROWS_AS(hasher.finish(), Error);
 }
 
 TEST_CASE("a CIDv1 that re-encodes a CIDv0 has the same digest") {

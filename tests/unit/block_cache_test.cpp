@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "image/block_cache.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <random>
+#include <thread>
 
 #include <fcntl.h>
 #include <sqfs/block_processor.h>
@@ -12,9 +15,11 @@
 
 #include "base/files.hpp"
 #include "base/trace.hpp"
+#include "image/compressed_blocks.hpp"
 #include "image/image_format.hpp"
 #include "image/squashfs_compressor.hpp"
 #include "image/squashfs_data.hpp"
+#include "image/squashfs_fragments.hpp"
 #include "support/catch.hpp"
 #include "tree/layer_writer.hpp"
 #include "tree/listing_text.hpp"
@@ -87,10 +92,12 @@ struct Images {
     return tree;
   }
 
-  fs::path write(const Tree& tree, BlockCache* cache, unsigned jobs = 2) {
+  fs::path write(const Tree& tree, BlockCache* cache, unsigned jobs = 2,
+                 const CompressedBlocks* blocks = nullptr) {
     const fs::path path = temp.path() / ("image" + std::to_string(++count));
     image_format("squashfs")
-        .write(tree, {.image = kImage, .time = 1700000000, .jobs = jobs, .cache = cache}, path);
+        .write(tree, {.image = kImage, .time = 1700000000, .jobs = jobs, .blocks = blocks, .cache = cache},
+               path);
     return path;
   }
 
@@ -110,6 +117,48 @@ struct Images {
 };
 
 }  // namespace
+
+TEST_CASE("the digest of zeros is known for any size") {
+  ZeroDigests zeros;
+  for (const std::uint32_t size : {1U, 131071U, 1024U, 0U, 1023U, 4096U, 5000U})
+    CHECK(zeros.of(size) == sha256(std::string(size, '\0')));
+}
+
+TEST_CASE("what was compressed ahead is used, and the image is the same") {
+  Images images;
+  const Tree tree = images.tree_of(repeating_files());
+  BlockCache cache = Images::empty_cache();
+  const Digest plain = sha256_file(images.write(tree, &cache));
+  const auto packed = parse_packed_image(block_settings(kImage), cache.kept_bytes());
+  REQUIRE(packed);
+  const BlockCache nothing = Images::empty_cache();
+  CompressedBlocks blocks(kImage, 2, nothing);
+  const auto all_found = [&] {
+    for (const PackedRun& run : packed->runs)
+      if (blocks.find_run(run.content) == nullptr) return false;
+    for (const PackedFragment& fragment : packed->fragments)
+      if (blocks.find(fragment.block.content) == nullptr) return false;
+    return true;
+  };
+  // Stopped again and again, as when more packages are unpacked: it goes on where it was.
+  for (int i = 0; i < 200 && !all_found(); ++i) {
+    blocks.start(tree.layers().front()->folder, true);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10 + i));
+    blocks.stop();
+  }
+  REQUIRE(all_found());
+  CHECK(sha256_file(images.write(tree, nullptr, 1, &blocks)) == plain);
+  CHECK(sha256_file(images.write(tree, nullptr, 5, &blocks)) == plain);
+
+  // Files that have come, gone and changed since move the others.
+  Files files = repeating_files();
+  files[3].second += "changed";
+  files.erase(files.begin() + 4);
+  files.emplace_back("c-more", noise(60, 3000));
+  std::sort(files.begin(), files.end());
+  const Tree other = images.tree_of(files);
+  CHECK(sha256_file(images.write(other, nullptr, 2, &blocks)) == sha256_file(images.write(other, nullptr)));
+}
 
 TEST_CASE("repeated and empty contents are stored once and read back as they were") {
   Images images;
