@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
@@ -25,6 +27,13 @@ UniqueFd open_at(int dir_fd, const std::string& path, int flags, mode_t mode) {
   const int fd = ::openat(dir_fd, path.c_str(), flags | O_CLOEXEC, mode);
   if (fd < 0) throw system_error("open " + path, errno);
   return UniqueFd(fd);
+}
+
+UniqueFd open_resolved(int dir_fd, const std::string& path, int flags, std::uint64_t resolve) {
+  open_how how{};
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
+  how.resolve = resolve;
+  return UniqueFd(static_cast<int>(::syscall(SYS_openat2, dir_fd, path.c_str(), &how, sizeof how)));
 }
 
 std::string read_link(int dir_fd, const std::string& name) {

@@ -39,6 +39,10 @@ class UniqueFd {
 [[nodiscard]] UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);
 [[nodiscard]] UniqueFd open_at(int dir_fd, const std::string& path, int flags, mode_t mode = 0600);
 
+/// openat2(2) with O_CLOEXEC; resolve is of RESOLVE_… in linux/openat2.h. Empty, with errno set, where it
+/// fails.
+[[nodiscard]] UniqueFd open_resolved(int dir_fd, const std::string& path, int flags, std::uint64_t resolve);
+
 /// Target of a symlink.
 [[nodiscard]] std::string read_link(int dir_fd, const std::string& name);
 

@@ -2,10 +2,12 @@
 #include "image/compressed_blocks.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,21 +24,22 @@ namespace {
 constexpr std::uint64_t kMostKept = 320U << 20U;
 constexpr std::size_t kFragmentsAtOnce = 32;
 
-UniqueFd open_below(int root_fd, const std::string& path) {
-  return UniqueFd(::openat(root_fd, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+/// Scripts change the tree meanwhile: no symlink of theirs is followed, no pipe waited for.
+UniqueFd open_below(int root_fd, const std::string& path, int flags = O_NONBLOCK) {
+  return open_resolved(root_fd, path, O_RDONLY | flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
-/// Up to size bytes.
-std::string read_up_to(int fd, std::size_t size) {
-  std::string bytes(size, '\0');
+/// Up to size bytes, as long as nothing else is read in this thread.
+std::string_view read_up_to(int fd, std::size_t size) {
+  thread_local std::vector<char> bytes;
+  if (bytes.size() < size) bytes.resize(size);
   std::size_t have = 0;
   while (have < size) {
-    const std::size_t got = read_some(fd, std::span(bytes).subspan(have));
+    const std::size_t got = read_some(fd, std::span(bytes).subspan(have, size - have));
     if (got == 0) break;
     have += got;
   }
-  bytes.resize(have);
-  return bytes;
+  return {bytes.data(), have};
 }
 
 }  // namespace
@@ -88,8 +91,8 @@ void CompressedBlocks::find_files(int folder_fd, const std::string& path, std::v
     if (S_ISREG(info.st_mode) && info.st_size > 0)
       files.push_back({place, static_cast<std::uint64_t>(info.st_size)});
     if (!S_ISDIR(info.st_mode)) continue;
-    const UniqueFd folder = open_at(folder_fd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    find_files(folder.get(), place, files);
+    if (const UniqueFd folder = open_below(folder_fd, entry.name, O_DIRECTORY))
+      find_files(folder.get(), place, files);
   }
 }
 
@@ -99,12 +102,12 @@ void CompressedBlocks::compress_file(int root_fd, const std::string& path, sqfs_
   if (!fd) return;
   Run run;
   Sha256 whole;
-  std::string block = read_up_to(fd.get(), image_.block_size);
+  std::string_view block = read_up_to(fd.get(), image_.block_size);
   for (; block.size() == image_.block_size; block = read_up_to(fd.get(), image_.block_size)) {
     whole.update(block);
     const Digest content = sha256(block);
     if (stopping_) return;
-    if (!compress_block(content, std::move(block), compressor)) return set_done(path);
+    if (!compress_block(content, block, compressor)) return set_done(path);
     run.blocks.push_back(content);
   }
   whole.update(block);
@@ -120,10 +123,11 @@ void CompressedBlocks::set_done(const std::string& path) {
 }
 
 /// False where the block is not worth it: it is known, or there is no room.
-bool CompressedBlocks::compress_block(const Digest& content, std::string raw, sqfs_compressor_t& compressor) {
+bool CompressedBlocks::compress_block(const Digest& content, std::string_view raw,
+                                      sqfs_compressor_t& compressor) {
   if (has(content)) return true;
   if (cache_.has_block(content)) return false;
-  PackedBytes packed = pack_block(std::move(raw), image_.block_size, compressor);
+  PackedBytes packed = pack_block(raw, image_.block_size, compressor);
   if (packed.block.word != 0) packed.block.content = content;
   return keep(content, std::move(packed));
 }
@@ -150,7 +154,7 @@ void CompressedBlocks::compress_fragments(int root_fd, const std::vector<File>& 
       const TraceSpan span("compress", std::to_string(waiting.size()) + " fragments");
       const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
       for (std::size_t i = first; i < waiting.size() && !stopping_; i += thread_count_)
-        keep(waiting[i].first, pack_block(std::move(waiting[i].second), image_.block_size, *compressor));
+        keep(waiting[i].first, pack_block(waiting[i].second, image_.block_size, *compressor));
     });
     waiting.clear();
   };
@@ -166,10 +170,10 @@ void CompressedBlocks::compress_fragments(int root_fd, const std::vector<File>& 
     const std::uint64_t rest = file.size % image_.block_size;
     const UniqueFd fd = open_below(root_fd, file.path);
     if (rest == 0 || !fd || ::lseek(fd.get(), static_cast<off_t>(file.size - rest), SEEK_SET) < 0) continue;
-    std::string bytes = read_up_to(fd.get(), rest);
-    const Digest content = sha256(bytes);
-    (void)packing.add(
-        {.size = static_cast<std::uint32_t>(bytes.size()), .content = content, .bytes = std::move(bytes)});
+    const std::string_view bytes = read_up_to(fd.get(), rest);
+    (void)packing.add({.size = static_cast<std::uint32_t>(bytes.size()),
+                       .content = sha256(bytes),
+                       .bytes = std::string(bytes)});
   }
   packing.close();
   compress();

@@ -59,7 +59,7 @@ class CompressedBlocks {
   void find_files(int folder_fd, const std::string& path, std::vector<File>& files) const;
   void compress_file(int root_fd, const std::string& path, sqfs_compressor_t& compressor);
   void set_done(const std::string& path);
-  bool compress_block(const Digest& content, std::string raw, sqfs_compressor_t& compressor);
+  bool compress_block(const Digest& content, std::string_view raw, sqfs_compressor_t& compressor);
   void compress_fragments(int root_fd, const std::vector<File>& files);
   [[nodiscard]] bool has(const Digest& name);
   bool keep(const Digest& name, PackedBytes packed);  ///< false where there is no room

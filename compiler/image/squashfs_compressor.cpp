@@ -2,8 +2,7 @@
 #include "image/squashfs_compressor.hpp"
 
 #include <cstring>
-#include <string_view>
-#include <utility>
+#include <vector>
 
 #include "image/image_format.hpp"
 
@@ -61,19 +60,20 @@ Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
   return Sqfs<sqfs_compressor_t>(compressor);
 }
 
-PackedBytes pack_block(std::string raw, std::uint32_t block_size, sqfs_compressor_t& compressor) {
+PackedBytes pack_block(std::string_view raw, std::uint32_t block_size, sqfs_compressor_t& compressor) {
   PackedBytes packed;
   if (is_zeros(raw)) return packed;
   // Room for a whole block, however small this one is: lz4's result depends on the room it has.
-  packed.bytes.resize(block_size);
+  thread_local std::vector<sqfs_u8> room;
+  room.resize(block_size);
   const auto size = static_cast<sqfs_u32>(raw.size());
   const sqfs_s32 got = compressor.do_block(&compressor, reinterpret_cast<const sqfs_u8*>(raw.data()), size,
-                                           reinterpret_cast<sqfs_u8*>(packed.bytes.data()), block_size);
+                                           room.data(), block_size);
   sqfs_must(got, "compress a block");
   if (got > 0)
-    packed.bytes.resize(static_cast<std::size_t>(got));
+    packed.bytes.assign(reinterpret_cast<const char*>(room.data()), static_cast<std::size_t>(got));
   else
-    packed.bytes = std::move(raw);
+    packed.bytes = raw;
   packed.block.word = got > 0 ? static_cast<std::uint32_t>(got) : size | kStoredAsIs;
   packed.block.packed = sha256(packed.bytes);
   return packed;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <sqfs/compressor.h>
 
@@ -17,7 +18,7 @@ namespace alephc {
 [[nodiscard]] Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image);
 
 /// Compresses a block. Its name, block.content, is up to the caller.
-[[nodiscard]] PackedBytes pack_block(std::string raw, std::uint32_t block_size,
+[[nodiscard]] PackedBytes pack_block(std::string_view raw, std::uint32_t block_size,
                                      sqfs_compressor_t& compressor);
 
 }  // namespace alephc

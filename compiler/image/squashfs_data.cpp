@@ -92,7 +92,7 @@ class Packer {
     if (item.packed != nullptr) return;
     if (fragment) item.raw = read_members(item.members);
     if (fragment || !take_known(item, name))
-      item.made = pack_block(std::move(item.raw), options_.image.block_size, compressor);
+      item.made = pack_block(item.raw, options_.image.block_size, compressor);
     if (item.made.block.word != 0) item.made.block.content = name;
     item.packed = &item.made;
   }

@@ -50,10 +50,7 @@ unsigned long locked_flags(const std::string& path) {
 
 /// Path of a place below the root, for mount(2): resolved beneath the root, whatever symlinks the image has.
 std::string beneath(int root_fd, const std::string& path, UniqueFd& keeper) {
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  keeper = UniqueFd(static_cast<int>(::syscall(SYS_openat2, root_fd, path.c_str(), &how, sizeof how)));
+  keeper = open_resolved(root_fd, path, O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   if (!keeper) throw system_error("find " + path + " in the image", errno);
   return "/proc/self/fd/" + std::to_string(keeper.get());
 }
