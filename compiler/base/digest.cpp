@@ -47,8 +47,8 @@ struct Sha256::State {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   State() {
     // Looked up once: libcrypto's own lookup takes longer than a small hash.
-    static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    EVP_DigestInit_ex(context, algorithm, nullptr);
+    static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    EVP_DigestInit_ex(context, kAlgorithm, nullptr);
   }
   ~State() { EVP_MD_CTX_free(context); }
   State(const State&) = delete;

@@ -127,9 +127,7 @@ bool CompressedBlocks::compress_block(const Digest& content, std::string_view ra
                                       sqfs_compressor_t& compressor) {
   if (has(content)) return true;
   if (cache_.has_block(content)) return false;
-  PackedBytes packed = pack_block(raw, image_.block_size, compressor);
-  if (packed.block.word != 0) packed.block.content = content;
-  return keep(content, std::move(packed));
+  return keep(content, pack_block(raw, image_.block_size, compressor));
 }
 
 bool CompressedBlocks::has(const Digest& name) {
@@ -138,6 +136,7 @@ bool CompressedBlocks::has(const Digest& name) {
 }
 
 bool CompressedBlocks::keep(const Digest& name, PackedBytes packed) {
+  if (packed.block.word != 0) packed.block.content = name;
   const std::lock_guard guard(mutex_);
   if (kept_ + packed.bytes.size() > kMostKept) return false;
   kept_ += packed.bytes.size();

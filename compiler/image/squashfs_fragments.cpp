@@ -29,15 +29,15 @@ void FragmentPacking::close() {
 /// Hashing zeros from the start for every size would take as long as hashing all small files.
 const Digest& ZeroDigests::of(std::uint32_t size) {
   constexpr std::uint32_t kStep = 1024;
-  static const std::string zeros(kStep, '\0');
+  static const std::string kZeros(kStep, '\0');
   const auto [it, fresh] = digests_.try_emplace(size);
   if (!fresh) return it->second;
   while (steps_.size() <= size / kStep) {
     steps_.push_back(steps_.back().copy());
-    steps_.back().update(zeros);
+    steps_.back().update(kZeros);
   }
   Sha256 hash = steps_[size / kStep].copy();
-  hash.update(std::string_view(zeros).substr(0, size % kStep));
+  hash.update(std::string_view(kZeros).substr(0, size % kStep));
   it->second = hash.finish();
   return it->second;
 }
