@@ -215,7 +215,8 @@ struct FileHasher::State {
     // The caller is one of the jobs.
     while (threads.size() + 1 < jobs && threads.size() + 1 < count)
       threads.emplace_back([this] {
-        lower_priority();  // writing the file comes first
+        // Writing the file comes first; what is left is hashed beside the whole, which takes one core.
+        lower_priority(Priority::idle);
         work();
       });
   }

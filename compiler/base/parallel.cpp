@@ -6,9 +6,8 @@
 
 namespace alephc {
 
-void lower_priority() {
-  constexpr int kNice = 10;
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+void lower_priority(Priority priority) {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), static_cast<int>(priority));
 }
 
 }  // namespace alephc

@@ -62,7 +62,7 @@ void CompressedBlocks::stop() {
 }
 
 void CompressedBlocks::work(const std::filesystem::path& folder, bool nearly_whole) {
-  lower_priority();  // configuring packages comes first
+  lower_priority(Priority::low);  // configuring packages comes first
   const UniqueFd root = open_file(folder, O_RDONLY | O_DIRECTORY);
   std::vector<File> files;
   find_files(root.get(), "", files);
@@ -72,7 +72,7 @@ void CompressedBlocks::work(const std::filesystem::path& folder, bool nearly_who
     if (file.size >= image_.block_size && !done_.contains(file.path)) large.push_back(file.path);
   std::atomic<std::size_t> next{0};
   parallel_for(thread_count_, thread_count_, [&](std::size_t) {
-    lower_priority();
+    lower_priority(Priority::low);
     const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
     for (std::size_t i = next++; i < large.size() && !stopping_; i = next++)
       compress_file(root.get(), large[i], *compressor);
@@ -149,7 +149,7 @@ void CompressedBlocks::compress_fragments(int root_fd, const std::vector<File>& 
   std::vector<std::pair<Digest, std::string>> waiting;
   const auto compress = [&] {
     parallel_for(thread_count_, thread_count_, [&](std::size_t first) {
-      lower_priority();
+      lower_priority(Priority::low);
       const TraceSpan span("compress", std::to_string(waiting.size()) + " fragments");
       const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
       for (std::size_t i = first; i < waiting.size() && !stopping_; i += thread_count_)
