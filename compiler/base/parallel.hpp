@@ -10,11 +10,11 @@
 
 namespace alephc {
 
-/// The calling thread makes way for others from now on.
 enum class Priority {
   low = 10,   ///< takes what others leave, and a tenth of the rest
   idle = 19,  ///< takes what others leave
 };
+/// Of the calling thread, and of what it starts from now on.
 void lower_priority(Priority priority);
 
 /// Calls work(i) for every i below count on up to jobs threads; the first exception is rethrown after all

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
@@ -29,17 +28,12 @@ UniqueFd open_below(int root_fd, const std::string& path, int flags = O_NONBLOCK
   return open_resolved(root_fd, path, O_RDONLY | flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
-/// Up to size bytes, as long as nothing else is read in this thread.
-std::string_view read_up_to(int fd, std::size_t size) {
+/// Up to size bytes, as long as nothing else is read in this thread; none where reading fails.
+std::string_view read_up_to(int fd, std::uint64_t offset, std::size_t size) {
   thread_local std::vector<char> bytes;
-  if (bytes.size() < size) bytes.resize(size);
-  std::size_t have = 0;
-  while (have < size) {
-    const std::size_t got = read_some(fd, std::span(bytes).subspan(have, size - have));
-    if (got == 0) break;
-    have += got;
-  }
-  return {bytes.data(), have};
+  bytes.resize(size);
+  const ssize_t got = read_at(fd, offset, bytes);
+  return {bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
 }
 
 }  // namespace
@@ -102,13 +96,16 @@ void CompressedBlocks::compress_file(int root_fd, const std::string& path, sqfs_
   if (!fd) return;
   Run run;
   Sha256 whole;
-  std::string_view block = read_up_to(fd.get(), image_.block_size);
-  for (; block.size() == image_.block_size; block = read_up_to(fd.get(), image_.block_size)) {
+  std::uint64_t offset = 0;
+  std::string_view block = read_up_to(fd.get(), offset, image_.block_size);
+  while (block.size() == image_.block_size) {
     whole.update(block);
     const Digest content = sha256(block);
     if (stopping_) return;
     if (!compress_block(content, block, compressor)) return set_done(path);
     run.blocks.push_back(content);
+    offset += block.size();
+    block = read_up_to(fd.get(), offset, image_.block_size);
   }
   whole.update(block);
   if (!block.empty()) run.tail = sha256(block);
@@ -168,8 +165,8 @@ void CompressedBlocks::compress_fragments(int root_fd, const std::vector<File>& 
     if (stopping_) return;
     const std::uint64_t rest = file.size % image_.block_size;
     const UniqueFd fd = open_below(root_fd, file.path);
-    if (rest == 0 || !fd || ::lseek(fd.get(), static_cast<off_t>(file.size - rest), SEEK_SET) < 0) continue;
-    const std::string_view bytes = read_up_to(fd.get(), rest);
+    if (rest == 0 || !fd) continue;
+    const std::string_view bytes = read_up_to(fd.get(), file.size - rest, rest);
     (void)packing.add({.size = static_cast<std::uint32_t>(bytes.size()),
                        .content = sha256(bytes),
                        .bytes = std::string(bytes)});

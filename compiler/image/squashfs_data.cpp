@@ -10,8 +10,6 @@
 #include <thread>
 #include <unordered_map>
 
-#include <unistd.h>
-
 #include "base/cid.hpp"
 #include "base/interrupt.hpp"
 #include "base/trace.hpp"
@@ -30,7 +28,7 @@ constexpr std::size_t kMostItems = 4096;        // known runs have no bytes in m
 struct Item {
   enum class Kind { block, fragment, known_run, known_fragment, run_ahead };
   Kind kind = Kind::block;
-  std::size_t index = 0;  ///< of the file's entry, or of the fragment
+  std::size_t index = 0;  ///< of the file's entry
   bool first = true;      ///< of the file's blocks
   bool last = true;
   std::vector<Member> members{};
@@ -124,7 +122,8 @@ class Packer {
 
   [[nodiscard]] std::string name_of(const Item& item) const {
     const bool fragment = item.kind == Item::Kind::fragment || item.kind == Item::Kind::known_fragment;
-    return fragment ? "fragment " + std::to_string(item.index) : "/" + tree_.entries()[item.index].path;
+    return fragment ? std::to_string(item.members.size()) + " members"
+                    : "/" + tree_.entries()[item.index].path;
   }
 
   void process(Item& item, sqfs_compressor_t& compressor) const {
@@ -169,9 +168,9 @@ class Packer {
   /// The rest of the file is not read: its compressed bytes are known.
   [[nodiscard]] std::string read_end(const Entry& entry, const Member& member) const {
     const UniqueFd fd = tree_.open_content(entry);
-    if (::lseek(fd.get(), static_cast<off_t>(entry.size - member.size), SEEK_SET) < 0)
+    std::string bytes(member.size, '\0');
+    if (read_at(fd.get(), entry.size - member.size, bytes) < 0)
       throw system_error("read /" + entry.path, errno);
-    std::string bytes = read_all(fd.get());
     if (sha256(bytes) != member.content) throw damaged_content(entry);
     return bytes;
   }
@@ -298,10 +297,7 @@ class DataWriter {
   }
 
   void add_fragment(std::vector<Member> members, const Digest& name) {
-    Item item{.kind = Item::Kind::fragment,
-              .index = fragment_count_++,
-              .members = std::move(members),
-              .name = name};
+    Item item{.kind = Item::Kind::fragment, .members = std::move(members), .name = name};
     if (options_.cache != nullptr) item.known = options_.cache->find_fragment(name);
     if (item.known) item.kind = Item::Kind::known_fragment;
     push(std::move(item));
@@ -475,7 +471,6 @@ class DataWriter {
   std::map<std::size_t, Digest> tails_of_;  ///< of large files
   std::vector<std::size_t> run_files_;      ///< whose the runs are
   FragmentPacking packing_;
-  std::uint32_t fragment_count_ = 0;
 
   std::vector<Stored> stored_;  ///< blocks in the image, in order
   std::unordered_map<Digest, std::vector<std::size_t>, DigestHash> positions_;
