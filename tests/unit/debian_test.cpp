@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/diagnostic.hpp"
-#include "base/text.hpp"
 #include "distro/debian/control.hpp"
 #include "distro/debian/index.hpp"
-#include "distro/debian/reachable.hpp"
 #include "distro/debian/release.hpp"
 #include "distro/debian/requests.hpp"
 #include "distro/debian/sources.hpp"
@@ -85,38 +83,6 @@ TEST_CASE("an index finds packages by name, version and architecture") {
   CHECK(index.find("a", "2", "amd64") == nullptr);
   CHECK(index.providers_of("v") == std::vector<std::string>{"a"});
   CHECK(index.providers_of("w").empty());
-}
-
-TEST_CASE("a solver is given what it could come to, and nothing else") {
-  const std::string end =
-      "\nArchitecture: amd64\nFilename: f\nSize: 1\nSHA256: " + std::string(64, 'b') + "\n\n";
-  const std::string text =
-      "Package: base\nEssential: yes\nVersion: 1" + end +
-      "Package: asked\nVersion: 1\nPre-Depends: early:any (>= 1)\nDepends: one (= 1) | other,virtual,\n "
-      "multi\n"
-      "Recommends: nice\nSuggests: idea\nConflicts: enemy" +
-      end + "Package: asked\nVersion: 2\nDepends: new-need" + end + "Package: early\nVersion: 1" + end +
-      "Package: one\nVersion: 1" + end + "Package: other\nVersion: 1\nDepends: deep" + end +
-      "Package: deep\nVersion: 1" + end + "Package: maker\nVersion: 1\nProvides: something, virtual (= 3)" +
-      end + "Package: multi\nVersion: 1" + end + "Package: new-need\nVersion: 1" + end +
-      "Package: nice\nVersion: 1\nDepends: nice-need" + end + "Package: nice-need\nVersion: 1" + end +
-      "Package: idea\nVersion: 1" + end + "Package: enemy\nVersion: 1" + end +
-      "Package: stranger\nVersion: 1\nDepends: asked\nProvides: virtually" + end;
-  PackageIndex index;
-  index.add(text, 0);
-  const auto found = [&](bool recommends) {
-    std::vector<std::string> names;
-    for (const std::size_t i : reachable_packages(index, {"asked", "unknown"}, recommends)) {
-      const IndexedPackage& package = index.packages()[i];
-      CHECK(package.stanza.starts_with("Package: " + std::string(package.name) + "\n"));
-      CHECK(package.stanza.ends_with("\n\n"));
-      names.push_back(std::string(package.name) + "=" + std::string(package.version));
-    }
-    return join(names, " ");
-  };
-  CHECK(found(false) == "base=1 asked=1 asked=2 early=1 one=1 other=1 deep=1 maker=1 multi=1 new-need=1");
-  CHECK(found(true) ==
-        "base=1 asked=1 asked=2 early=1 one=1 other=1 deep=1 maker=1 multi=1 new-need=1 nice=1 nice-need=1");
 }
 
 TEST_CASE("requests are taken apart") {

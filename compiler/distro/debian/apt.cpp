@@ -53,24 +53,23 @@ std::string apt_words(const std::string& errors, const std::string& output) {
 
 }  // namespace
 
-AptRoot::AptRoot(const std::vector<VerifiedSource>& sources, const std::vector<std::string>& lists,
-                 std::string arch, const std::vector<std::string>& foreign_archs, bool recommends)
+AptRoot::AptRoot(const Store& store, const std::vector<VerifiedSource>& sources, std::string arch,
+                 const std::vector<std::string>& foreign_archs, bool recommends)
     : folder_(fs::temp_directory_path(), "alephc-apt"), arch_(std::move(arch)) {
   for (const char* folder : {"lists/partial", "cache/archives/partial", "log"})
     make_folders(folder_.path() / folder);
-  std::size_t list = 0;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const VerifiedSource& verified = sources[i];
     const Source& source = verified.source;
     sources_list_ += "deb [trusted=yes] http://" + host_of(i) + "/ " + source.suite;
     if (!source.is_flat()) sources_list_ += " " + join(source.components, " ");
     sources_list_ += "\n";
-    const fs::path folder = folder_.path() / "lists";
-    atomic_write(folder / list_name(host_of(i), source, "Release"), verified.release.text);
+    const fs::path lists = folder_.path() / "lists";
+    atomic_write(lists / list_name(host_of(i), source, "Release"), verified.release.text);
     for (const PackagesFile& file : verified.packages) {
       const std::string path =
           source.is_flat() ? "Packages" : file.component + "/binary-" + file.arch + "/Packages";
-      atomic_write(folder / list_name(host_of(i), source, path), lists.at(list++));
+      fs::create_symlink(store.blob_path(file.digest), lists / list_name(host_of(i), source, path));
     }
     if (source.priority != 0)
       preferences_ += "Package: *\nPin: origin \"" + host_of(i) +

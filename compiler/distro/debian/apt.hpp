@@ -23,12 +23,11 @@ struct AptAnswer {
   std::string errors{};  ///< apt's own words when it found no solution
 };
 
-/// apt's solver as a child process on a private root, fed from indexes that we verified: it downloads
+/// apt's solver as a child process on a private root, fed with indexes that we verified: it downloads
 /// nothing, and nothing of this machine's apt configuration or dpkg state reaches it.
 class AptRoot {
  public:
-  /// lists: a Packages file for each of the sources', in order.
-  AptRoot(const std::vector<VerifiedSource>& sources, const std::vector<std::string>& lists, std::string arch,
+  AptRoot(const Store& store, const std::vector<VerifiedSource>& sources, std::string arch,
           const std::vector<std::string>& foreign_archs, bool recommends);
 
   /// Local packages as one more repository; stanzas have Filename, Size and SHA256.

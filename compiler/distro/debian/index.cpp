@@ -9,12 +9,8 @@
 namespace alephc::debian {
 
 void PackageIndex::add(std::string_view text, std::uint32_t source, std::int64_t priority_pin) {
-  const char* begin = text.data();
   while (const auto stanza = next_stanza(text)) {
-    IndexedPackage package{.stanza = {begin, static_cast<std::size_t>(text.data() - begin)},
-                           .source = source,
-                           .priority_pin = priority_pin};
-    begin = text.data();
+    IndexedPackage package{.source = source, .priority_pin = priority_pin};
     for (const auto& [name, value] : stanza->fields()) {
       if (name == "Package")
         package.name = value;
@@ -30,8 +26,6 @@ void PackageIndex::add(std::string_view text, std::uint32_t source, std::int64_t
         package.depends = value;
       else if (name == "Pre-Depends")
         package.pre_depends = value;
-      else if (name == "Recommends")
-        package.recommends = value;
       else if (name == "Provides")
         package.provides = value;
       else if (name == "Essential")

@@ -20,9 +20,7 @@ struct IndexedPackage {
   std::string_view priority{};
   std::string_view depends{};
   std::string_view pre_depends{};
-  std::string_view recommends{};
   std::string_view provides{};
-  std::string_view stanza{};  ///< all of it
   std::uint64_t size = 0;
   Digest sha256{};
   bool essential = false;

@@ -18,7 +18,6 @@
 #include "distro/debian/deb.hpp"
 #include "distro/debian/debian.hpp"
 #include "distro/debian/indexes.hpp"
-#include "distro/debian/reachable.hpp"
 #include "distro/debian/requests.hpp"
 
 namespace alephc::debian {
@@ -45,7 +44,6 @@ class Resolver {
     check_requests(manifest_.packages.build, index_, sources_, arch_, problems);
     problems.stop_if_errors();
     collect_requests();
-    choose_lists();
     const std::vector<Chosen> chosen = solve();
     Resolution resolution;
     lock_packages(chosen);
@@ -157,25 +155,8 @@ class Resolver {
     for (const LockedPackage& package : local_) requests_.push_back(package.name + "=" + package.version);
   }
 
-  /// The Packages files, with what a solution could be made of.
-  void choose_lists() {
-    std::vector<std::string> names;
-    for (const std::string& request : requests_) names.push_back(parse_request(request).name);
-    lists_.resize(texts_.size());
-    std::size_t list = 0;
-    for (const std::size_t i : reachable_packages(index_, names, manifest_.packages.recommends)) {
-      const std::string_view stanza = index_.packages()[i].stanza;
-      const auto is_in = [&](const std::string& text) {
-        return stanza.data() >= text.data() && stanza.data() < text.data() + text.size();
-      };
-      while (list < texts_.size() && !is_in(texts_[list])) ++list;
-      if (list == texts_.size()) return;  // the local packages, which are a list of their own
-      lists_[list] += stanza;
-    }
-  }
-
   AptRoot make_root(bool keep) const {
-    AptRoot root(verified_, lists_, arch_, foreign_, manifest_.packages.recommends);
+    AptRoot root(tools_.store, verified_, arch_, foreign_, manifest_.packages.recommends);
     if (!local_.empty()) root.add_local(local_text_);
     if (!keep) return root;
     std::vector<Chosen> kept;
@@ -385,8 +366,7 @@ class Resolver {
   std::vector<std::string> foreign_;
   std::vector<Source> sources_;
   std::vector<VerifiedSource> verified_;
-  std::vector<std::string> texts_;  ///< Packages files of the sources, in order
-  std::vector<std::string> lists_;  ///< the same, as apt reads them
+  std::vector<std::string> texts_;
   std::string local_text_;
   std::vector<LockedPackage> local_;
   PackageIndex index_;
