@@ -9,7 +9,7 @@
 namespace alephc {
 namespace {
 
-constexpr std::string_view kMagic = "alephc packed image 2\n";
+constexpr std::string_view kMagic = "alephc packed image 3\n";
 
 void put_digest(std::string& out, const Digest& digest) {
   out.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
@@ -17,7 +17,7 @@ void put_digest(std::string& out, const Digest& digest) {
 
 void put_block(std::string& out, const PackedBlock& block) {
   put_little(out, block.word);
-  put_digest(out, block.content);
+  put_digest(out, block.name);
   put_digest(out, block.packed);
 }
 
@@ -36,7 +36,7 @@ class Cursor {
   PackedBlock block() {
     PackedBlock block;
     block.word = static_cast<std::uint32_t>(number());
-    block.content = digest();
+    block.name = digest();
     block.packed = digest();
     return block;
   }
@@ -59,6 +59,11 @@ bool read_packed(int image, std::uint64_t offset, const PackedBlock& block, std:
 }
 
 }  // namespace
+
+Digest block_name(std::string_view raw) {
+  constexpr std::size_t kBeginning = 4096;
+  return sha256(raw.substr(0, kBeginning));
+}
 
 std::string packed_image_bytes(const std::string& settings, const PackedImage& image) {
   std::string out(kMagic);
@@ -122,12 +127,12 @@ void BlockCache::load() const {
         runs_.try_emplace(run.content, Found<PackedRun>{&run, image});
         std::uint64_t offset = run.offset;
         for (const PackedBlock& block : run.blocks) {
-          if (block.word != 0) blocks_.try_emplace(block.content, BlockPlace{&block, offset, image});
+          if (block.word != 0) blocks_.try_emplace(block.name, BlockPlace{&block, offset, image});
           offset += packed_size(block.word);
         }
       }
       for (const PackedFragment& fragment : source.packed.fragments)
-        fragments_.try_emplace(fragment.block.content, Found<PackedFragment>{&fragment, image});
+        fragments_.try_emplace(fragment.block.name, Found<PackedFragment>{&fragment, image});
     }
   });
 }
@@ -146,14 +151,14 @@ std::optional<BlockCache::Found<PackedFragment>> BlockCache::find_fragment(const
   return it->second;
 }
 
-bool BlockCache::has_block(const Digest& content) const {
+bool BlockCache::has_block(const Digest& name) const {
   load();
-  return blocks_.contains(content);
+  return blocks_.contains(name);
 }
 
-std::optional<PackedBytes> BlockCache::read_block(const Digest& content) const {
+std::optional<PackedBytes> BlockCache::read_block(const Digest& name) const {
   load();
-  const auto it = blocks_.find(content);
+  const auto it = blocks_.find(name);
   if (it == blocks_.end()) return std::nullopt;
   const BlockPlace& place = it->second;
   PackedBytes packed{.block = *place.block};

@@ -18,13 +18,17 @@ namespace alephc {
 /// A data block as a squashfs image holds it.
 struct PackedBlock {
   std::uint32_t word = 0;  ///< bytes it takes in the image, with kStoredAsIs; 0: all zeros, takes none
-  Digest content{};        ///< sha256 before compression; zero for zeros
+  Digest name{};           ///< block_name(), or FragmentPacking's; zero for zeros
   Digest packed{};         ///< sha256 of the bytes in the image
 };
 inline constexpr std::uint32_t kStoredAsIs = 1U << 24U;
 [[nodiscard]] constexpr std::uint32_t packed_size(std::uint32_t word) {
   return word & (kStoredAsIs - 1);
 }
+
+/// What a block of a file is found by: sha256 of its beginning. Hashing it all would cost as much as reading
+/// the file; who takes a block by its name compares it.
+[[nodiscard]] Digest block_name(std::string_view raw);
 
 /// A block and its bytes as an image holds them; none for zeros.
 struct PackedBytes {
@@ -43,7 +47,7 @@ struct PackedRun {
 /// A block that small files and ends of files share.
 struct PackedFragment {
   std::uint64_t offset = 0;
-  PackedBlock block{};  ///< block.content names the members, see FragmentPacking
+  PackedBlock block{};
 };
 
 /// Where an image has its compressed data.
@@ -79,9 +83,9 @@ class BlockCache {
   };
   [[nodiscard]] std::optional<Found<PackedRun>> find_run(const Digest& content) const;
   [[nodiscard]] std::optional<Found<PackedFragment>> find_fragment(const Digest& name) const;
-  [[nodiscard]] bool has_block(const Digest& content) const;
-  /// A single block, read and checked.
-  [[nodiscard]] std::optional<PackedBytes> read_block(const Digest& content) const;
+  [[nodiscard]] bool has_block(const Digest& name) const;
+  /// A single block, read and checked; its content may be another that begins alike.
+  [[nodiscard]] std::optional<PackedBytes> read_block(const Digest& name) const;
 
   /// What was just written, for the images to come.
   void keep(PackedImage made) { made_ = std::move(made); }

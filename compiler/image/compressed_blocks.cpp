@@ -97,18 +97,21 @@ void CompressedBlocks::compress_file(int root_fd, const std::string& path, sqfs_
   Run run;
   Sha256 whole;
   std::uint64_t offset = 0;
-  std::string_view block = read_up_to(fd.get(), offset, image_.block_size);
-  while (block.size() == image_.block_size) {
-    whole.update(block);
-    const Digest content = sha256(block);
+  std::string_view raw = read_up_to(fd.get(), offset, image_.block_size);
+  while (raw.size() == image_.block_size) {
     if (stopping_) return;
-    if (!compress_block(content, block, compressor)) return set_done(path);
-    run.blocks.push_back(content);
-    offset += block.size();
-    block = read_up_to(fd.get(), offset, image_.block_size);
+    whole.update(raw);
+    const Digest name = block_name(raw);
+    if (cache_.has_block(name)) return set_done(path);
+    PackedBytes packed = pack_block(raw, image_.block_size, compressor);
+    if (!take_room(packed.bytes.size())) return set_done(path);
+    if (packed.block.word != 0) packed.block.name = name;
+    run.blocks.push_back(std::move(packed));
+    offset += raw.size();
+    raw = read_up_to(fd.get(), offset, image_.block_size);
   }
-  whole.update(block);
-  if (!block.empty()) run.tail = sha256(block);
+  whole.update(raw);
+  if (!raw.empty()) run.tail = sha256(raw);
   set_done(path);
   const std::lock_guard guard(mutex_);
   runs_.emplace(whole.finish(), std::move(run));
@@ -119,26 +122,8 @@ void CompressedBlocks::set_done(const std::string& path) {
   done_.insert(path);
 }
 
-/// False where the block is not worth it: it is known, or there is no room.
-bool CompressedBlocks::compress_block(const Digest& content, std::string_view raw,
-                                      sqfs_compressor_t& compressor) {
-  if (has(content)) return true;
-  if (cache_.has_block(content)) return false;
-  return keep(content, pack_block(raw, image_.block_size, compressor));
-}
-
-bool CompressedBlocks::has(const Digest& name) {
-  const std::lock_guard guard(mutex_);
-  return blocks_.contains(name);
-}
-
-bool CompressedBlocks::keep(const Digest& name, PackedBytes packed) {
-  if (packed.block.word != 0) packed.block.content = name;
-  const std::lock_guard guard(mutex_);
-  if (kept_ + packed.bytes.size() > kMostKept) return false;
-  kept_ += packed.bytes.size();
-  blocks_.try_emplace(name, std::move(packed));
-  return true;
+bool CompressedBlocks::take_room(std::uint64_t bytes) {
+  return kept_.fetch_add(bytes) + bytes <= kMostKept;
 }
 
 /// As the writer would do it if the tree stayed as it is.
@@ -149,13 +134,18 @@ void CompressedBlocks::compress_fragments(int root_fd, const std::vector<File>& 
       lower_priority(Priority::low);
       const TraceSpan span("compress", std::to_string(waiting.size()) + " fragments");
       const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
-      for (std::size_t i = first; i < waiting.size() && !stopping_; i += thread_count_)
-        keep(waiting[i].first, pack_block(waiting[i].second, image_.block_size, *compressor));
+      for (std::size_t i = first; i < waiting.size() && !stopping_; i += thread_count_) {
+        PackedBytes packed = pack_block(waiting[i].second, image_.block_size, *compressor);
+        if (!take_room(packed.bytes.size())) return;
+        packed.block.name = waiting[i].first;
+        const std::lock_guard guard(mutex_);
+        fragments_.try_emplace(waiting[i].first, std::move(packed));
+      }
     });
     waiting.clear();
   };
   FragmentPacking packing(image_.block_size, [&](const std::vector<Member>& members, const Digest& name) {
-    if (has(name) || cache_.find_fragment(name)) return;
+    if (fragments_.contains(name) || cache_.find_fragment(name)) return;
     std::string raw;
     for (const Member& member : members) raw += member.bytes;
     waiting.emplace_back(name, std::move(raw));
@@ -180,9 +170,9 @@ const CompressedBlocks::Run* CompressedBlocks::find_run(const Digest& content) c
   return it == runs_.end() ? nullptr : &it->second;
 }
 
-const PackedBytes* CompressedBlocks::find(const Digest& name) const {
-  const auto it = blocks_.find(name);
-  return it == blocks_.end() ? nullptr : &it->second;
+const PackedBytes* CompressedBlocks::find_fragment(const Digest& name) const {
+  const auto it = fragments_.find(name);
+  return it == fragments_.end() ? nullptr : &it->second;
 }
 
 }  // namespace alephc

@@ -18,15 +18,15 @@
 
 namespace alephc {
 
-/// Blocks compressed ahead of the writer, found by what is in them. While packages are configured and later
+/// Data compressed ahead of the writer, found by what is in it. While packages are configured and later
 /// steps run, which keeps one core busy, the others compress what is already unpacked. A block's compressed
 /// bytes are a function of its content, the compressor and the level, so an image is the same with and
 /// without this.
 class CompressedBlocks {
  public:
-  /// The whole blocks of a file: their contents' sha256.
+  /// The whole blocks of a file.
   struct Run {
-    std::vector<Digest> blocks{};
+    std::vector<PackedBytes> blocks{};
     Digest tail{};  ///< sha256 of what follows the last whole block; zero if nothing does
   };
 
@@ -44,10 +44,10 @@ class CompressedBlocks {
   void start(const std::filesystem::path& folder, bool nearly_whole);
   void stop();
 
-  /// By the file's sha256. Every block that it names can be found.
+  /// By the file's sha256.
   [[nodiscard]] const Run* find_run(const Digest& content) const;
-  /// By the content's sha256, or by a fragment's name.
-  [[nodiscard]] const PackedBytes* find(const Digest& name) const;
+  /// By its name, see FragmentPacking.
+  [[nodiscard]] const PackedBytes* find_fragment(const Digest& name) const;
 
  private:
   struct File {
@@ -59,19 +59,17 @@ class CompressedBlocks {
   void find_files(int folder_fd, const std::string& path, std::vector<File>& files) const;
   void compress_file(int root_fd, const std::string& path, sqfs_compressor_t& compressor);
   void set_done(const std::string& path);
-  bool compress_block(const Digest& content, std::string_view raw, sqfs_compressor_t& compressor);
   void compress_fragments(int root_fd, const std::vector<File>& files);
-  [[nodiscard]] bool has(const Digest& name);
-  bool keep(const Digest& name, PackedBytes packed);  ///< false where there is no room
+  [[nodiscard]] bool take_room(std::uint64_t bytes);
 
   ImageSpec image_;
   unsigned thread_count_;
   const BlockCache& cache_;
   std::set<std::string> done_;  ///< paths
   std::mutex mutex_;
-  std::unordered_map<Digest, PackedBytes, DigestHash> blocks_;
   std::unordered_map<Digest, Run, DigestHash> runs_;
-  std::uint64_t kept_ = 0;  ///< bytes in blocks_
+  std::unordered_map<Digest, PackedBytes, DigestHash> fragments_;
+  std::atomic<std::uint64_t> kept_{0};  ///< bytes of all of them
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

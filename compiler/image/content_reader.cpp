@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "image/content_reader.hpp"
 
+#include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "base/diagnostic.hpp"
@@ -15,6 +17,22 @@ void read_checked(const Tree& tree, const Entry& entry, const std::function<void
     const std::string_view bytes(buffer.data(), got);
     hash.update(bytes);
     take(bytes);
+  }
+  if (hash.finish() != entry.content) throw damaged_content(entry);
+}
+
+void read_checked_pieces(const Tree& tree, const Entry& entry, std::size_t piece,
+                         const std::function<void(std::string)>& take) {
+  const UniqueFd fd = tree.open_content(entry);
+  Sha256 hash;
+  for (std::uint64_t offset = 0;; offset += piece) {
+    std::string bytes(piece, '\0');
+    const ssize_t got = read_at(fd.get(), offset, bytes);
+    if (got < 0) throw system_error("read /" + entry.path, errno);
+    bytes.resize(static_cast<std::size_t>(got));
+    hash.update(bytes);
+    if (!bytes.empty()) take(std::move(bytes));
+    if (static_cast<std::size_t>(got) < piece) break;
   }
   if (hash.finish() != entry.content) throw damaged_content(entry);
 }

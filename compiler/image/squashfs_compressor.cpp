@@ -37,6 +37,12 @@ bool is_zeros(std::string_view bytes) {
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
+Sqfs<sqfs_compressor_t> create_compressor(const sqfs_compressor_config_t& config) {
+  sqfs_compressor_t* compressor = nullptr;
+  sqfs_must(sqfs_compressor_create(&config, &compressor), "set up the compressor");
+  return Sqfs<sqfs_compressor_t>(compressor);
+}
+
 }  // namespace
 
 SQFS_COMPRESSOR compressor_id(const std::string& name) {
@@ -55,9 +61,7 @@ Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
             "set up the compressor");
   if (image.compression == "zstd") config.level = kZstdLevel;
   if (image.level != 0) config.level = image.level;
-  sqfs_compressor_t* compressor = nullptr;
-  sqfs_must(sqfs_compressor_create(&config, &compressor), "set up the compressor");
-  return Sqfs<sqfs_compressor_t>(compressor);
+  return create_compressor(config);
 }
 
 PackedBytes pack_block(std::string_view raw, std::uint32_t block_size, sqfs_compressor_t& compressor) {
@@ -77,6 +81,22 @@ PackedBytes pack_block(std::string_view raw, std::uint32_t block_size, sqfs_comp
   packed.block.word = got > 0 ? static_cast<std::uint32_t>(got) : size | kStoredAsIs;
   packed.block.packed = sha256(packed.bytes);
   return packed;
+}
+
+bool unpacks_to(std::string_view raw, const PackedBytes& packed, const ImageSpec& image) {
+  if (packed.block.word == 0) return is_zeros(raw);
+  if ((packed.block.word & kStoredAsIs) != 0) return packed.bytes == raw;
+  sqfs_compressor_config_t config{};
+  sqfs_must(sqfs_compressor_config_init(&config, compressor_id(image.compression), image.block_size,
+                                        SQFS_COMP_FLAG_UNCOMPRESS),
+            "set up the decompressor");
+  const Sqfs<sqfs_compressor_t> decompressor = create_compressor(config);
+  std::vector<sqfs_u8> room(image.block_size);
+  const sqfs_s32 got =
+      decompressor->do_block(decompressor.get(), reinterpret_cast<const sqfs_u8*>(packed.bytes.data()),
+                             static_cast<sqfs_u32>(packed.bytes.size()), room.data(), image.block_size);
+  return got > 0 &&
+         raw == std::string_view(reinterpret_cast<const char*>(room.data()), static_cast<std::size_t>(got));
 }
 
 std::string block_settings(const ImageSpec& image) {

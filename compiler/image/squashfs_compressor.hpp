@@ -17,8 +17,11 @@ namespace alephc {
 /// libsquashfs's compressor for a manifest's settings; for "none" one that finds nothing to gain.
 [[nodiscard]] Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image);
 
-/// Compresses a block. Its name, block.content, is up to the caller.
+/// Compresses a block. Its name is up to the caller.
 [[nodiscard]] PackedBytes pack_block(std::string_view raw, std::uint32_t block_size,
                                      sqfs_compressor_t& compressor);
+
+/// True if raw is what was compressed.
+[[nodiscard]] bool unpacks_to(std::string_view raw, const PackedBytes& packed, const ImageSpec& image);
 
 }  // namespace alephc

@@ -85,13 +85,13 @@ class Packer {
 
   void pack(Item& item, sqfs_compressor_t& compressor) const {
     const bool fragment = item.kind == Item::Kind::fragment;
-    const Digest name = fragment ? item.name : sha256(item.raw);
-    if (options_.blocks != nullptr) item.packed = options_.blocks->find(name);
+    if (fragment && options_.blocks != nullptr) item.packed = options_.blocks->find_fragment(item.name);
     if (item.packed != nullptr) return;
     if (fragment) item.raw = read_members(item.members);
+    const Digest name = fragment ? item.name : block_name(item.raw);
     if (fragment || !take_known(item, name))
       item.made = pack_block(item.raw, options_.image.block_size, compressor);
-    if (item.made.block.word != 0) item.made.block.content = name;
+    if (item.made.block.word != 0) item.made.block.name = name;
     item.packed = &item.made;
   }
 
@@ -179,8 +179,9 @@ class Packer {
   bool take_known(Item& item, const Digest& name) const {
     if (options_.cache == nullptr) return false;
     std::optional<PackedBytes> known = options_.cache->read_block(name);
-    if (known) item.made = std::move(*known);
-    return known.has_value();
+    if (!known || !unpacks_to(item.raw, *known, options_.image)) return false;
+    item.made = std::move(*known);
+    return true;
   }
 
   const Tree& tree_;
@@ -266,24 +267,18 @@ class DataWriter {
   /// Cuts a file into blocks; what remains is returned.
   template <typename Take>
   std::string read_blocks(std::size_t i, Take&& take) {
-    const Entry& entry = entries_[i];
-    const std::uint64_t count = entry.size / block_size_;
+    const std::uint64_t count = entries_[i].size / block_size_;
     std::uint64_t number = 0;
-    std::string block;
-    read_checked(tree_, entry, [&](std::string_view bytes) {
-      while (!bytes.empty()) {
-        if (block.empty()) block.reserve(block_size_);
-        const std::size_t part = std::min<std::size_t>(bytes.size(), block_size_ - block.size());
-        block += bytes.substr(0, part);
-        bytes.remove_prefix(part);
-        if (block.size() < block_size_) continue;
-        Item item{.index = i, .first = number == 0, .last = number + 1 == count};
-        item.raw = std::exchange(block, {});
-        ++number;
-        take(std::move(item));
+    std::string rest;
+    read_checked_pieces(tree_, entries_[i], block_size_, [&](std::string bytes) {
+      if (bytes.size() < block_size_) {
+        rest = std::move(bytes);
+        return;
       }
+      ++number;
+      take(Item{.index = i, .first = number == 1, .last = number == count, .raw = std::move(bytes)});
     });
-    return block;
+    return rest;
   }
 
   void add_tail(Member member) {
@@ -361,7 +356,7 @@ class DataWriter {
 
   void lay_run_ahead(const Item& item) {
     begin_run(item.index);
-    for (const Digest& content : item.ahead->blocks) lay_block_of_run(*options_.blocks->find(content));
+    for (const PackedBytes& packed : item.ahead->blocks) lay_block_of_run(packed);
     end_run(item.index);
   }
 
