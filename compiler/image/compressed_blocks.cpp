@@ -95,26 +95,33 @@ void CompressedBlocks::compress_file(int root_fd, const std::string& path, sqfs_
   const UniqueFd fd = open_below(root_fd, path);
   if (!fd) return;
   Run run;
+  const std::optional<Digest> content = compress_run(fd.get(), compressor, run);
+  if (content || !stopping_) set_done(path);
+  const std::lock_guard guard(mutex_);
+  if (content && runs_.try_emplace(*content, std::move(run)).second) return;
+  for (const PackedBytes& packed : run.blocks) kept_ -= packed.bytes.size();
+}
+
+/// The file's sha256; nothing where it is not worth going on: stop() was called, a block is known, or there
+/// is no room.
+std::optional<Digest> CompressedBlocks::compress_run(int fd, sqfs_compressor_t& compressor, Run& run) {
   Sha256 whole;
   std::uint64_t offset = 0;
-  std::string_view raw = read_up_to(fd.get(), offset, image_.block_size);
+  std::string_view raw = read_up_to(fd, offset, image_.block_size);
   while (raw.size() == image_.block_size) {
-    if (stopping_) return;
     whole.update(raw);
     const Digest name = block_name(raw);
-    if (cache_.has_block(name)) return set_done(path);
+    if (stopping_ || cache_.has_block(name)) return std::nullopt;
     PackedBytes packed = pack_block(raw, image_.block_size, compressor);
-    if (!take_room(packed.bytes.size())) return set_done(path);
+    if (!take_room(packed.bytes.size())) return std::nullopt;
     if (packed.block.word != 0) packed.block.name = name;
     run.blocks.push_back(std::move(packed));
     offset += raw.size();
-    raw = read_up_to(fd.get(), offset, image_.block_size);
+    raw = read_up_to(fd, offset, image_.block_size);
   }
   whole.update(raw);
   if (!raw.empty()) run.tail = sha256(raw);
-  set_done(path);
-  const std::lock_guard guard(mutex_);
-  runs_.emplace(whole.finish(), std::move(run));
+  return whole.finish();
 }
 
 void CompressedBlocks::set_done(const std::string& path) {
@@ -123,7 +130,9 @@ void CompressedBlocks::set_done(const std::string& path) {
 }
 
 bool CompressedBlocks::take_room(std::uint64_t bytes) {
-  return kept_.fetch_add(bytes) + bytes <= kMostKept;
+  if (kept_.fetch_add(bytes) + bytes <= kMostKept) return true;
+  kept_ -= bytes;
+  return false;
 }
 
 /// As the writer would do it if the tree stayed as it is.

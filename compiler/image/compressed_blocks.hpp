@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -58,6 +59,7 @@ class CompressedBlocks {
   void work(const std::filesystem::path& folder, bool nearly_whole);
   void find_files(int folder_fd, const std::string& path, std::vector<File>& files) const;
   void compress_file(int root_fd, const std::string& path, sqfs_compressor_t& compressor);
+  std::optional<Digest> compress_run(int fd, sqfs_compressor_t& compressor, Run& run);
   void set_done(const std::string& path);
   void compress_fragments(int root_fd, const std::vector<File>& files);
   [[nodiscard]] bool take_room(std::uint64_t bytes);
