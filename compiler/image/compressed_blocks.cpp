@@ -112,9 +112,8 @@ std::optional<Digest> CompressedBlocks::compress_run(int fd, sqfs_compressor_t& 
     whole.update(raw);
     const Digest name = block_name(raw);
     if (stopping_ || cache_.has_block(name)) return std::nullopt;
-    PackedBytes packed = pack_block(raw, image_.block_size, compressor);
+    PackedBytes packed = pack_block(raw, name, image_.block_size, compressor);
     if (!take_room(packed.bytes.size())) return std::nullopt;
-    if (packed.block.word != 0) packed.block.name = name;
     run.blocks.push_back(std::move(packed));
     offset += raw.size();
     raw = read_up_to(fd, offset, image_.block_size);
@@ -144,9 +143,8 @@ void CompressedBlocks::compress_fragments(int root_fd, const std::vector<File>& 
       const TraceSpan span("compress", std::to_string(waiting.size()) + " fragments");
       const Sqfs<sqfs_compressor_t> compressor = make_compressor(image_);
       for (std::size_t i = first; i < waiting.size() && !stopping_; i += thread_count_) {
-        PackedBytes packed = pack_block(waiting[i].second, image_.block_size, *compressor);
+        PackedBytes packed = pack_block(waiting[i].second, waiting[i].first, image_.block_size, *compressor);
         if (!take_room(packed.bytes.size())) return;
-        packed.block.name = waiting[i].first;
         const std::lock_guard guard(mutex_);
         fragments_.try_emplace(waiting[i].first, std::move(packed));
       }

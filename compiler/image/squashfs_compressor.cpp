@@ -64,7 +64,8 @@ Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
   return create_compressor(config);
 }
 
-PackedBytes pack_block(std::string_view raw, std::uint32_t block_size, sqfs_compressor_t& compressor) {
+PackedBytes pack_block(std::string_view raw, const Digest& name, std::uint32_t block_size,
+                       sqfs_compressor_t& compressor) {
   PackedBytes packed;
   if (is_zeros(raw)) return packed;
   // Room for a whole block, however small this one is: lz4's result depends on the room it has.
@@ -79,6 +80,7 @@ PackedBytes pack_block(std::string_view raw, std::uint32_t block_size, sqfs_comp
   else
     packed.bytes = raw;
   packed.block.word = got > 0 ? static_cast<std::uint32_t>(got) : size | kStoredAsIs;
+  packed.block.name = name;
   packed.block.packed = sha256(packed.bytes);
   return packed;
 }

@@ -6,6 +6,7 @@
 
 #include <sqfs/compressor.h>
 
+#include "base/digest.hpp"
 #include "image/block_cache.hpp"
 #include "image/squashfs_common.hpp"
 #include "manifest/manifest.hpp"
@@ -17,8 +18,8 @@ namespace alephc {
 /// libsquashfs's compressor for a manifest's settings; for "none" one that finds nothing to gain.
 [[nodiscard]] Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image);
 
-/// Compresses a block. Its name is up to the caller.
-[[nodiscard]] PackedBytes pack_block(std::string_view raw, std::uint32_t block_size,
+/// Compresses a block; zeros have no name.
+[[nodiscard]] PackedBytes pack_block(std::string_view raw, const Digest& name, std::uint32_t block_size,
                                      sqfs_compressor_t& compressor);
 
 /// True if raw is what was compressed.

@@ -90,8 +90,7 @@ class Packer {
     if (fragment) item.raw = read_members(item.members);
     const Digest name = fragment ? item.name : block_name(item.raw);
     if (fragment || !take_known(item, name))
-      item.made = pack_block(item.raw, options_.image.block_size, compressor);
-    if (item.made.block.word != 0) item.made.block.name = name;
+      item.made = pack_block(item.raw, name, options_.image.block_size, compressor);
     item.packed = &item.made;
   }
 
