@@ -114,11 +114,12 @@ void Store::adopt_blob(const fs::path& file, const Digest& digest) const {
   const fs::path path = blob_path(digest);
   make_folders(path.parent_path(), 0700);
   if (::chmod(file.c_str(), 0444) != 0) throw system_error("chmod " + file.string(), errno);
-  // Not over one that is there: ext4 would write all of it to disk first, in case of a crash.
-  if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) != 0) {
-    ::unlink(path.c_str());
-    if (::rename(file.c_str(), path.c_str()) != 0) throw system_error("move a file into the store", errno);
-  }
+  // One that is there is exchanged, so that nobody misses it meanwhile. It is not renamed over: ext4 would
+  // write all of the new one to disk first, in case of a crash.
+  if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
+    ::unlink(file.c_str());
+  else if (::rename(file.c_str(), path.c_str()) != 0)
+    throw system_error("move a file into the store", errno);
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0) hashed_.add(info, digest);
 }
