@@ -43,38 +43,62 @@ std::optional<Digest> Digest::from_hex(std::string_view text) {
   return digest;
 }
 
-struct Sha256::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  State() {
-    // Looked up once: libcrypto's own lookup takes longer than a small hash.
-    static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    EVP_DigestInit_ex(context, kAlgorithm, nullptr);
-  }
-  ~State() { EVP_MD_CTX_free(context); }
-  State(const State&) = delete;
-  State& operator=(const State&) = delete;
-};
+namespace {
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {}
-Sha256::~Sha256() = default;
-Sha256::Sha256(Sha256&&) noexcept = default;
-Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+// Looked up once: libcrypto's own lookup takes longer than a small hash.
+const EVP_MD* algorithm_sha256() {
+  static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return kAlgorithm;
+}
+const EVP_MD* algorithm_sha1() {
+  static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  return kAlgorithm;
+}
+
+}  // namespace
+
+HashState::HashState(const EVP_MD* algorithm) : context_(EVP_MD_CTX_new()) {
+  check(algorithm != nullptr && EVP_DigestInit_ex(context_, algorithm, nullptr) == 1,
+        "libcrypto has the hash");
+}
+
+HashState::~HashState() {
+  EVP_MD_CTX_free(context_);
+}
+
+void HashState::copy_from(const HashState& other) {
+  EVP_MD_CTX_copy_ex(context_, other.context_);
+}
+
+void HashState::update(std::string_view data) {
+  EVP_DigestUpdate(context_, data.data(), data.size());
+}
+
+void HashState::finish(std::uint8_t* out) {
+  EVP_DigestFinal_ex(context_, out, nullptr);
+  EVP_DigestInit_ex(context_, nullptr, nullptr);
+}
+
+Sha256::Sha256() : state_(algorithm_sha256()) {}
 
 Sha256 Sha256::copy() const {
   Sha256 other;
-  EVP_MD_CTX_copy_ex(other.state_->context, state_->context);
+  other.state_.copy_from(state_);
   return other;
-}
-
-void Sha256::update(std::string_view data) {
-  EVP_DigestUpdate(state_->context, data.data(), data.size());
 }
 
 Digest Sha256::finish() {
   Digest digest;
-  EVP_DigestFinal_ex(state_->context, digest.bytes.data(), nullptr);
-  EVP_DigestInit_ex(state_->context, nullptr, nullptr);
+  state_.finish(digest.bytes.data());
   return digest;
+}
+
+Sha1::Sha1() : state_(algorithm_sha1()) {}
+
+std::string Sha1::finish() {
+  std::string out(20, '\0');
+  state_.finish(reinterpret_cast<std::uint8_t*>(out.data()));
+  return out;
 }
 
 Digest sha256(std::string_view data) {
@@ -96,12 +120,9 @@ Digest sha256_file(const std::filesystem::path& path) {
 }
 
 std::string sha1_bytes(std::string_view data) {
-  std::string out(20, '\0');
-  unsigned size = 0;
-  const int done = EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(out.data()), &size,
-                              EVP_sha1(), nullptr);
-  check(done == 1 && size == out.size(), "libcrypto has SHA-1");
-  return out;
+  Sha1 hash;
+  hash.update(data);
+  return hash.finish();
 }
 
 }  // namespace alephc

@@ -11,6 +11,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+
+struct evp_md_st;      // of libcrypto
+struct evp_md_ctx_st;  // of libcrypto
 
 namespace alephc {
 
@@ -33,27 +37,52 @@ struct DigestHash {
   }
 };
 
-/// Streaming SHA-256 through libcrypto (uses SHA-NI where the CPU has it).
+/// A hash of libcrypto's (uses SHA-NI where the CPU has it) under way.
+class HashState {
+ public:
+  explicit HashState(const evp_md_st* algorithm);
+  ~HashState();
+  HashState(HashState&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+  HashState& operator=(HashState&& other) noexcept {
+    std::swap(context_, other.context_);
+    return *this;
+  }
+  void copy_from(const HashState& other);
+  void update(std::string_view data);
+  void finish(std::uint8_t* out);  ///< starts anew afterwards
+
+ private:
+  evp_md_ctx_st* context_;
+};
+
+/// Streaming SHA-256.
 class Sha256 {
  public:
   Sha256();
-  ~Sha256();
-  Sha256(Sha256&&) noexcept;
-  Sha256& operator=(Sha256&&) noexcept;
   [[nodiscard]] Sha256 copy() const;  ///< goes on from where this one is
-  void update(std::string_view data);
+  void update(std::string_view data) { state_.update(data); }
   [[nodiscard]] Digest finish();  ///< the object starts anew afterwards
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  HashState state_;
+};
+
+/// Streaming SHA-1, for formats that ask for it; never for trust.
+class Sha1 {
+ public:
+  Sha1();
+  void update(std::string_view data) { state_.update(data); }
+  [[nodiscard]] std::string finish();  ///< 20 bytes; the object starts anew afterwards
+
+ private:
+  HashState state_;
 };
 
 [[nodiscard]] Digest sha256(std::string_view data);
 [[nodiscard]] Digest sha256_fd(int fd);  ///< from the current offset to the end
 [[nodiscard]] Digest sha256_file(const std::filesystem::path& path);
 
-/// The 20 bytes of SHA-1, for formats that ask for it; never for trust.
+/// The 20 bytes of SHA-1.
 [[nodiscard]] std::string sha1_bytes(std::string_view data);
 
 [[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 
 #include <fnmatch.h>
@@ -176,6 +177,39 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 
 bool glob_match(const std::string& pattern, const std::string& text) {
   return ::fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
+}
+
+namespace {
+
+struct Calendar {
+  std::chrono::year_month_day day;
+  std::chrono::hh_mm_ss<std::chrono::seconds> time;
+};
+
+Calendar calendar_of(std::int64_t seconds) {
+  const std::chrono::sys_seconds moment{std::chrono::seconds(seconds)};
+  const auto day = std::chrono::floor<std::chrono::days>(moment);
+  return {std::chrono::year_month_day(day), std::chrono::hh_mm_ss<std::chrono::seconds>(moment - day)};
+}
+
+std::string padded(std::int64_t number, std::size_t width) {
+  std::string text = std::to_string(number);
+  return text.size() < width ? std::string(width - text.size(), '0') + text : text;
+}
+
+}  // namespace
+
+std::string compact_date(std::int64_t seconds) {
+  const Calendar at = calendar_of(seconds);
+  return padded(static_cast<int>(at.day.year()), 4) + padded(static_cast<unsigned>(at.day.month()), 2) +
+         padded(static_cast<unsigned>(at.day.day()), 2) + "T" + padded(at.time.hours().count(), 2) +
+         padded(at.time.minutes().count(), 2) + padded(at.time.seconds().count(), 2) + "Z";
+}
+
+std::string readable_date(std::int64_t seconds) {
+  const std::string at = compact_date(seconds);
+  return at.substr(0, 4) + "-" + at.substr(4, 2) + "-" + at.substr(6, 2) + " " + at.substr(9, 2) + ":" +
+         at.substr(11, 2) + " UTC";
 }
 
 }  // namespace alephc

@@ -37,4 +37,9 @@ namespace alephc {
 /// Shell-style pattern as dpkg has it: '*' and '?' match '/' too.
 [[nodiscard]] bool glob_match(const std::string& pattern, const std::string& text);
 
+/// Seconds → "20260711T100433Z".
+[[nodiscard]] std::string compact_date(std::int64_t seconds);
+/// Seconds → "2026-07-11 10:04 UTC".
+[[nodiscard]] std::string readable_date(std::int64_t seconds);
+
 }  // namespace alephc

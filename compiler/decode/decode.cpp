@@ -89,6 +89,13 @@ void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
   std::string member;
   while (reader.get(tag, payload)) {
     switch (tag) {
+      case WireTag::owner: {
+        std::string user;
+        std::string group;
+        unpack_names(payload, user, group);
+        sink.owner_names(std::move(user), std::move(group));
+        break;
+      }
       case WireTag::entry: {
         if (in_entry) throw Error(ErrorKind::integrity, "the decoder sent a broken message");
         Entry entry;
@@ -107,6 +114,13 @@ void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
         in_entry = false;
         sink.end_entry();
         break;
+      case WireTag::end_member: {
+        if (in_entry) throw Error(ErrorKind::integrity, "the decoder sent a broken message");
+        std::uint64_t end = 0;
+        unpack_member_end(payload, member, end);
+        sink.end_member(member, end);
+        break;
+      }
       case WireTag::finished:
         return;
       case WireTag::failed:

@@ -10,21 +10,29 @@
 namespace alephc {
 
 enum class ArchiveKind {
-  deb,      ///< ar with control.tar.* and data.tar.*
-  archive,  ///< tar in any of its forms and compressions, or zip
-  image,    ///< the same, of a whole root: devices are allowed
-  stream,   ///< one compressed file; a single entry "" with the decompressed bytes
+  deb,            ///< ar with control.tar.* and data.tar.*
+  archive,        ///< tar in any of its forms and compressions, or zip
+  image,          ///< the same, of a whole root: devices are allowed
+  stream,         ///< one compressed file; a single entry "" with the decompressed bytes
+  apk,            ///< gzip members with a tar each: signature (it may lack that), control, data
+  apk_control,    ///< the same up to the end of control
+  apk_signature,  ///< the same up to the end of the signature; nothing if there is none
 };
 
-/// Receives what an archive holds, in its order. For a .deb, member is "control" or "data", else "".
+/// Receives what an archive holds, in its order. member is "control" or "data" for a .deb, these or
+/// "signature" for apk, else "".
 class ArchiveSink {
  public:
   virtual ~ArchiveSink() = default;
+  /// apk only: names of the owner and group of the entry that begins next, empty if it has none.
+  virtual void owner_names(std::string /*user*/, std::string /*group*/) {}
   /// The path is normalized: relative, no "." and "..", no empty parts; the root itself is "". mtime is as
   /// stored; content is not set. hard_link is the path of an earlier entry of the same member.
   virtual void begin_entry(const std::string& member, Entry entry) = 0;
   virtual void data(std::string_view bytes) = 0;
   virtual void end_entry() = 0;
+  /// apk only: the compressed member ends at this place of the file.
+  virtual void end_member(const std::string& /*member*/, std::uint64_t /*end*/) {}
 };
 
 /// Decodes an archive of unknown honesty: parsing and decompression happen in a child without rights (no

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -18,22 +19,43 @@ namespace alephc {
 namespace {
 
 constexpr std::size_t kDigestSize = 32;
+constexpr std::size_t kSha1Size = 20;
 constexpr std::size_t kHexSize = 64;
 constexpr std::size_t kMaxText = 64 * 1024 * 1024;  ///< of one control member
 
 /// First message: another layout, or another newest time, is another archive.
 std::string head_text(std::int64_t newest) {
-  return "decoded archive 1, newest " + std::to_string(newest);
+  return "decoded archive 2, newest " + std::to_string(newest);
+}
+
+std::string sha1_of_range(int fd, std::uint64_t begin, std::uint64_t end) {
+  if (end < begin || end - begin > kMaxText)
+    throw Error(ErrorKind::integrity, "the control data of the package is too large");
+  std::string bytes(end - begin, '\0');
+  if (read_at(fd, begin, bytes) != static_cast<ssize_t>(bytes.size()))
+    throw Error(ErrorKind::integrity, "the package was cut off while it was read");
+  return sha1_bytes(bytes);
 }
 
 class FileSink : public ArchiveSink {
  public:
-  FileSink(const std::filesystem::path& stem, std::int64_t newest)
-      : stem_(stem), folder_(open_file(stem.parent_path(), O_RDONLY | O_DIRECTORY)), newest_(newest) {}
+  FileSink(int archive, ArchiveKind kind, const std::filesystem::path& stem, std::int64_t newest)
+      : archive_(archive),
+        is_apk_(kind == ArchiveKind::apk),
+        stem_(stem),
+        folder_(open_file(stem.parent_path(), O_RDONLY | O_DIRECTORY)),
+        newest_(newest) {}
+
+  void owner_names(std::string user, std::string group) override {
+    user_ = std::move(user);
+    group_ = std::move(group);
+  }
 
   void begin_entry(const std::string& member, Entry entry) override {
     entry.mtime = std::min(entry.mtime, newest_);
     entries.push_back({.member = member, .entry = std::move(entry)});
+    last().user = std::exchange(user_, {});
+    last().group = std::exchange(group_, {});
     if (!last().has_content()) return;
     last().content = stem_.string() + std::to_string(next_file_++);
     file_ =
@@ -44,6 +66,7 @@ class FileSink : public ArchiveSink {
     throw_if_interrupted();
     if (file_) {
       hash_.update(bytes);
+      if (is_apk_) sha1_.update(bytes);
       return write_all(file_.get(), bytes);
     }
     if (last().text.size() + bytes.size() > kMaxText)
@@ -58,27 +81,43 @@ class FileSink : public ArchiveSink {
     if (::fstat(file_.get(), &info) != 0) throw system_error("look at /" + last().entry.path, errno);
     last().entry.size = static_cast<std::uint64_t>(info.st_size);
     last().entry.content = hash_.finish();
+    if (is_apk_) last().sha1 = sha1_.finish();
     file_.reset();
   }
 
+  void end_member(const std::string& member, std::uint64_t end) override {
+    if (member == "control") control_sha1 = sha1_of_range(archive_, member_begin_, end);
+    member_begin_ = end;
+  }
+
   std::vector<DecodedEntry> entries;
+  std::string control_sha1;
 
  private:
   [[nodiscard]] DecodedEntry& last() { return entries.back(); }
 
+  int archive_;
+  bool is_apk_;
+  std::uint64_t member_begin_ = 0;
+  std::string user_;  ///< of the entry that comes
+  std::string group_;
   std::filesystem::path stem_;
   UniqueFd folder_;
   std::int64_t newest_;
   std::uint32_t next_file_ = 0;
   UniqueFd file_;  ///< being written
   Sha256 hash_;
+  Sha1 sha1_;
 };
 
 void put_entry(const DecodedEntry& decoded, std::string& out) {
+  if (!decoded.user.empty() || !decoded.group.empty())
+    put_message(out, WireTag::owner, pack_names(decoded.user, decoded.group));
   put_message(out, WireTag::entry, pack_entry(decoded.member, decoded.entry));
   const Digest& digest = decoded.entry.content;
-  std::string_view rest = decoded.text;
-  if (decoded.has_content()) rest = {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
+  std::string hashes(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
+  hashes += decoded.sha1;
+  std::string_view rest = decoded.has_content() ? hashes : decoded.text;
   for (; !rest.empty(); rest.remove_prefix(std::min<std::size_t>(rest.size(), kWireDataLimit)))
     put_message(out, WireTag::data, rest.substr(0, kWireDataLimit));
   put_message(out, WireTag::end_entry, {});
@@ -88,16 +127,21 @@ void put_entry(const DecodedEntry& decoded, std::string& out) {
 bool take_entry(std::string_view& messages, DecodedEntry& decoded) {
   WireTag tag{};
   std::string_view payload;
-  if (!next_message(messages, tag, payload) || tag != WireTag::entry) return false;
+  if (!next_message(messages, tag, payload)) return false;
+  if (tag == WireTag::owner) {
+    unpack_names(payload, decoded.user, decoded.group);
+    if (!next_message(messages, tag, payload)) return false;
+  }
+  if (tag != WireTag::entry) return false;
   unpack_entry(payload, decoded.member, decoded.entry);
   do {
     if (!next_message(messages, tag, payload)) return false;
     decoded.text += payload;
   } while (tag == WireTag::data);
   if (!decoded.has_content()) return true;
-  if (decoded.text.size() != kDigestSize) return false;
-  std::copy(decoded.text.begin(), decoded.text.end(),
-            reinterpret_cast<char*>(decoded.entry.content.bytes.data()));
+  if (decoded.text.size() != kDigestSize && decoded.text.size() != kDigestSize + kSha1Size) return false;
+  decoded.sha1 = decoded.text.substr(kDigestSize);
+  std::copy_n(decoded.text.begin(), kDigestSize, reinterpret_cast<char*>(decoded.entry.content.bytes.data()));
   decoded.text.clear();
   return true;
 }
@@ -105,7 +149,8 @@ bool take_entry(std::string_view& messages, DecodedEntry& decoded) {
 }  // namespace
 
 bool DecodedEntry::has_content() const {
-  return member != "control" && entry.type == EntryType::regular && entry.hard_link.empty();
+  return member != "control" && member != "signature" && entry.type == EntryType::regular &&
+         entry.hard_link.empty();
 }
 
 void set_content_attributes(int fd, const Entry& entry) {
@@ -117,14 +162,15 @@ void set_content_attributes(int fd, const Entry& entry) {
 
 DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,
                                std::int64_t newest) {
-  FileSink sink(stem, newest);
+  FileSink sink(fd, kind, stem, newest);
   decode_archive(fd, kind, sink);
-  return {.entries = std::move(sink.entries)};
+  return {.entries = std::move(sink.entries), .control_sha1 = std::move(sink.control_sha1)};
 }
 
 std::string decoded_text(const DecodedArchive& archive, std::int64_t newest) {
   std::string messages;
   put_message(messages, WireTag::entry, head_text(newest));
+  put_message(messages, WireTag::end_member, archive.control_sha1);
   for (const DecodedEntry& decoded : archive.entries) put_entry(decoded, messages);
   return sha256(messages).hex() + "\n" + messages;
 }
@@ -137,6 +183,9 @@ std::optional<DecodedArchive> parse_decoded_text(std::string_view text, std::int
   std::string_view head;
   if (!next_message(messages, tag, head) || head != head_text(newest)) return std::nullopt;
   DecodedArchive archive;
+  std::string_view control_sha1;
+  if (!next_message(messages, tag, control_sha1) || tag != WireTag::end_member) return std::nullopt;
+  archive.control_sha1 = control_sha1;
   while (!messages.empty())
     if (!take_entry(messages, archive.entries.emplace_back())) return std::nullopt;
   return archive;

@@ -15,9 +15,12 @@ namespace alephc {
 
 /// One member of an archive that was taken apart.
 struct DecodedEntry {
-  std::string member{};             ///< of a .deb "control" or "data", else ""
+  std::string member{};             ///< as decode.hpp names it
   Entry entry{};                    ///< content is set for files with a content of their own
-  std::string text{};               ///< content of control members
+  std::string text{};               ///< content of control members and signatures
+  std::string user{};               ///< apk: name of the owner, may be empty
+  std::string group{};              ///< the same of its group
+  std::string sha1{};               ///< apk: 20 bytes, of the content of the others
   std::filesystem::path content{};  ///< file with the content of the others
 
   [[nodiscard]] bool has_content() const;  ///< that is in a file of its own
@@ -27,6 +30,7 @@ struct DecodedEntry {
 /// be moved to where they belong.
 struct DecodedArchive {
   std::vector<DecodedEntry> entries{};  ///< in the archive's order
+  std::string control_sha1{};           ///< apk: 20 bytes, of the compressed control member
 };
 
 /// Takes an archive of unknown honesty apart. Its contents become the files stem + "0", stem + "1" … Times
@@ -39,7 +43,7 @@ void set_content_attributes(int fd, const Entry& entry);
 
 /// All of it but the contents, so that nobody has to decode an archive again whose contents are at hand: the
 /// sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the data of a file
-/// is its sha256 there.
+/// is its sha256 there, and for apk its sha1.
 [[nodiscard]] std::string decoded_text(const DecodedArchive& archive, std::int64_t newest);
 /// The inverse; contents are known by their hashes only. nullopt if the text is damaged, or was made with
 /// another newest.

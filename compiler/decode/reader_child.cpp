@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "decode/gzip_members.hpp"
 #include "decode/wire.hpp"
 
 namespace alephc {
@@ -109,14 +111,18 @@ void send_data(archive* a, WireWriter& out) {
   }
 }
 
-void send_entries(archive* a, const std::string& member, WireWriter& out) {
+void send_entries(archive* a, const std::function<std::string(const Entry&)>& member_of, WireWriter& out,
+                  bool with_names = false) {
   archive_entry* header = nullptr;
   for (;;) {
     const int result = ::archive_read_next_header(a, &header);
     if (result == ARCHIVE_EOF) return;
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN) fail(a);
     const Entry entry = entry_of(header);
-    out.put(WireTag::entry, pack_entry(member, entry));
+    if (with_names)
+      out.put(WireTag::owner, pack_names(text_or_empty(::archive_entry_uname(header)),
+                                         text_or_empty(::archive_entry_gname(header))));
+    out.put(WireTag::entry, pack_entry(member_of(entry), entry));
     if (entry.type == EntryType::regular && entry.hard_link.empty()) send_data(a, out);
     out.put(WireTag::end_entry, {});
   }
@@ -163,9 +169,64 @@ void send_deb(int fd, WireWriter& out) {
     OuterMember member{.outer = outer.get()};
     if (::archive_read_open(inner.get(), &member, nullptr, &OuterMember::read, nullptr) != ARCHIVE_OK)
       fail(inner.get());
-    send_entries(inner.get(), is_control ? "control" : "data", out);
+    send_entries(
+        inner.get(), [&](const Entry&) { return is_control ? "control" : "data"; }, out);
   }
   if (!has_data) throw std::runtime_error("not a Debian package: it has no data.tar member");
+}
+
+/// Decompressed bytes of one gzip member, or of the current one and all after it.
+struct GzipSource {
+  GzipMembers& members;
+  bool to_the_end = false;
+  std::vector<char> buffer = std::vector<char>(kBlock);
+
+  static la_ssize_t read(archive* a, void* self, const void** out) {
+    auto* source = static_cast<GzipSource*>(self);
+    *out = source->buffer.data();
+    try {
+      return static_cast<la_ssize_t>(source->fill());
+    } catch (const std::exception& error) {
+      ::archive_set_error(a, EILSEQ, "%s", error.what());
+      return -1;
+    }
+  }
+  std::size_t fill() {
+    std::size_t got = members.read(buffer);
+    while (got == 0 && to_the_end && members.next()) got = members.read(buffer);
+    return got;
+  }
+};
+
+bool is_signature(const Entry& entry) {
+  return entry.path.starts_with(".SIGN.");
+}
+
+void send_apk(int fd, ArchiveKind kind, WireWriter& out) {
+  GzipMembers members(fd);
+  std::string last;
+  while (last != "data" && members.next()) {
+    std::string member = last == "control" ? "data" : "control";
+    GzipSource source{.members = members, .to_the_end = member == "data"};
+    const Archive a(::archive_read_new());
+    ::archive_read_support_format_tar(a.get());
+    ::archive_read_support_format_empty(a.get());
+    if (::archive_read_open(a.get(), &source, nullptr, &GzipSource::read, nullptr) != ARCHIVE_OK)
+      fail(a.get());
+    const auto member_of = [&](const Entry& entry) {
+      if (last.empty() && is_signature(entry)) member = "signature";
+      return member;
+    };
+    send_entries(a.get(), member_of, out, true);
+    while (source.fill() > 0) {
+      // What is behind the tar's end.
+    }
+    out.put(WireTag::end_member, pack_member_end(member, members.end()));
+    last = member;
+    if (kind == ArchiveKind::apk_signature || (kind == ArchiveKind::apk_control && member == "control"))
+      return;
+  }
+  if (last.empty()) throw std::runtime_error("it is empty");
 }
 
 void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
@@ -179,7 +240,8 @@ void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
     ::archive_read_support_format_zip(a.get());
   }
   if (::archive_read_open_fd(a.get(), fd, kBlock) != ARCHIVE_OK) fail(a.get());
-  send_entries(a.get(), "", out);
+  send_entries(
+      a.get(), [](const Entry&) { return std::string(); }, out);
 }
 
 }  // namespace
@@ -190,6 +252,9 @@ void read_archive(int fd, ArchiveKind kind, int out_fd) noexcept {
     try {
       if (kind == ArchiveKind::deb)
         send_deb(fd, out);
+      else if (kind == ArchiveKind::apk || kind == ArchiveKind::apk_control ||
+               kind == ArchiveKind::apk_signature)
+        send_apk(fd, kind, out);
       else
         send_plain(fd, kind, out);
       out.put(WireTag::finished, {});

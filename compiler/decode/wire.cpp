@@ -146,4 +146,32 @@ void unpack_entry(std::string_view payload, std::string& member, Entry& entry) {
   if (!rest.empty()) bad_message();
 }
 
+std::string pack_names(const std::string& user, const std::string& group) {
+  std::string out;
+  put_text(out, user);
+  put_text(out, group);
+  return out;
+}
+
+void unpack_names(std::string_view payload, std::string& user, std::string& group) {
+  Cursor cursor(payload);
+  user = cursor.text();
+  group = cursor.text();
+  if (!cursor.empty()) bad_message();
+}
+
+std::string pack_member_end(const std::string& member, std::uint64_t end) {
+  std::string out;
+  put_text(out, member);
+  put_little(out, end);
+  return out;
+}
+
+void unpack_member_end(std::string_view payload, std::string& member, std::uint64_t& end) {
+  Cursor cursor(payload);
+  member = cursor.text();
+  end = cursor.number();
+  if (!cursor.empty()) bad_message();
+}
+
 }  // namespace alephc

@@ -12,7 +12,15 @@ namespace alephc {
 
 /// What the decoding child says to its parent over a pipe: messages of one tag byte, a little-endian 32-bit
 /// length and that many bytes.
-enum class WireTag : std::uint8_t { entry = 'E', data = 'D', end_entry = 'X', finished = 'F', failed = '!' };
+enum class WireTag : std::uint8_t {
+  owner = 'O',
+  entry = 'E',
+  data = 'D',
+  end_entry = 'X',
+  end_member = 'M',
+  finished = 'F',
+  failed = '!'
+};
 
 inline constexpr std::uint32_t kWireDataLimit = 256 * 1024;
 inline constexpr std::uint32_t kWireLimit = 1024 * 1024;  ///< of any message
@@ -54,5 +62,13 @@ class WireReader {
 [[nodiscard]] std::string pack_entry(const std::string& member, const Entry& entry);
 /// Throws an integrity Error when the text is no packed entry.
 void unpack_entry(std::string_view payload, std::string& member, Entry& entry);
+
+[[nodiscard]] std::string pack_names(const std::string& user, const std::string& group);
+/// Throws as unpack_entry does.
+void unpack_names(std::string_view payload, std::string& user, std::string& group);
+
+[[nodiscard]] std::string pack_member_end(const std::string& member, std::uint64_t end);
+/// Throws as unpack_entry does.
+void unpack_member_end(std::string_view payload, std::string& member, std::uint64_t& end);
 
 }  // namespace alephc

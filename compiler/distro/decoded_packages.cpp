@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "distro/debian/decoded_packages.hpp"
+#include "distro/decoded_packages.hpp"
 
 #include "base/parallel.hpp"
 
-namespace alephc::debian {
+namespace alephc {
 
 DecodedPackages::~DecodedPackages() {
   {
@@ -60,4 +60,4 @@ void DecodedPackages::lose(std::size_t i) {
   if (slots_[i].state == Slot::State::done) slots_[i] = {};
 }
 
-}  // namespace alephc::debian
+}  // namespace alephc

@@ -12,7 +12,7 @@
 
 #include "decode/decoded_archive.hpp"
 
-namespace alephc::debian {
+namespace alephc {
 
 /// The packages of a layer, taken apart when their turn comes, or before that on cores that would idle while
 /// scripts run (and sleep: libc6's waits a second).
@@ -51,4 +51,4 @@ class DecodedPackages {
   std::thread thread_;
 };
 
-}  // namespace alephc::debian
+}  // namespace alephc

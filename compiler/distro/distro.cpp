@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/diagnostic.hpp"
+#include "distro/alpine/alpine.hpp"
 #include "distro/debian/debian.hpp"
 #include "distro/none/none.hpp"
 
@@ -16,7 +17,8 @@ struct Row {
 };
 
 // To add a distribution: a folder with its Distro, a row here, a choice in manifest/keys.cpp.
-constexpr std::array kDistros{Row{"debian", debian::make_debian}, Row{"none", none::make_none}};
+constexpr std::array kDistros{Row{"alpine", alpine::make_alpine}, Row{"debian", debian::make_debian},
+                              Row{"none", none::make_none}};
 
 }  // namespace
 

@@ -101,6 +101,9 @@ class Distro {
                                                                const Mirrors& mirrors, const Keyrings& spare,
                                                                const ToolBox& tools) const = 0;
 
+  /// What its package files are.
+  [[nodiscard]] virtual ArchiveKind package_kind() const = 0;
+
   /// Version of install()'s rules: part of every install key.
   [[nodiscard]] virtual int install_version() const = 0;
   virtual void install(const InstallJob& job, Reporter& reporter) const = 0;

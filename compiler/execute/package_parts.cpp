@@ -51,7 +51,7 @@ DecodedArchive take_apart(const StoredPackage& package, const Store& store, Laye
   }
   const UniqueFd file = package.open();
   const TraceSpan span("decode", package.label);
-  DecodedArchive decoded = decode_to_files(file.get(), ArchiveKind::deb, stem, kStepTime);
+  DecodedArchive decoded = decode_to_files(file.get(), package.kind, stem, kStepTime);
   store.put_decoded(package.digest, decoded_text(decoded, kStepTime));
   return decoded;
 }

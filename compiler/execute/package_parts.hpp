@@ -15,6 +15,7 @@ namespace alephc {
 
 struct StoredPackage {
   Digest digest{};
+  ArchiveKind kind = ArchiveKind::deb;
   std::string label{};               ///< "bash 5.2.15-2+b8", for traces
   std::function<UniqueFd()> open{};  ///< waits for its download if need be
 };

@@ -140,6 +140,7 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
                        .decode_package =
                            [&](const LockedPackage& package) {
                              return take_apart({.digest = package.sha256,
+                                                .kind = env.distro.package_kind(),
                                                 .label = package.name + " " + package.version,
                                                 .open = [&] { return open_package(package, env); }},
                                                env.store, contents, place.scratch / "decoded");

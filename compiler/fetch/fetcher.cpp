@@ -182,7 +182,7 @@ class Batch {
     problem.context = job.failures;
     if (problem.context.empty()) problem.context.emplace_back("no address to ask");
     if (job.wrong_bytes) {
-      problem.context.push_back("expected sha256 " + file.digest.hex());
+      if (!file.accept) problem.context.push_back("expected sha256 " + file.digest.hex());
       problem.hint = "the mirror is broken or tampered with: try another one with --mirror";
       integrity_ = true;
     } else {

@@ -14,10 +14,13 @@ namespace alephc {
 
 /// A file wanted by its hash; any of the addresses will do.
 struct RemoteFile {
-  Digest digest{};
+  Digest digest{};         ///< sha256; with accept any name of its own
   std::uint64_t size = 0;  ///< 0: unknown; a longer answer is refused
   std::vector<std::string> urls{};
   std::string label{};  ///< for messages: "bash 5.2.15-2+b8"
+  /// For a file whose sha256 is not known: says why a whole one is not the wanted one, or nothing and it
+  /// enters the store under the hash that it has.
+  std::function<std::string(int fd, const Digest& sha256)> accept{};
 };
 
 struct FetchOptions {

@@ -126,6 +126,18 @@ bool Transfer::take(std::string_view data) {
   return true;
 }
 
+/// Empty if the whole file is the wanted one.
+std::string Transfer::why_not(const Digest& got) const {
+  if (!file_.accept) return got == file_.digest ? "" : "has sha256 " + got.hex();
+  if (written_ < file_.size) return "is too short";
+  try {
+    return file_.accept(fd_.get(), got);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::integrity) throw;
+    return error.what();
+  }
+}
+
 AttemptResult Transfer::finish(int curl_code) {
   if (refusal_ && refusal_->outcome == Outcome::ok) {
     drop_partial();
@@ -138,8 +150,9 @@ AttemptResult Transfer::finish(int curl_code) {
   }
   if (result.outcome == Outcome::ok) {
     const Digest got = hash_.finish();
-    if (got == file_.digest) {
-      store_.adopt_blob(path_, file_.digest);
+    const std::string wrong = why_not(got);
+    if (wrong.empty()) {
+      store_.adopt_blob(path_, got);
       fd_.reset();
       return result;
     }
@@ -148,7 +161,7 @@ AttemptResult Transfer::finish(int curl_code) {
       result = {Outcome::transient,
                 "cut off after " + std::to_string(written_) + " of " + std::to_string(file_.size) + " bytes"};
     else
-      result = {Outcome::wrong_bytes, "has sha256 " + got.hex()};
+      result = {Outcome::wrong_bytes, wrong};
   }
   if (result.outcome == Outcome::restart || result.outcome == Outcome::wrong_bytes || written_ == 0)
     drop_partial();

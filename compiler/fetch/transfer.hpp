@@ -47,6 +47,7 @@ class Transfer {
   bool take(std::string_view data);
   void open_partial();
   void drop_partial();
+  [[nodiscard]] std::string why_not(const Digest& got) const;
 
   const Store& store_;
   const RemoteFile& file_;

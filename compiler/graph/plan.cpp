@@ -74,6 +74,7 @@ class Planner {
       step.parameters.push_back(line("distro", manifest_.base.distro + " " + manifest_.base.arch));
       for (const std::string& selection : manifest_.packages.debconf)
         step.parameters.push_back(line("debconf", selection));
+      for (const std::string& request : layer.requests) step.parameters.push_back(line("request", request));
       for (const LockedPackage& package : layer.packages) {
         const std::string marks =
             std::string(package.automatic ? " auto" : "") + (package.bootstrap ? " bootstrap" : "");

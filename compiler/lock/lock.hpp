@@ -24,10 +24,10 @@ struct LockedInput {
 
 /// A signed index that packages were chosen from.
 struct LockedRepository {
-  std::string name{};  ///< "debian" for the distribution's own, else [[repository]].name
+  std::string name{};  ///< "debian", "alpine" for the distribution's own, else [[repository]].name
   std::string suite{};
-  std::int64_t date = 0;  ///< of its Release, seconds
-  Digest index{};         ///< sha256 of the signed InRelease as fetched
+  std::int64_t date = 0;  ///< of the index, seconds
+  Digest index{};         ///< sha256 of the signed index (InRelease, APKINDEX.tar.gz) as fetched
   std::string signer{};   ///< fingerprint of the primary key
   bool distribution_keyring = false;
   bool operator==(const LockedRepository&) const = default;
@@ -43,6 +43,7 @@ struct LockedPackage {
   std::string path{};        ///< below the repository, project path, or URL
   bool automatic = false;    ///< here because another package needs it
   bool bootstrap = false;    ///< needed before maintainer scripts can run: configured first
+  std::string identity{};    ///< alpine: by which the signed index knows it
   bool operator==(const LockedPackage&) const = default;
 };
 
@@ -50,6 +51,7 @@ struct LockedPackage {
 struct LockedLayer {
   std::string name{};
   std::vector<LockedPackage> packages{};
+  std::vector<std::string> requests{};  ///< alpine: the whole world once the layer is there, sorted
   bool operator==(const LockedLayer&) const = default;
 };
 

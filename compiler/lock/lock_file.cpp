@@ -18,6 +18,12 @@ void put(std::string& out, std::string_view key, const std::string& value) {
   out += std::string(key) + " = " + quote_toml(value) + "\n";
 }
 
+void put_list(std::string& out, std::string_view key, const std::vector<std::string>& values) {
+  out += std::string(key) + " = [";
+  for (std::size_t i = 0; i < values.size(); ++i) out += (i > 0 ? ", " : "") + quote_toml(values[i]);
+  out += "]\n";
+}
+
 std::string field(std::string_view key, const std::string& value) {
   return std::string(key) + " = " + quote_toml(value);
 }
@@ -29,6 +35,7 @@ std::string package_line(const LockedPackage& package) {
                      field("path", package.path);
   if (package.automatic) line += ", auto = true";
   if (package.bootstrap) line += ", bootstrap = true";
+  if (!package.identity.empty()) line += ", " + field("identity", package.identity);
   return line + " },\n";
 }
 
@@ -38,6 +45,9 @@ class Reader {
   explicit Reader(const Value& table) : table_(table) {}
 
   [[nodiscard]] std::string text(std::string_view key) const { return get(key, Value::Kind::string).text; }
+  [[nodiscard]] std::string text_or_empty(std::string_view key) const {
+    return table_.find(key) == nullptr ? std::string() : text(key);
+  }
   [[nodiscard]] std::int64_t number(std::string_view key) const {
     return get(key, Value::Kind::integer).number;
   }
@@ -95,7 +105,8 @@ LockedPackage read_package(const Reader& entry) {
           .repository = entry.text("from"),
           .path = entry.text("path"),
           .automatic = entry.flag("auto"),
-          .bootstrap = entry.flag("bootstrap")};
+          .bootstrap = entry.flag("bootstrap"),
+          .identity = entry.text_or_empty("identity")};
 }
 
 void check_digest_line(const std::shared_ptr<const SourceText>& source) {
@@ -119,12 +130,7 @@ std::string body_of(const Lock& lock) {
   out += "epoch = " + std::to_string(lock.epoch) + "\n";
   out += "source_date_epoch = " + std::to_string(lock.source_date_epoch) + "\n";
   put(out, "resolver", lock.resolver);
-  if (!lock.removed.empty()) {
-    out += "removed = [";
-    for (std::size_t i = 0; i < lock.removed.size(); ++i)
-      out += (i > 0 ? ", " : "") + quote_toml(lock.removed[i]);
-    out += "]\n";
-  }
+  if (!lock.removed.empty()) put_list(out, "removed", lock.removed);
   for (const LockedRepository& repository : lock.repositories) {
     out += "\n[[repository]]\n";
     put(out, "name", repository.name);
@@ -138,6 +144,7 @@ std::string body_of(const Lock& lock) {
   for (const LockedLayer& layer : lock.layers) {
     out += "\n[[layer]]\n";
     put(out, "name", layer.name);
+    if (!layer.requests.empty()) put_list(out, "requests", layer.requests);
     out += "packages = [\n";
     for (const LockedPackage& package : layer.packages) out += package_line(package);
     out += "]\n";
@@ -204,6 +211,7 @@ Lock parse_lock(const std::string& name, std::string text) {
   for (const Reader& entry : reader.entries("layer")) {
     LockedLayer& layer = lock.layers.emplace_back();
     layer.name = entry.text("name");
+    layer.requests = entry.strings("requests");
     for (const Reader& package : entry.entries("packages")) layer.packages.push_back(read_package(package));
   }
   for (const Reader& entry : reader.entries("archive"))

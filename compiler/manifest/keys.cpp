@@ -39,7 +39,7 @@ constexpr std::array kRuntime{
 constexpr std::array kBase{
     KeySpec{.name = "distro",
             .about = "Distribution",
-            .choices = "debian|none|ubuntu@6|alpine@5",
+            .choices = "debian|alpine|none|ubuntu@6",
             .required = true},
     KeySpec{.name = "release", .about = "Release by its code name, e.g. bookworm", .format = F::name},
     KeySpec{
@@ -73,7 +73,7 @@ constexpr std::array kBase{
 constexpr std::array kPackages{
     KeySpec{.name = "install",
             .type = strings,
-            .about = "NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH",
+            .about = "NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH, NAME@TAG",
             .format = F::package_request},
     KeySpec{.name = "files", .type = package_files, .about = "Local packages, or {url, sha256}"},
     KeySpec{.name = "build",
@@ -360,9 +360,10 @@ struct FormatRule {
 constexpr std::array kFormats{
     FormatRule{F::name, "^[a-z0-9][a-z0-9._-]*$", "may hold only a-z, 0-9, '.', '_' and '-'"},
     FormatRule{F::package_request,
-               "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+|/[a-z0-9._-]+)?$",
-               "is no package: write NAME, NAME=VERSION, NAME/SUITE or NAME:ARCH"},
-    FormatRule{F::package_name, "^!?[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?$", "is no package name"},
+               "^!?([a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+|/[a-z0-9._-]+)?|"
+               "((so|cmd|pc):)?[A-Za-z0-9][A-Za-z0-9+._-]*(@[A-Za-z0-9._-]+)?([<>=~]{1,2}[a-z0-9._-]+)?)$",
+               "is no package: write NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH or NAME@TAG"},
+    FormatRule{F::package_name, "^!?[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9-]+)?$", "is no package name"},
     FormatRule{F::absolute_path, "^/(?!.*(^|/)\\.\\.?(/|$)).*[^/]$",
                "is no absolute path without '.', '..' and a trailing '/'"},
     FormatRule{F::folder, "^/(?!.*(^|/)\\.\\.?(/|$)).*$", "is no absolute path without '.' and '..'"},

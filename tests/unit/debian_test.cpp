@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "base/diagnostic.hpp"
+#include "base/text.hpp"
 #include "distro/debian/control.hpp"
 #include "distro/debian/index.hpp"
 #include "distro/debian/release.hpp"

@@ -55,6 +55,8 @@ class Debian : public Distro {
     return debian::prove_packages(manifest, lock, mirrors, spare, tools);
   }
 
+  [[nodiscard]] ArchiveKind package_kind() const override { return ArchiveKind::deb; }
+
   [[nodiscard]] int install_version() const override { return 4; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }

@@ -7,6 +7,7 @@
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "decode/decode.hpp"
+#include "distro/signed_index.hpp"
 
 namespace alephc::debian {
 namespace {
@@ -40,51 +41,26 @@ void check_dates(const VerifiedSource& verified, const Lock* previous, bool allo
         "[base] accepts it";
     throw Error(ErrorKind::integrity, std::vector{problem});
   }
-  if (previous == nullptr || allow_older) return;
-  for (const LockedRepository& old : previous->repositories) {
-    if (old.name != source.name || old.suite != source.suite || release.date >= old.date) continue;
-    Diagnostic problem{.message = "the Release of " + source.id() + " is older than the locked one"};
-    problem.context = {"offered: " + readable_date(release.date), "locked:  " + readable_date(old.date)};
-    problem.hint =
-        "the mirror is stale, or somebody offers old packages: try another mirror; 'alephc lock --date' goes "
-        "back on "
-        "purpose";
-    throw Error(ErrorKind::integrity, std::vector{problem});
-  }
+  if (allow_older) return;
+  refuse_older("Release of " + source.id(),
+               {.name = source.name, .suite = source.suite, .date = release.date}, previous);
 }
 
-/// The first base with an InRelease that verifies; a mirror with a bad one is passed over, and its failure is
-/// the error if no other has a good one.
+/// Nothing if no mirror has an optional one.
 std::optional<VerifiedSource> fetch_release(const Source& source, const ToolBox& tools) {
-  std::vector<std::string> bases = source.bases;
+  std::vector<std::string> urls;
+  for (const std::string& base : source.bases) urls.push_back(suite_url(source, base, "InRelease"));
+  VerifiedSource verified{.source = source};
+  const auto accept = [&](const std::string& text) {
+    verified.release = verify_release(text, source.keyring, source.fingerprint, source.id());
+  };
   std::vector<std::string> asked;
-  std::optional<Error> refused;
-  while (!bases.empty()) {
-    std::vector<std::string> urls;
-    for (const std::string& base : bases) urls.push_back(suite_url(source, base, "InRelease"));
-    const FetchedText fetched = tools.fetcher.fetch_text(urls, kMaxRelease);
-    asked.insert(asked.end(), fetched.failures.begin(), fetched.failures.end());
-    if (fetched.url.empty()) break;
-    VerifiedSource verified{.source = source};
-    try {
-      verified.release = verify_release(fetched.text, source.keyring, source.fingerprint, source.id());
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::integrity) throw;
-      refused = error;
-      refused->add_context("from " + public_url(fetched.url));
-      std::size_t i = 0;
-      while (urls[i] != fetched.url) ++i;
-      bases.erase(bases.begin(), bases.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-      continue;
-    }
-    verified.in_release = sha256(fetched.text);
-    // The signed index stays in the store: verify and vendor need it.
-    (void)tools.store.put_blob(fetched.text);
-    return verified;
-  }
-  if (refused) throw Error(*refused);
-  if (source.optional) return std::nullopt;
-  unknown_suite(source, asked);
+  const auto text = fetch_signed(urls, kMaxRelease, tools.fetcher, accept, asked);
+  if (!text && source.optional) return std::nullopt;
+  if (!text) unknown_suite(source, asked);
+  // The signed index stays in the store: verify and vendor need it.
+  verified.in_release = tools.store.put_blob(*text);
+  return verified;
 }
 
 struct Wanted {

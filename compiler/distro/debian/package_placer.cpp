@@ -70,7 +70,7 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
     const std::lock_guard guard(unpacker_.mutex_);
     place = unpacker_.claim(entry, package_, owner_, conffile, skip);
     if (!entry.hard_link.empty() && !skip) {
-      const std::string folder = unpacker_.resolve_folder(parent_path(entry.hard_link), owner_);
+      const std::string folder = unpacker_.model_.resolve_folder(parent_path(entry.hard_link), owner_);
       link_source = folder.empty() ? base_name(entry.hard_link) : folder + "/" + base_name(entry.hard_link);
       if (conffiles_.contains(entry.hard_link)) link_source += ".dpkg-new";
     }
@@ -80,14 +80,14 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
     return;
   }
   if (link_source.empty()) return create(decoded, place);
-  const int root = unpacker_.root_.get();
+  const int root = unpacker_.model_.root_fd();
   if (::linkat(root, link_source.c_str(), root, place.c_str(), 0) != 0)
     throw system_error("link /" + place, errno);
 }
 
 void PackagePlacer::create(const DecodedEntry& decoded, const std::string& place) {
   const Entry& entry = decoded.entry;
-  const int root = unpacker_.root_.get();
+  const int root = unpacker_.model_.root_fd();
   switch (entry.type) {
     using enum EntryType;
     case regular:
@@ -106,7 +106,7 @@ void PackagePlacer::create(const DecodedEntry& decoded, const std::string& place
 }
 
 void PackagePlacer::set_attributes(const Entry& entry, const std::string& place) const {
-  const int root = unpacker_.root_.get();
+  const int root = unpacker_.model_.root_fd();
   const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
   if (::fchownat(root, place.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
       (entry.type != EntryType::symlink && ::fchmodat(root, place.c_str(), entry.mode, 0) != 0) ||
@@ -115,7 +115,7 @@ void PackagePlacer::set_attributes(const Entry& entry, const std::string& place)
 }
 
 void PackagePlacer::put_content(const DecodedEntry& decoded, const std::string& place) {
-  const int root = unpacker_.root_.get();
+  const int root = unpacker_.model_.root_fd();
   if (::renameat(AT_FDCWD, decoded.content.c_str(), root, place.c_str()) != 0)
     throw system_error("move /" + place, errno);
   struct stat info {};

@@ -65,22 +65,6 @@ int month_of(std::string_view name) {
   return 0;
 }
 
-struct Calendar {
-  std::chrono::year_month_day day;
-  std::chrono::hh_mm_ss<std::chrono::seconds> time;
-};
-
-Calendar calendar_of(std::int64_t seconds) {
-  const std::chrono::sys_seconds moment{std::chrono::seconds(seconds)};
-  const auto day = std::chrono::floor<std::chrono::days>(moment);
-  return {std::chrono::year_month_day(day), std::chrono::hh_mm_ss<std::chrono::seconds>(moment - day)};
-}
-
-std::string padded(std::int64_t number, std::size_t width) {
-  std::string text = std::to_string(number);
-  return text.size() < width ? std::string(width - text.size(), '0') + text : text;
-}
-
 }  // namespace
 
 std::int64_t parse_date(std::string_view text) {
@@ -102,19 +86,6 @@ std::int64_t parse_date(std::string_view text) {
     unit /= 60;
   }
   return seconds;
-}
-
-std::string compact_date(std::int64_t seconds) {
-  const Calendar at = calendar_of(seconds);
-  return padded(static_cast<int>(at.day.year()), 4) + padded(static_cast<unsigned>(at.day.month()), 2) +
-         padded(static_cast<unsigned>(at.day.day()), 2) + "T" + padded(at.time.hours().count(), 2) +
-         padded(at.time.minutes().count(), 2) + padded(at.time.seconds().count(), 2) + "Z";
-}
-
-std::string readable_date(std::int64_t seconds) {
-  const std::string at = compact_date(seconds);
-  return at.substr(0, 4) + "-" + at.substr(4, 2) + "-" + at.substr(6, 2) + " " + at.substr(9, 2) + ":" +
-         at.substr(11, 2) + " UTC";
 }
 
 Release parse_release(std::string text) {

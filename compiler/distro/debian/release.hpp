@@ -41,9 +41,5 @@ struct Release {
 
 /// "Sat, 11 Jul 2026 10:04:33 UTC" → seconds; 0 when it is no such date.
 [[nodiscard]] std::int64_t parse_date(std::string_view text);
-/// Seconds → "20260711T100433Z".
-[[nodiscard]] std::string compact_date(std::int64_t seconds);
-/// Seconds → "2026-07-11 10:04 UTC".
-[[nodiscard]] std::string readable_date(std::int64_t seconds);
 
 }  // namespace alephc::debian

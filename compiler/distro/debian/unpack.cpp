@@ -22,149 +22,25 @@
 #include "sandbox/sandbox.hpp"
 
 namespace alephc::debian {
-namespace {
-
-constexpr int kMaxLinks = 40;
-
-/// Type of what a folder holds; a scan of everything about 50,000 files would take five times as long.
-EntryType type_of(int folder_fd, const FolderEntry& entry) {
-  struct stat info {};
-  unsigned char type = entry.type;
-  if (type == DT_UNKNOWN || type == DT_CHR) {
-    if (::fstatat(folder_fd, entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-      throw system_error("look at " + entry.name, errno);
-    type = static_cast<unsigned char>(IFTODT(info.st_mode));
-  }
-  switch (type) {
-    using enum EntryType;
-    case DT_DIR:
-      return directory;
-    case DT_LNK:
-      return symlink;
-    case DT_FIFO:
-      return fifo;
-    case DT_BLK:
-      return block_device;
-    case DT_CHR:
-      return info.st_rdev == 0 ? whiteout : char_device;
-    default:
-      return regular;
-  }
-}
-
-}  // namespace
-
 Unpacker::Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded,
                    KnownContents& known)
-    : below_(below),
-      upper_(std::move(upper)),
-      decoded_(decoded),
-      known_(known),
-      root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
+    : model_(below, std::move(upper)), decoded_(decoded), known_(known) {}
 
 void Unpacker::rescan() {
   stale_ = false;
-  nodes_.clear();
-  folders_.clear();
-  nodes_[""] = {.in_upper = true};
-  read_folder(root_.get(), "");
+  model_.rescan();
   read_diversions();
-}
-
-void Unpacker::read_folder(int folder_fd, const std::string& path) {
-  for (const FolderEntry& entry : list_folder_types(folder_fd)) {
-    std::string place = path.empty() ? entry.name : path + "/" + entry.name;
-    Node node{.type = type_of(folder_fd, entry), .in_upper = true};
-    if (node.type == EntryType::symlink) node.link = read_link(folder_fd, entry.name);
-    if (node.type == EntryType::directory)
-      read_folder(open_at(folder_fd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(), place);
-    nodes_[std::move(place)] = std::move(node);
-  }
 }
 
 /// Triples of lines: path, where it is diverted to, package (":" for the administrator).
 void Unpacker::read_diversions() {
   diversions_.clear();
-  const auto own = read_file_if_exists(upper_ / "var/lib/dpkg/diversions");
-  const Entry* old = below_.find("var/lib/dpkg/diversions");
-  const std::string text = own ? *own : old != nullptr ? below_.read_content(*old) : "";
+  const auto own = read_file_if_exists(model_.upper() / "var/lib/dpkg/diversions");
+  const Entry* old = model_.below().find("var/lib/dpkg/diversions");
+  const std::string text = own ? *own : old != nullptr ? model_.below().read_content(*old) : "";
   const std::vector<std::string> lines = split(text, '\n');
   for (std::size_t i = 0; i + 2 < lines.size(); i += 3)
     diversions_[lines[i].substr(1)] = {lines[i + 1].substr(1), lines[i + 2]};
-}
-
-Unpacker::Node* Unpacker::find_node(const std::string& path) {
-  const auto it = nodes_.find(path);
-  if (it != nodes_.end()) return it->second.type == EntryType::whiteout ? nullptr : &it->second;
-  const Entry* entry = below_.find(path);
-  if (entry == nullptr) return nullptr;
-  Node node{.type = entry->type,
-            .link = entry->link_target,
-            .mode = entry->mode,
-            .uid = entry->uid,
-            .gid = entry->gid,
-            .mtime = entry->mtime};
-  return &nodes_.emplace(path, std::move(node)).first->second;
-}
-
-void Unpacker::make_folder(const std::string& path, std::uint32_t owner) {
-  ensure_in_upper(parent_path(path));
-  if (::mkdirat(root_.get(), path.c_str(), 0755) != 0) throw system_error("make the folder /" + path, errno);
-  nodes_[path] = {.type = EntryType::directory, .owner = owner, .in_upper = true, .mtime = kStepTime};
-  made_.push_back(path);
-}
-
-/// A folder of the layers below appears in the upper with the attributes it has there.
-void Unpacker::ensure_in_upper(const std::string& path) {
-  if (path.empty()) return;
-  Node* node = find_node(path);
-  check(node != nullptr, "folders are made before what is in them");
-  if (node->in_upper) return;
-  ensure_in_upper(parent_path(path));
-  if (::mkdirat(root_.get(), path.c_str(), 0755) != 0) throw system_error("make the folder /" + path, errno);
-  node = find_node(path);
-  node->in_upper = true;
-  if (::fchownat(root_.get(), path.c_str(), node->uid, node->gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      ::fchmodat(root_.get(), path.c_str(), node->mode, 0) != 0)
-    throw system_error("set the owner of /" + path, errno);
-}
-
-std::string Unpacker::resolve_link(const std::string& folder, const Node& link, std::uint32_t owner,
-                                   int depth) {
-  if (depth > kMaxLinks)
-    throw Error(ErrorKind::integrity, "/" + folder + " leads through a loop of symlinks");
-  std::string at = link.link.starts_with('/') ? "" : parent_path(folder);
-  for (const std::string& part : split(link.link, '/')) {
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      if (at.empty())
-        throw Error(ErrorKind::integrity, "the symlink /" + folder + " → " + link.link + " leaves the root");
-      at = parent_path(at);
-      continue;
-    }
-    at = resolve_folder(at.empty() ? part : at + "/" + part, owner, depth + 1);
-  }
-  return at;
-}
-
-std::string Unpacker::resolve_folder(const std::string& path, std::uint32_t owner, int depth) {
-  if (path.empty()) return path;
-  const auto known = folders_.find(path);
-  if (known != folders_.end()) return known->second;
-  const std::string parent = resolve_folder(parent_path(path), owner, depth);
-  const std::string place = parent.empty() ? base_name(path) : parent + "/" + base_name(path);
-  Node* node = find_node(place);
-  std::string result = place;
-  if (node == nullptr) {
-    make_folder(place, owner);
-  } else if (node->type == EntryType::symlink) {
-    const Node link = *node;
-    result = resolve_link(place, link, owner, depth + 1);
-  } else if (node->type != EntryType::directory) {
-    throw Error(ErrorKind::integrity, "/" + path + " is no folder, but packages have files in it");
-  }
-  folders_[path] = result;
-  return result;
 }
 
 std::string Unpacker::diverted(const std::string& path, const std::string& package) const {
@@ -195,23 +71,23 @@ std::string Unpacker::owner_before(const std::string& path) {
     return text.starts_with(wanted) || text.find("\n" + wanted) != std::string::npos;
   };
   const auto package_of = [](const std::string& file) { return file.substr(0, file.size() - 5); };
-  const std::filesystem::path info = upper_ / "var/lib/dpkg/info";
+  const std::filesystem::path info = model_.upper() / "var/lib/dpkg/info";
   if (std::filesystem::is_directory(info))
     for (const auto& file : std::filesystem::directory_iterator(info))
       if (file.path().extension() == ".list" && owns(read_file(file.path())))
         return package_of(file.path().filename().string());
-  for (const Entry& entry : below_.entries())
+  for (const Entry& entry : model_.below().entries())
     if (entry.path.starts_with("var/lib/dpkg/info/") && entry.path.ends_with(".list") &&
-        !nodes_.contains(entry.path) && owns(below_.read_content(entry)))
+        !model_.is_known(entry.path) && owns(model_.below().read_content(entry)))
       return package_of(base_name(entry.path));
   return {};
 }
 
 /// dpkg's rule for a path that another package has.
 bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner,
-                           Node& node, bool& skip) {
+                           RootModel::Node& node, bool& skip) {
   std::string other;
-  if (node.owner == kBefore) {
+  if (node.owner == RootModel::kBefore) {
     other = owner_before(path);
     const std::string name = other.substr(0, other.find(':'));
     if (other.empty() || name == package.name) return true;
@@ -238,21 +114,21 @@ bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& pa
 /// Decides where an entry goes and reserves the place. Called under the mutex.
 std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile,
                             bool& skip) {
-  const std::string folder = resolve_folder(parent_path(entry.path), owner);
+  const std::string folder = model_.resolve_folder(parent_path(entry.path), owner);
   std::string place = folder.empty() ? base_name(entry.path) : folder + "/" + base_name(entry.path);
   if (conffile) {
     place += ".dpkg-new";
   } else if (!diversions_.empty() && entry.type != EntryType::directory) {
     place = diverted(place, package.name);
     if (place.starts_with('/')) place.erase(0, 1);
-    resolve_folder(parent_path(place), owner);
+    (void)model_.resolve_folder(parent_path(place), owner);
   }
-  Node* node = find_node(place);
-  const bool foreign = node != nullptr && node->owner != kBefore && node->owner != owner;
+  RootModel::Node* node = model_.find(place);
+  const bool foreign = node != nullptr && node->owner != RootModel::kBefore && node->owner != owner;
   if (entry.type == EntryType::directory) {
     if (node == nullptr) {
-      make_folder(place, owner);
-      node = find_node(place);
+      model_.make_folder(place, owner);
+      node = model_.find(place);
     } else if (node->type != EntryType::directory) {
       if (foreign && !sequential_) throw OrderMatters{};
       skip = node->type == EntryType::symlink;
@@ -262,7 +138,7 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
       return place;
     }
     // The first package in order gives a shared folder its attributes, as dpkg leaves an existing one alone.
-    const bool first = node->owner != kBefore && (!node->listed || owner <= node->owner);
+    const bool first = node->owner != RootModel::kBefore && (!node->listed || owner <= node->owner);
     skip = !first;
     if (!first) return place;
     node->listed = true;
@@ -282,35 +158,12 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
                   "/" + place + " is a file in " + package.label + ", but a folder is there");
     }
     if (!may_replace(package, place, owner, *node, skip)) return place;
-    if (node->in_upper && ::unlinkat(root_.get(), place.c_str(), 0) != 0)
+    if (node->in_upper && ::unlinkat(model_.root_fd(), place.c_str(), 0) != 0)
       throw system_error("replace /" + place, errno);
   }
-  ensure_in_upper(parent_path(place));
-  nodes_[place] = {.type = entry.type, .link = entry.link_target, .owner = owner, .in_upper = true};
-  made_.push_back(place);
+  model_.ensure_in_upper(parent_path(place));
+  model_.put(place, {.type = entry.type, .link = entry.link_target, .owner = owner, .in_upper = true});
   return place;
-}
-
-void Unpacker::finish_folders() {
-  for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
-    const Node& node = nodes_.at(*it);
-    if (node.type != EntryType::directory) continue;
-    const std::array<timespec, 2> times{{{node.mtime, 0}, {node.mtime, 0}}};
-    if (::fchownat(root_.get(), it->c_str(), node.uid, node.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-        ::fchmodat(root_.get(), it->c_str(), node.mode, 0) != 0 ||
-        ::utimensat(root_.get(), it->c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
-      throw system_error("set the owner of /" + *it, errno);
-  }
-}
-
-void Unpacker::undo() {
-  for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
-    const bool folder = nodes_.at(*it).type == EntryType::directory;
-    if (::unlinkat(root_.get(), it->c_str(), folder ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT)
-      throw system_error("undo /" + *it, errno);
-  }
-  made_.clear();
-  rescan();
 }
 
 void Unpacker::run(const std::vector<PackageToUnpack>& packages, unsigned jobs) {
@@ -343,21 +196,22 @@ void Unpacker::unpack_one(const PackageToUnpack& package, std::uint32_t owner) {
 std::vector<UnpackedPackage> Unpacker::unpack(const std::vector<PackageToUnpack>& packages, unsigned jobs,
                                               bool postpone_preinst) {
   if (stale_) rescan();
-  made_.clear();
+  model_.begin_batch();
   postpone_preinst_ = postpone_preinst;
   sequential_ = jobs <= 1;
   try {
     run(packages, jobs);
   } catch (const OrderMatters&) {
-    undo();
+    model_.undo();
+    rescan();
     for (const PackageToUnpack& package : packages) decoded_.lose(package.id);
     sequential_ = true;
     run(packages, 1);
   }
-  finish_folders();
+  model_.finish_folders();
   for (std::size_t i = 0; i < packages.size(); ++i)
     if (!packages_[i].postponed) decoded_.forget(packages[i].id);
-  for (auto& [path, node] : nodes_) node.owner = kBefore;
+  model_.end_batch();
   return std::move(packages_);
 }
 

@@ -6,11 +6,10 @@
 #include <map>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
-#include "base/fd.hpp"
-#include "distro/debian/decoded_packages.hpp"
+#include "distro/decoded_packages.hpp"
+#include "distro/root_model.hpp"
 #include "tree/known_contents.hpp"
 #include "tree/tree.hpp"
 
@@ -43,8 +42,7 @@ struct PackageToUnpack {
 
 /// Unpacks packages into an upper folder as dpkg would into the merged tree: through symlinks to folders,
 /// conffiles as .dpkg-new, diversions honoured, other packages' files replaced only where Replaces allows.
-/// Nothing is ever written outside the folder: places are looked up in a model of the tree, not by the
-/// kernel.
+/// Nothing is ever written outside the folder; see root_model.hpp.
 class Unpacker {
  public:
   /// known gets the hashes of the files it places.
@@ -67,53 +65,27 @@ class Unpacker {
  private:
   friend class PackagePlacer;
 
-  static constexpr std::uint32_t kBefore = UINT32_MAX;  ///< owner of what was there before the batch
-
-  struct Node {
-    EntryType type = EntryType::directory;
-    std::string link{};
-    std::uint32_t owner = kBefore;
-    bool in_upper = false;
-    bool listed = false;  ///< a package of this batch ships the folder; else it was made on the way
-    std::uint32_t mode = 0755;
-    std::uint32_t uid = 0;
-    std::uint32_t gid = 0;
-    std::int64_t mtime = 0;
-  };
   struct OrderMatters {};  ///< thrown to undo a parallel batch
 
   void rescan();
-  void read_folder(int folder_fd, const std::string& path);
   void read_diversions();
-  Node* find_node(const std::string& path);
-  std::string resolve_folder(const std::string& path, std::uint32_t owner, int depth = 0);
-  std::string resolve_link(const std::string& folder, const Node& link, std::uint32_t owner, int depth);
-  void make_folder(const std::string& path, std::uint32_t owner);
-  void ensure_in_upper(const std::string& path);
   std::string claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile,
                     bool& skip);
-  bool may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner, Node& node,
-                   bool& skip);
+  bool may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner,
+                   RootModel::Node& node, bool& skip);
   bool replaces(const UnpackedPackage& package, const std::string& name, const std::string& version) const;
   std::string owner_before(const std::string& path);
   std::string diverted(const std::string& path, const std::string& package) const;
-  void finish_folders();
-  void undo();
   void run(const std::vector<PackageToUnpack>& packages, unsigned jobs);
   void unpack_one(const PackageToUnpack& package, std::uint32_t owner);
 
-  const Tree& below_;
-  std::filesystem::path upper_;
+  RootModel model_;
   DecodedPackages& decoded_;
   KnownContents& known_;
-  UniqueFd root_;
   std::mutex mutex_;
   bool stale_ = true;
   bool sequential_ = false;
   bool postpone_preinst_ = false;
-  std::unordered_map<std::string, Node> nodes_;
-  std::unordered_map<std::string, std::string> folders_;  ///< folder as packages name it → where it is
-  std::vector<std::string> made_;                         ///< by this batch, in order
   std::vector<UnpackedPackage> packages_;
   std::map<std::string, std::pair<std::string, std::string>> diversions_;  ///< path → (diverted to, package)
   std::map<std::string, std::vector<std::string>> lost_;

@@ -22,6 +22,7 @@ class None : public Distro {
                                                        const ToolBox& /*tools*/) const override {
     return {};
   }
+  [[nodiscard]] ArchiveKind package_kind() const override { return ArchiveKind::archive; }
   [[nodiscard]] int install_version() const override { return 1; }
   void install(const InstallJob& /*job*/, Reporter& /*reporter*/) const override {
     check(false, "an image without distribution has no packages to install");

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "distro/distro.hpp"
+#include "distro/installed.hpp"
+
+namespace alephc::alpine {
+
+[[nodiscard]] std::unique_ptr<Distro> make_alpine();
+
+/// Chooses packages as apk does; see solver.hpp.
+[[nodiscard]] Resolution resolve(const ResolveRequest& request, const ToolBox& tools);
+
+/// Puts one layer of packages in place; see install.cpp for the method.
+void install(const InstallJob& job, Reporter& reporter);
+
+/// Answers `why` from apk's database in the tree.
+[[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Tree& tree,
+                                                       const std::string& name);
+[[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path);
+[[nodiscard]] std::vector<std::vector<std::string>> suspects(const Tree& tree,
+                                                             const std::vector<std::string>& paths);
+
+/// apk's share of distro/installed.hpp.
+[[nodiscard]] bool is_database(const std::string& path);
+[[nodiscard]] std::vector<InstalledPackage> read_database(const Listing& listing,
+                                                          const std::map<std::string, std::string>& texts);
+
+}  // namespace alephc::alpine

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "distro/alpine/indexes.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "distro/alpine/index.hpp"
+#include "distro/signed_index.hpp"
+
+namespace alephc::alpine {
+namespace {
+
+constexpr std::uint64_t kMaxIndex = 64ULL << 20U;
+constexpr const char* kIndexFile = "APKINDEX.tar.gz";
+
+[[noreturn]] void unknown_repository(const Source& source, const std::vector<std::string>& asked) {
+  Diagnostic problem{.message = "no mirror has the repository " + source.id(), .at = source.at};
+  for (const std::string& failure : asked) problem.context.push_back("asked " + failure);
+  problem.hint =
+      "are release, component and architecture spelled right? name a mirror that has it with --mirror";
+  throw Error(ErrorKind::failed, std::vector{problem});
+}
+
+VerifiedSource fetch_index(const Source& source, const std::string& arch, const ToolBox& tools) {
+  VerifiedSource verified{.source = source};
+  std::vector<std::string> asked;
+  const auto accept = [&](const std::string& bytes) { verified.index = verify_source(bytes, source); };
+  const auto bytes =
+      fetch_signed(urls_of(source, arch + "/" + kIndexFile), kMaxIndex, tools.fetcher, accept, asked);
+  if (!bytes) unknown_repository(source, asked);
+  // The signed index stays in the store: verify and vendor need it.
+  verified.digest = tools.store.put_blob(*bytes);
+  return verified;
+}
+
+/// The signed index as it was at lock time: from the store, or from whoever still has those bytes.
+std::optional<std::string> locked_index(const LockedRepository& repository, const Source& source,
+                                        const std::string& arch, const ToolBox& tools) {
+  if (auto bytes = tools.store.read_blob(repository.index)) return bytes;
+  const RemoteFile file{.digest = repository.index,
+                        .urls = urls_of(source, arch + "/" + kIndexFile),
+                        .label = "the signed index of " + source.id()};
+  try {
+    tools.fetcher.fetch({file}, [](std::size_t) {});
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::host) throw;
+    return std::nullopt;  // mirrors move on
+  }
+  return tools.store.read_blob(repository.index);
+}
+
+void prove(const LockedRepository& repository, const Source& source, const std::string& arch,
+           const Lock& lock, const ToolBox& tools, IndexProof& proof) {
+  const auto bytes = locked_index(repository, source, arch, tools);
+  if (!bytes) {
+    proof.unknown = "nobody in reach still has the signed index of that date";
+    return;
+  }
+  const SignedIndex index = verify_source(*bytes, source);
+  proof.signer = index.signer;
+  if (proof.signer != repository.signer)
+    throw Error(ErrorKind::integrity, "the index of " + proof.repository + " is signed by " + proof.signer +
+                                          ", the lock says " + repository.signer);
+  proof.blobs.push_back(repository.index);
+  PackageIndex packages;
+  packages.add(index.text, 0);
+  std::set<std::string> known;
+  for (const IndexedPackage& package : packages.packages())
+    known.insert(std::string(package.name) + " " + std::string(package.version) + " " +
+                 std::string(package.identity) + " " + std::to_string(package.size));
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.repository == proof.repository &&
+          known.contains(package.name + " " + package.version + " " + package.identity + " " +
+                         std::to_string(package.size)))
+        ++proof.found;
+}
+
+}  // namespace
+
+SignedIndex verify_source(const std::string& bytes, const Source& source) {
+  SignedIndex index = verify_index(bytes, source.keys, source.id());
+  if (!source.fingerprint.empty() && index.signer != source.fingerprint) {
+    Diagnostic problem{
+        .message = "the index of " + source.id() + " is signed by another key than the pinned one",
+        .at = source.at};
+    problem.context = {"signed by " + index.signer, "pinned    " + source.fingerprint};
+    throw Error(ErrorKind::integrity, std::vector{problem});
+  }
+  return index;
+}
+
+std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources, const std::string& arch,
+                                          const Lock* previous, const ToolBox& tools) {
+  std::vector<VerifiedSource> verified;
+  for (const Source& source : sources) {
+    tools.reporter.progress("lock  " + source.id());
+    verified.push_back(fetch_index(source, arch, tools));
+    refuse_older("index of " + source.id(),
+                 {.name = source.name, .suite = source.suite, .date = verified.back().index.date}, previous);
+  }
+  return verified;
+}
+
+std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock, const Mirrors& mirrors,
+                                       const Keyrings& /*spare*/, const ToolBox& tools) {
+  const std::vector<Source> sources = sources_of(manifest, mirrors);
+  std::vector<IndexProof> proofs;
+  for (const LockedRepository& repository : lock.repositories) {
+    IndexProof proof{.repository = repository.name + "/" + repository.suite};
+    for (const LockedLayer& layer : lock.layers)
+      proof.packages += static_cast<std::size_t>(std::count_if(
+          layer.packages.begin(), layer.packages.end(),
+          [&](const LockedPackage& package) { return package.repository == proof.repository; }));
+    const auto source = std::find_if(sources.begin(), sources.end(),
+                                     [&](const Source& each) { return each.id() == proof.repository; });
+    if (source == sources.end())
+      proof.unknown = "the manifest names no such repository";
+    else
+      prove(repository, *source, apk_arch(manifest.base.arch), lock, tools, proof);
+    proofs.push_back(std::move(proof));
+  }
+  return proofs;
+}
+
+}  // namespace alephc::alpine

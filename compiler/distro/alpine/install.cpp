@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+// How a layer of packages is installed: they are decoded in parallel and placed one after the other in apk's
+// order, with their scripts where apk runs them: pre-install before a package's files are there, post-install
+// before the next package's are, triggers when all are in place. Then apk's database is written as apk would.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <numeric>
+#include <set>
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "base/trace.hpp"
+#include "distro/alpine/alpine.hpp"
+#include "distro/alpine/database.hpp"
+#include "distro/alpine/dependency.hpp"
+#include "distro/alpine/package.hpp"
+#include "distro/alpine/placer.hpp"
+#include "distro/alpine/sources.hpp"
+#include "distro/decoded_packages.hpp"
+#include "sandbox/run_checked.hpp"
+
+namespace alephc::alpine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kExec = "lib/apk/exec";
+
+/// A line of `triggers`: the package's identity and the globs of folders that it wants to hear of.
+struct Trigger {
+  std::string identity{};
+  std::vector<std::string> globs{};
+};
+
+std::vector<Trigger> parse_triggers(const std::string& text) {
+  std::vector<Trigger> triggers;
+  for (const std::string& line : split(text, '\n')) {
+    const std::vector<std::string> words = split_words(line);
+    if (words.size() > 1) triggers.push_back({words[0], {words.begin() + 1, words.end()}});
+  }
+  return triggers;
+}
+
+std::string triggers_text(const std::vector<Trigger>& triggers) {
+  std::string text;
+  for (const Trigger& trigger : triggers) text += trigger.identity + " " + join(trigger.globs, " ") + "\n";
+  return text;
+}
+
+class Installer {
+ public:
+  Installer(const InstallJob& job, Reporter& reporter)
+      : job_(job),
+        reporter_(reporter),
+        layer_(job.lock.layers.at(job.layer)),
+        root_(job.below, job.upper),
+        placer_(root_, job.known),
+        decoded_(layer_.packages.size(),
+                 [this](std::size_t i) { return job_.decode_package(layer_.packages[i]); }) {}
+
+  void run() {
+    root_.rescan();
+    if (job_.layer == 0) make_skeleton();
+    read_database();
+    std::vector<std::size_t> order(layer_.packages.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    if (job_.jobs > 1) decoded_.start(std::move(order), job_.jobs - 1);
+    reporter_.progress("install  " + std::to_string(layer_.packages.size()) + " packages");
+    for (std::size_t i = 0; i < layer_.packages.size(); ++i) {
+      const LockedPackage& package = layer_.packages[i];
+      with_context("installing " + package.name + " " + package.version,
+                   [&] { install_package(package, i); });
+    }
+    if (job_.unpacked) job_.unpacked(true);
+    add_triggers();
+    run_scripts();
+    placer_.settle_folders();
+    write_database();
+  }
+
+ private:
+  /// What `apk add --initdb` lays down in an empty root.
+  void make_skeleton() {
+    for (const char* folder :
+         {"dev", "etc/apk", "lib/apk/db", "proc", "tmp", "var/cache/apk", "var/cache/misc"})
+      (void)root_.resolve_folder(folder, 0);
+    fs::permissions(job_.upper / "proc", fs::perms(0555));
+    fs::permissions(job_.upper / "tmp", fs::perms(01777));
+    write("etc/apk/arch", apk_arch(job_.manifest.base.arch) + "\n");
+    write("lib/apk/db/lock", "", 0600);
+    struct Device {
+      const char* name;
+      unsigned major;
+      unsigned minor;
+      mode_t mode;
+    };
+    static constexpr std::array<Device, 5> kDevices{{{"null", 1, 3, 0666},
+                                                     {"zero", 1, 5, 0666},
+                                                     {"random", 1, 8, 0666},
+                                                     {"urandom", 1, 9, 0666},
+                                                     {"console", 5, 1, 0600}}};
+    for (const Device& device : kDevices) make_device(device.name, device.major, device.minor, device.mode);
+    root_.rescan();
+  }
+
+  void make_device(const std::string& name, unsigned major, unsigned minor, mode_t mode) {
+    const fs::path path = job_.upper / "dev" / name;
+    const bool made = ::mknod(path.c_str(), S_IFCHR | mode, ::makedev(major, minor)) == 0;
+    if (!made && errno == EPERM) return stand_in_for_device(path, major, minor, mode);
+    if (!made || ::chmod(path.c_str(), mode) != 0) throw system_error("make /dev/" + name, errno);
+  }
+
+  /// Only the machine's own root can make devices.
+  void stand_in_for_device(const fs::path& path, unsigned major, unsigned minor, mode_t mode) {
+    const UniqueFd file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+    struct stat info {};
+    if (::fchmod(file.get(), mode) != 0 || ::fstat(file.get(), &info) != 0)
+      throw system_error("make " + path.string(), errno);
+    job_.known.add_device(info, major, minor);
+  }
+
+  [[nodiscard]] std::string read_below(const char* path) const {
+    const Entry* entry = job_.below.find(job_.below.resolve(path));
+    return entry == nullptr ? "" : job_.below.read_content(*entry);
+  }
+
+  /// What former layers left.
+  void read_database() {
+    for (InstalledRecord& record : parse_installed(read_below(kInstalled))) {
+      const std::string name(record.get('P'));
+      installed_[name] = record.head;
+      placer_.add_installed({.name = name,
+                             .version = std::string(record.get('V')),
+                             .replaces = std::string(record.get('r')),
+                             .replaces_priority = parse_unsigned(record.get('q')).value_or(0),
+                             .folders = std::move(record.folders)});
+    }
+    scripts_ = parse_scripts_tar(read_below(kScripts));
+    triggers_ = parse_triggers(read_below(kTriggers));
+  }
+
+  void install_package(const LockedPackage& package, std::size_t i) {
+    const std::shared_ptr<const DecodedArchive> archive = decoded_.get(i);
+    const TraceSpan span("install", package.name);
+    check_identity(package, *archive);
+    const PackageInfo info = info_of(*archive);
+    if (info.name != package.name || info.version != package.version)
+      throw Error(ErrorKind::integrity, "the package is not the one that the lock names");
+    add_scripts(package, info, *archive);
+    queue_script(package, "pre-install", {});
+    run_scripts();
+    placer_.place({.name = info.name,
+                   .version = info.version,
+                   .replaces = join(info.replaces, " "),
+                   .replaces_priority = parse_unsigned(info.replaces_priority).value_or(0)},
+                  *archive);
+    decoded_.forget(i);
+    installed_[package.name] = head_of(package, info);
+    if (!info.triggers.empty()) triggers_.push_back({package.identity, info.triggers});
+    queue_script(package, "post-install", {});
+  }
+
+  static void check_identity(const LockedPackage& package, const DecodedArchive& archive) {
+    if (identity_of(archive.control_sha1) != package.identity)
+      throw Error(ErrorKind::integrity, "the package has another identity than the signed index gives it");
+  }
+
+  static PackageInfo info_of(const DecodedArchive& archive) {
+    for (const DecodedEntry& decoded : archive.entries)
+      if (decoded.member == "control" && decoded.entry.path == ".PKGINFO")
+        return parse_package_info(decoded.text);
+    throw Error(ErrorKind::integrity, "the package has no .PKGINFO");
+  }
+
+  [[nodiscard]] std::string head_of(const LockedPackage& package, const PackageInfo& info) const {
+    std::string head = index_entry(info, package.identity, package.arch, package.size);
+    if (!info.replaces.empty()) head += "r:" + join(info.replaces, " ") + "\n";
+    if (parse_unsigned(info.replaces_priority).value_or(0) != 0) head += "q:" + info.replaces_priority + "\n";
+    if (const std::string tag = tag_of(package); !tag.empty()) head += "s:" + tag + "\n";
+    return head;
+  }
+
+  /// Of the tagged repository that it comes from.
+  [[nodiscard]] std::string tag_of(const LockedPackage& package) const {
+    const std::string name = package.repository.substr(0, package.repository.find('/'));
+    const auto asks = [&](const std::string& request) {
+      const auto dependency = parse_dependency(request);
+      return dependency && dependency->tag == name;
+    };
+    return std::any_of(layer_.requests.begin(), layer_.requests.end(), asks) ? name : "";
+  }
+
+  void add_scripts(const LockedPackage& package, const PackageInfo& info, const DecodedArchive& archive) {
+    static constexpr std::array<std::string_view, 7> kTypes{"pre-install",    "post-install", "pre-deinstall",
+                                                            "post-deinstall", "pre-upgrade",  "post-upgrade",
+                                                            "trigger"};
+    for (const DecodedEntry& decoded : archive.entries) {
+      const std::string type = decoded.entry.path.substr(std::min<std::size_t>(1, decoded.entry.path.size()));
+      if (decoded.member != "control" || std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end())
+        continue;
+      scripts_.push_back({.package = package.name + "-" + package.version,
+                          .identity = package.identity,
+                          .type = type,
+                          .text = decoded.text,
+                          .time = info.built()});
+    }
+  }
+
+  void queue_script(const LockedPackage& package, const std::string& type,
+                    const std::vector<std::string>& folders) {
+    for (const Script& script : scripts_)
+      if (script.identity == package.identity && script.type == type)
+        queue(script, type == "trigger" ? folders : std::vector<std::string>{package.version});
+  }
+
+  void queue(const Script& script, std::vector<std::string> arguments) {
+    const std::string path = std::string(kExec) + "/" + script.package + "." + script.type;
+    SandboxCommand command{.argv = {path}};
+    command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
+    commands_.push_back(std::move(command));
+    programs_.push_back({path, script.text});
+  }
+
+  /// Once all files are there: for each trigger the folders of all packages that it wants to hear of. Those
+  /// of former layers hear of this layer's packages only.
+  void add_triggers() {
+    const std::size_t before = placer_.packages().size() - layer_.packages.size();
+    for (const Trigger& trigger : triggers_) {
+      const bool is_new =
+          std::any_of(layer_.packages.begin(), layer_.packages.end(),
+                      [&](const LockedPackage& each) { return each.identity == trigger.identity; });
+      std::set<std::string> folders;
+      for (std::size_t i = is_new ? 0 : before; i < placer_.packages().size(); ++i)
+        for (const InstalledFolder& folder : placer_.packages()[i].folders)
+          for (const std::string& glob : trigger.globs)
+            if (::fnmatch(glob.c_str(), ("/" + folder.path).c_str(), FNM_PATHNAME) == 0)
+              folders.insert("/" + folder.path);
+      if (folders.empty()) continue;
+      for (const Script& script : scripts_)
+        if (script.identity == trigger.identity && script.type == "trigger")
+          queue(script, {folders.begin(), folders.end()});
+    }
+  }
+
+  void run_scripts() {
+    if (commands_.empty()) return;
+    placer_.settle_folders();
+    const std::string exec = root_.resolve_folder(kExec, 0);
+    root_.ensure_in_upper(exec);
+    fs::permissions(job_.upper / exec, fs::perms(0700));
+    for (const auto& [path, text] : programs_) write(path, text, 0755);
+    SandboxOptions options{.log = job_.log, .vary = job_.vary};
+    const auto& layers = job_.below.layers();
+    for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);
+    options.root.upper = job_.upper;
+    options.root.scratch = job_.scratch;
+    run_checked(options, commands_, "running " + join(names_of_scripts(), ", "));
+    for (const auto& [path, text] : programs_) fs::remove(job_.upper / exec / base_name(path));
+    commands_.clear();
+    programs_.clear();
+    root_.rescan();
+    placer_.forget_settings();
+  }
+
+  [[nodiscard]] std::vector<std::string> names_of_scripts() const {
+    std::vector<std::string> names;
+    for (const auto& [path, text] : programs_) names.push_back(base_name(path));
+    return names;
+  }
+
+  void write(const std::string& path, const std::string& content, mode_t mode = 0644) {
+    const std::string folder = root_.resolve_folder(parent_path(path), 0);
+    root_.ensure_in_upper(folder);
+    atomic_write(job_.upper / folder / base_name(path), content, mode);
+  }
+
+  void write_database() {
+    // By name, as apk sorts it; what lost a file to a later package has it no more.
+    std::map<std::string, InstalledRecord> sorted;
+    for (const PlacedPackage& package : placer_.packages())
+      sorted[package.name] = {.head = installed_.at(package.name), .folders = package.folders};
+    std::vector<InstalledRecord> records;
+    for (auto& [name, record] : sorted) records.push_back(std::move(record));
+    write(kInstalled, installed_text(records));
+    write(kScripts, scripts_tar(scripts_));
+    write(kTriggers, triggers_text(triggers_));
+    write(kWorld, join(layer_.requests, "\n") + "\n");
+  }
+
+  const InstallJob& job_;
+  Reporter& reporter_;
+  const LockedLayer& layer_;
+  RootModel root_;
+  Placer placer_;
+  DecodedPackages decoded_;
+  std::map<std::string, std::string> installed_;  ///< lines of `installed` before the folders, by package
+  std::vector<Script> scripts_;
+  std::vector<Trigger> triggers_;
+  std::vector<SandboxCommand> commands_;                       ///< to be run before the next file is placed
+  std::vector<std::pair<std::string, std::string>> programs_;  ///< their path and text
+};
+
+}  // namespace
+
+void install(const InstallJob& job, Reporter& reporter) {
+  Installer(job, reporter).run();
+}
+
+}  // namespace alephc::alpine

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+#include "distro/alpine/placer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/interrupt.hpp"
+#include "base/text.hpp"
+#include "distro/alpine/dependency.hpp"
+#include "sandbox/sandbox.hpp"
+
+namespace alephc::alpine {
+namespace {
+
+constexpr Attributes kPlainFolder{.mode = 0755};
+constexpr Attributes kPlainFile{.mode = 0644};
+constexpr const char* kProtectedLists = "etc/apk/protected_paths.d";
+
+std::string join_path(const std::string& folder, const std::string& name) {
+  return folder.empty() ? name : folder + "/" + name;
+}
+
+bool is_below(const std::string& path, const std::string& folder) {
+  return path == folder || path.starts_with(folder + "/");
+}
+
+}  // namespace
+
+void Placer::add_installed(PlacedPackage package) {
+  const std::size_t number = packages_.size();
+  for (const InstalledFolder& folder : package.folders) {
+    settled_[folder.path] = note_folder(folder.path, folder.attributes.value_or(kPlainFolder));
+    for (const InstalledFile& file : folder.files)
+      owners_[join_path(folder.path, file.name)] = {number, file.checksum};
+  }
+  packages_.push_back(std::move(package));
+}
+
+void Placer::forget_settings() {
+  ids_.clear();
+  protected_.reset();
+}
+
+void Placer::place(PlacedPackage package, const DecodedArchive& archive) {
+  packages_.push_back(std::move(package));
+  left_out_.clear();
+  for (const DecodedEntry& decoded : archive.entries) {
+    throw_if_interrupted();
+    const Entry& entry = decoded.entry;
+    if (decoded.member != "data" || entry.path.starts_with('.')) continue;
+    if (entry.type == EntryType::directory)
+      place_folder(decoded);
+    else if (!base_name(entry.path).starts_with(".keep_"))
+      place_file(decoded);
+  }
+}
+
+InstalledFolder& Placer::folder_of(const std::string& path) {
+  std::vector<InstalledFolder>& folders = packages_.back().folders;
+  // Files follow their folder, so the search is short.
+  const auto found = std::find_if(folders.rbegin(), folders.rend(),
+                                  [&](const InstalledFolder& folder) { return folder.path == path; });
+  if (found != folders.rend()) return *found;
+  return folders.emplace_back(InstalledFolder{.path = path});
+}
+
+/// The lowest owner counts; among those of one owner what all of their modes allow.
+Attributes& Placer::note_folder(const std::string& path, const Attributes& attributes) {
+  const auto [it, is_new] = folders_.try_emplace(path, attributes);
+  Attributes& agreed = it->second;
+  if (is_new) return agreed;
+  const auto owner = [](const Attributes& each) { return std::pair(each.uid, each.gid); };
+  if (owner(attributes) < owner(agreed))
+    agreed = attributes;
+  else if (owner(attributes) == owner(agreed))
+    agreed.mode &= attributes.mode;
+  return agreed;
+}
+
+void Placer::place_folder(const DecodedEntry& decoded) {
+  const std::string& path = decoded.entry.path;
+  const Attributes attributes = attributes_of(decoded);
+  InstalledFolder& folder = folder_of(path);
+  if (attributes != kPlainFolder) folder.attributes = attributes;
+  note_folder(path, attributes);
+  (void)root_.resolve_folder(path, 0);
+}
+
+/// What the package of a file and the one that has it now say of each other.
+bool Placer::may_take(const std::string& path) {
+  const auto it = owners_.find(path);
+  if (it == owners_.end() || it->second.package + 1 == packages_.size()) return true;
+  const PlacedPackage& package = packages_.back();
+  const PlacedPackage& other = packages_[it->second.package];
+  if (other.name == package.name) return true;
+  const bool ours = is_replaced(package, other);
+  const bool theirs = is_replaced(other, package);
+  if (theirs && (!ours || other.replaces_priority > package.replaces_priority)) return false;
+  if (!ours)
+    throw Error(ErrorKind::failed, "/" + path + " is in " + package.name + " and also in " + other.name,
+                "the packages conflict, though they do not say so: leave one of them out");
+  drop_path(it->second.package, path);
+  return true;
+}
+
+bool Placer::is_replaced(const PlacedPackage& by, const PlacedPackage& other) const {
+  const std::vector<Dependency> replaced = parse_dependencies(by.replaces);
+  return std::any_of(replaced.begin(), replaced.end(), [&](const Dependency& each) {
+    return each.name == other.name && !each.conflict && matches(each, other.version, "");
+  });
+}
+
+void Placer::drop_path(std::size_t package, const std::string& path) {
+  const std::string folder_path = parent_path(path);
+  for (InstalledFolder& folder : packages_[package].folders)
+    if (folder.path == folder_path)
+      std::erase_if(folder.files, [&](const InstalledFile& file) { return file.name == base_name(path); });
+}
+
+void Placer::place_file(const DecodedEntry& decoded) {
+  const Entry& entry = decoded.entry;
+  const bool is_link = !entry.hard_link.empty();
+  if (is_link && left_out_.contains(entry.hard_link))
+    throw Error(ErrorKind::integrity, "/" + entry.path + " is a hard link to what another package has");
+  InstalledFolder& folder = folder_of(parent_path(entry.path));
+  if (!may_take(entry.path)) {
+    left_out_.insert(entry.path);
+    return;
+  }
+  InstalledFile file{.name = base_name(entry.path)};
+  const Attributes attributes = attributes_of(decoded);
+  if (attributes != kPlainFile) file.attributes = attributes;
+  if (is_link) {
+    const auto target = owners_.find(entry.hard_link);
+    if (target != owners_.end()) file.checksum = target->second.checksum;
+  } else if (entry.type == EntryType::symlink) {
+    file.checksum = identity_of(sha1_bytes(entry.link_target));
+  } else if (entry.type == EntryType::regular) {
+    file.checksum = identity_of(decoded.sha1);
+  }
+  const std::string place = choose_place(decoded, file.checksum);
+  create(decoded, place);
+  owners_[entry.path] = {packages_.size() - 1, file.checksum};
+  std::erase_if(folder.files, [&](const InstalledFile& each) { return each.name == file.name; });
+  folder.files.push_back(std::move(file));
+}
+
+/// Where the file goes: over what is there, or beside it. The place is reserved, and free.
+std::string Placer::choose_place(const DecodedEntry& decoded, const std::string& checksum) {
+  const Entry& entry = decoded.entry;
+  const std::string folder = root_.resolve_folder(parent_path(entry.path), 0);
+  std::string place = join_path(folder, base_name(entry.path));
+  const RootModel::Node* node = root_.find(place);
+  if (node != nullptr && node->type == EntryType::directory)
+    throw Error(ErrorKind::failed,
+                "/" + place + " is a file in " + packages_.back().name + ", but a folder is there");
+  if (node != nullptr && is_protected(entry.path, entry.type == EntryType::symlink)) {
+    const std::string now = checksum_in_place(place);
+    const auto owner = owners_.find(entry.path);
+    const bool untouched = owner != owners_.end() && owner->second.checksum == now;
+    if (!untouched && now != checksum) place += ".apk-new";
+    node = root_.find(place);
+  }
+  if (node != nullptr && node->in_upper && ::unlinkat(root_.root_fd(), place.c_str(), 0) != 0)
+    throw system_error("replace /" + place, errno);
+  root_.ensure_in_upper(parent_path(place));
+  root_.put(place, {.type = entry.type, .link = entry.link_target, .owner = 0, .in_upper = true});
+  return place;
+}
+
+/// The last rule that names the path decides: "!" unprotects, "@" protects symlinks only.
+bool Placer::is_protected(const std::string& path, bool symlink) {
+  if (!protected_) {
+    protected_ = {"etc", "@etc/init.d", "!etc/apk"};
+    std::vector<std::string> lists;
+    for (const Entry& entry : root_.below().entries())
+      if (parent_path(entry.path) == kProtectedLists && !root_.is_known(entry.path))
+        lists.push_back(entry.path);
+    std::error_code none;
+    for (const auto& file : std::filesystem::directory_iterator(root_.upper() / kProtectedLists, none))
+      lists.push_back(join_path(kProtectedLists, file.path().filename().string()));
+    std::sort(lists.begin(), lists.end());
+    for (const std::string& list : lists)
+      if (list.ends_with(".list"))
+        for (const std::string& line : split(read_text(list), '\n'))
+          if (!line.empty() && line[0] != '#') protected_->push_back(line[0] == '+' ? line.substr(1) : line);
+  }
+  bool result = false;
+  for (const std::string& rule : *protected_) {
+    const bool is_marked = rule[0] == '!' || rule[0] == '@' || rule[0] == '-';
+    if (!is_below(path, rule.substr(is_marked ? 1 : 0))) continue;
+    result = rule[0] == '@' ? symlink : rule[0] != '!' && rule[0] != '-';
+  }
+  return result;
+}
+
+std::string Placer::checksum_in_place(const std::string& place) {
+  const RootModel::Node* node = root_.find(place);
+  if (node->type == EntryType::symlink) return identity_of(sha1_bytes(node->link));
+  if (node->type != EntryType::regular) return {};
+  return identity_of(sha1_bytes(read_text(place)));
+}
+
+std::string Placer::read_text(const std::string& path) {
+  const RootModel::Node* node = root_.find(path);
+  if (node == nullptr || node->type != EntryType::regular) return {};
+  if (node->in_upper) return read_all(open_at(root_.root_fd(), path, O_RDONLY | O_NOFOLLOW).get());
+  return root_.below().read_content(*root_.below().find(path));
+}
+
+void Placer::create(const DecodedEntry& decoded, const std::string& place) {
+  const Entry& entry = decoded.entry;
+  const int root = root_.root_fd();
+  if (!entry.hard_link.empty()) {
+    const std::string folder = root_.resolve_folder(parent_path(entry.hard_link), 0);
+    const std::string target = join_path(folder, base_name(entry.hard_link));
+    if (::linkat(root, target.c_str(), root, place.c_str(), 0) != 0)
+      throw system_error("link /" + place, errno);
+    return;
+  }
+  const bool made = entry.type == EntryType::symlink
+                        ? ::symlinkat(entry.link_target.c_str(), root, place.c_str()) == 0
+                    : entry.type == EntryType::fifo
+                        ? ::mkfifoat(root, place.c_str(), 0600) == 0
+                        : ::renameat(AT_FDCWD, decoded.content.c_str(), root, place.c_str()) == 0;
+  if (!made) throw system_error("make /" + place, errno);
+  const Attributes attributes = attributes_of(decoded);
+  const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
+  if (::fchownat(root, place.c_str(), attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+      (entry.type != EntryType::symlink && ::fchmodat(root, place.c_str(), attributes.mode, 0) != 0) ||
+      ::utimensat(root, place.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
+    throw system_error("set the owner of /" + place, errno);
+  struct stat info {};
+  if (entry.type == EntryType::regular && ::fstatat(root, place.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
+    known_.add(info, entry.content);
+}
+
+/// Owners are those that the image's own accounts have by name; where it knows no such name the number
+/// counts.
+Attributes Placer::attributes_of(const DecodedEntry& decoded) {
+  return {.uid = id_of("etc/passwd", decoded.user, decoded.entry.uid),
+          .gid = id_of("etc/group", decoded.group, decoded.entry.gid),
+          .mode = decoded.entry.mode};
+}
+
+std::uint32_t Placer::id_of(const char* file, const std::string& name, std::uint32_t number) {
+  if (name.empty() || name == "root") return name.empty() ? number : 0;
+  const auto [it, is_new] = ids_.try_emplace(file);
+  if (is_new) {
+    for (const std::string& line : split(read_text(file), '\n')) {
+      const std::vector<std::string> fields = split(line, ':');
+      const auto id = fields.size() > 2 ? parse_unsigned(fields[2]) : std::nullopt;
+      if (id && *id < UINT32_MAX) it->second.try_emplace(fields[0], static_cast<std::uint32_t>(*id));
+    }
+  }
+  const auto found = it->second.find(name);
+  return found == it->second.end() ? number : found->second;
+}
+
+void Placer::settle_folders() {
+  for (const auto& [path, attributes] : folders_) {
+    const auto [settled, is_new] = settled_.try_emplace(path, attributes);
+    if (path.empty() || (!is_new && settled->second == attributes)) continue;
+    settled->second = attributes;
+    const std::string place = root_.resolve_folder(path, 0);
+    RootModel::Node* node = root_.find(place);
+    if (node == nullptr || node->type != EntryType::directory) continue;
+    root_.ensure_in_upper(place);
+    node = root_.find(place);
+    node->mode = attributes.mode;
+    node->uid = attributes.uid;
+    node->gid = attributes.gid;
+    const std::array<timespec, 2> times{{{kStepTime, 0}, {kStepTime, 0}}};
+    if (::fchownat(root_.root_fd(), place.c_str(), node->uid, node->gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+        ::fchmodat(root_.root_fd(), place.c_str(), node->mode, 0) != 0 ||
+        ::utimensat(root_.root_fd(), place.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
+      throw system_error("set the owner of /" + place, errno);
+  }
+}
+
+}  // namespace alephc::alpine

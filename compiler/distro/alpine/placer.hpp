@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "decode/decoded_archive.hpp"
+#include "distro/alpine/database.hpp"
+#include "distro/alpine/package.hpp"
+#include "distro/root_model.hpp"
+#include "tree/known_contents.hpp"
+
+namespace alephc::alpine {
+
+/// A package that is, or is about to be, installed.
+struct PlacedPackage {
+  std::string name{};
+  std::string version{};
+  std::string replaces{};  ///< dependencies that name the packages whose files it takes over
+  std::uint64_t replaces_priority = 0;
+  std::vector<InstalledFolder> folders{};
+};
+
+/// Brings the files of packages into the root one package after the other, as apk does: other packages' files
+/// are replaced only where a "replaces" says so, what was changed below protected paths stays, and the new
+/// file lies beside it as .apk-new.
+class Placer {
+ public:
+  /// known gets the hashes of the files it places.
+  Placer(RootModel& root, KnownContents& known) : root_(root), known_(known) {}
+
+  /// Tells it of a package that a former layer installed.
+  void add_installed(PlacedPackage package);
+  /// Scripts may have changed accounts and lists of protected paths: they are read anew.
+  void forget_settings();
+  /// Throws an Error if another package has one of the files, and none of the two says that it takes it over.
+  void place(PlacedPackage package, const DecodedArchive& archive);
+  /// Gives folders the owner and mode that all packages agree on, where that changed: scripts may have set
+  /// others.
+  void settle_folders();
+
+  /// In the order they came in; paths that packages lost to others are gone from them.
+  [[nodiscard]] const std::vector<PlacedPackage>& packages() const { return packages_; }
+
+ private:
+  struct Owner {
+    std::size_t package = 0;
+    std::string checksum{};
+  };
+
+  void place_folder(const DecodedEntry& decoded);
+  void place_file(const DecodedEntry& decoded);
+  bool may_take(const std::string& path);
+  [[nodiscard]] bool is_replaced(const PlacedPackage& by, const PlacedPackage& other) const;
+  void drop_path(std::size_t package, const std::string& path);
+  InstalledFolder& folder_of(const std::string& path);
+  Attributes& note_folder(const std::string& path, const Attributes& attributes);
+  std::string choose_place(const DecodedEntry& decoded, const std::string& checksum);
+  [[nodiscard]] bool is_protected(const std::string& path, bool symlink);
+  [[nodiscard]] std::string checksum_in_place(const std::string& place);
+  void create(const DecodedEntry& decoded, const std::string& place);
+  [[nodiscard]] Attributes attributes_of(const DecodedEntry& decoded);
+  [[nodiscard]] std::uint32_t id_of(const char* file, const std::string& name, std::uint32_t number);
+  [[nodiscard]] std::string read_text(const std::string& path);
+
+  RootModel& root_;
+  KnownContents& known_;
+  std::vector<PlacedPackage> packages_;
+  std::unordered_map<std::string, Owner> owners_;  ///< of files, by path
+  std::map<std::string, Attributes> folders_;      ///< what all packages with the folder agree on
+  std::map<std::string, Attributes> settled_;      ///< what the folder got
+  std::map<std::string, std::map<std::string, std::uint32_t>> ids_;  ///< by account file and name
+  std::optional<std::vector<std::string>> protected_;                ///< "etc", "!etc/apk", "@etc/init.d"
+  std::set<std::string> left_out_;  ///< of the package, for hard links to them
+};
+
+}  // namespace alephc::alpine

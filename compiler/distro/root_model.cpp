@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "distro/root_model.hpp"
+
+#include <array>
+#include <cerrno>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "sandbox/sandbox.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr int kMaxLinks = 40;
+
+/// Type of what a folder holds; a scan of everything about 50,000 files would take five times as long.
+EntryType type_of(int folder_fd, const FolderEntry& entry) {
+  struct stat info {};
+  unsigned char type = entry.type;
+  if (type == DT_UNKNOWN || type == DT_CHR) {
+    if (::fstatat(folder_fd, entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      throw system_error("look at " + entry.name, errno);
+    type = static_cast<unsigned char>(IFTODT(info.st_mode));
+  }
+  switch (type) {
+    using enum EntryType;
+    case DT_DIR:
+      return directory;
+    case DT_LNK:
+      return symlink;
+    case DT_FIFO:
+      return fifo;
+    case DT_BLK:
+      return block_device;
+    case DT_CHR:
+      return info.st_rdev == 0 ? whiteout : char_device;
+    default:
+      return regular;
+  }
+}
+
+}  // namespace
+
+RootModel::RootModel(const Tree& below, std::filesystem::path upper)
+    : below_(below), upper_(std::move(upper)), root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
+
+void RootModel::rescan() {
+  nodes_.clear();
+  folders_.clear();
+  nodes_[""] = {.in_upper = true};
+  read_folder(root_.get(), "");
+}
+
+void RootModel::put(const std::string& path, Node node) {
+  nodes_[path] = std::move(node);
+  made_.push_back(path);
+}
+
+void RootModel::forget(const std::string& path) {
+  nodes_[path] = {.type = EntryType::whiteout, .in_upper = true};
+}
+
+void RootModel::end_batch() {
+  for (auto& [path, node] : nodes_) node.owner = kBefore;
+}
+
+void RootModel::read_folder(int folder_fd, const std::string& path) {
+  for (const FolderEntry& entry : list_folder_types(folder_fd)) {
+    std::string place = path.empty() ? entry.name : path + "/" + entry.name;
+    Node node{.type = type_of(folder_fd, entry), .in_upper = true};
+    if (node.type == EntryType::symlink) node.link = read_link(folder_fd, entry.name);
+    if (node.type == EntryType::directory)
+      read_folder(open_at(folder_fd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(), place);
+    nodes_[std::move(place)] = std::move(node);
+  }
+}
+
+RootModel::Node* RootModel::find(const std::string& path) {
+  const auto it = nodes_.find(path);
+  if (it != nodes_.end()) return it->second.type == EntryType::whiteout ? nullptr : &it->second;
+  const Entry* entry = below_.find(path);
+  if (entry == nullptr) return nullptr;
+  Node node{.type = entry->type,
+            .link = entry->link_target,
+            .mode = entry->mode,
+            .uid = entry->uid,
+            .gid = entry->gid,
+            .mtime = entry->mtime};
+  return &nodes_.emplace(path, std::move(node)).first->second;
+}
+
+void RootModel::make_folder(const std::string& path, std::uint32_t owner) {
+  ensure_in_upper(parent_path(path));
+  if (::mkdirat(root_.get(), path.c_str(), 0755) != 0) throw system_error("make the folder /" + path, errno);
+  nodes_[path] = {.type = EntryType::directory, .owner = owner, .in_upper = true, .mtime = kStepTime};
+  made_.push_back(path);
+}
+
+void RootModel::ensure_in_upper(const std::string& path) {
+  if (path.empty()) return;
+  Node* node = find(path);
+  check(node != nullptr, "folders are made before what is in them");
+  if (node->in_upper) return;
+  ensure_in_upper(parent_path(path));
+  if (::mkdirat(root_.get(), path.c_str(), 0755) != 0) throw system_error("make the folder /" + path, errno);
+  node = find(path);
+  node->in_upper = true;
+  if (::fchownat(root_.get(), path.c_str(), node->uid, node->gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+      ::fchmodat(root_.get(), path.c_str(), node->mode, 0) != 0)
+    throw system_error("set the owner of /" + path, errno);
+}
+
+std::string RootModel::resolve_link(const std::string& folder, const Node& link, std::uint32_t owner,
+                                    int depth) {
+  if (depth > kMaxLinks)
+    throw Error(ErrorKind::integrity, "/" + folder + " leads through a loop of symlinks");
+  std::string at = link.link.starts_with('/') ? "" : parent_path(folder);
+  for (const std::string& part : split(link.link, '/')) {
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      if (at.empty())
+        throw Error(ErrorKind::integrity, "the symlink /" + folder + " → " + link.link + " leaves the root");
+      at = parent_path(at);
+      continue;
+    }
+    at = resolve_folder(at.empty() ? part : at + "/" + part, owner, depth + 1);
+  }
+  return at;
+}
+
+std::string RootModel::resolve_folder(const std::string& path, std::uint32_t owner, int depth) {
+  if (path.empty()) return path;
+  const auto known = folders_.find(path);
+  if (known != folders_.end()) return known->second;
+  const std::string parent = resolve_folder(parent_path(path), owner, depth);
+  const std::string place = parent.empty() ? base_name(path) : parent + "/" + base_name(path);
+  Node* node = find(place);
+  std::string result = place;
+  if (node == nullptr) {
+    make_folder(place, owner);
+  } else if (node->type == EntryType::symlink) {
+    const Node link = *node;
+    result = resolve_link(place, link, owner, depth + 1);
+  } else if (node->type != EntryType::directory) {
+    throw Error(ErrorKind::integrity, "/" + path + " is no folder, but packages have files in it");
+  }
+  folders_[path] = result;
+  return result;
+}
+
+void RootModel::finish_folders() {
+  for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
+    const Node& node = nodes_.at(*it);
+    if (node.type != EntryType::directory) continue;
+    const std::array<timespec, 2> times{{{node.mtime, 0}, {node.mtime, 0}}};
+    if (::fchownat(root_.get(), it->c_str(), node.uid, node.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+        ::fchmodat(root_.get(), it->c_str(), node.mode, 0) != 0 ||
+        ::utimensat(root_.get(), it->c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
+      throw system_error("set the owner of /" + *it, errno);
+  }
+}
+
+void RootModel::undo() {
+  for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
+    const bool folder = nodes_.at(*it).type == EntryType::directory;
+    if (::unlinkat(root_.get(), it->c_str(), folder ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT)
+      throw system_error("undo /" + *it, errno);
+  }
+  made_.clear();
+}
+
+}  // namespace alephc
