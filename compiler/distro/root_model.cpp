@@ -66,6 +66,18 @@ void RootModel::forget(const std::string& path) {
   nodes_[path] = {.type = EntryType::whiteout, .in_upper = true};
 }
 
+bool RootModel::has_folder(const std::string& path) {
+  std::string place;
+  for (const std::string& part : split(path, '/')) {
+    place += (place.empty() ? "" : "/") + part;
+    const Node* node = find(place);
+    if (node == nullptr) return false;
+    if (node->type == EntryType::symlink) place = resolve_folder(place, kBefore);
+  }
+  const Node* node = find(place);
+  return node != nullptr && node->type == EntryType::directory;
+}
+
 void RootModel::end_batch() {
   for (auto& [path, node] : nodes_) node.owner = kBefore;
 }

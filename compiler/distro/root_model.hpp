@@ -54,6 +54,9 @@ class RootModel {
     return resolve_folder(path, owner, 0);
   }
 
+  /// True if the path, through symlinks, is a folder that is there already. Makes nothing.
+  [[nodiscard]] bool has_folder(const std::string& path);
+
   void begin_batch() { made_.clear(); }
   /// Gives the folders that the batch made their owners, modes and times.
   void finish_folders();

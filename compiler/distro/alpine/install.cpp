@@ -153,6 +153,12 @@ class Installer {
     const PackageInfo info = info_of(*archive);
     if (info.name != package.name || info.version != package.version)
       throw Error(ErrorKind::integrity, "the package is not the one that the lock names");
+    // apk takes nothing out of a package that says it installs nothing, not even its scripts.
+    if (parse_unsigned(info.installed_size).value_or(0) == 0) {
+      installed_[package.name] = index_entry(info, package.identity, package.arch, package.size);
+      placer_.add_installed({.name = info.name, .version = info.version});
+      return;
+    }
     add_scripts(package, info, *archive);
     queue_script(package, "pre-install", {});
     run_scripts();

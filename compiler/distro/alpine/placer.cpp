@@ -89,8 +89,28 @@ void Placer::place_folder(const DecodedEntry& decoded) {
   const Attributes attributes = attributes_of(decoded);
   InstalledFolder& folder = folder_of(path);
   if (attributes != kPlainFolder) folder.attributes = attributes;
+  claim_folder(path, attributes);
+}
+
+void Placer::claim_folder(const std::string& path, const Attributes& attributes) {
+  const bool is_first = !folders_.contains(path);
   note_folder(path, attributes);
-  (void)root_.resolve_folder(path, 0);
+  const bool was_there = is_first && !path.empty() && root_.has_folder(path);
+  const std::string place = root_.resolve_folder(path, 0);
+  if (!was_there) return;
+  if (attributes_in_place(place) == attributes)
+    settled_[path] = attributes;
+  else
+    foreign_.insert(path);
+}
+
+Attributes Placer::attributes_in_place(const std::string& place) {
+  const RootModel::Node* node = root_.find(place);
+  if (!node->in_upper) return {.uid = node->uid, .gid = node->gid, .mode = node->mode};
+  struct stat info {};
+  if (::fstatat(root_.root_fd(), place.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+    throw system_error("look at /" + place, errno);
+  return {.uid = info.st_uid, .gid = info.st_gid, .mode = info.st_mode & 07777U};
 }
 
 /// What the package of a file and the one that has it now say of each other.
@@ -267,7 +287,7 @@ std::uint32_t Placer::id_of(const char* file, const std::string& name, std::uint
 void Placer::settle_folders() {
   for (const auto& [path, attributes] : folders_) {
     const auto [settled, is_new] = settled_.try_emplace(path, attributes);
-    if (path.empty() || (!is_new && settled->second == attributes)) continue;
+    if (path.empty() || foreign_.contains(path) || (!is_new && settled->second == attributes)) continue;
     settled->second = attributes;
     const std::string place = root_.resolve_folder(path, 0);
     RootModel::Node* node = root_.find(place);

@@ -41,7 +41,7 @@ class Placer {
   /// Throws an Error if another package has one of the files, and none of the two says that it takes it over.
   void place(PlacedPackage package, const DecodedArchive& archive);
   /// Gives folders the owner and mode that all packages agree on, where that changed: scripts may have set
-  /// others.
+  /// others. A folder that somebody made otherwise before the first package is left alone.
   void settle_folders();
 
   /// In the order they came in; paths that packages lost to others are gone from them.
@@ -60,6 +60,8 @@ class Placer {
   void drop_path(std::size_t package, const std::string& path);
   InstalledFolder& folder_of(const std::string& path);
   Attributes& note_folder(const std::string& path, const Attributes& attributes);
+  void claim_folder(const std::string& path, const Attributes& attributes);
+  [[nodiscard]] Attributes attributes_in_place(const std::string& place);
   std::string choose_place(const DecodedEntry& decoded, const std::string& checksum);
   [[nodiscard]] bool is_protected(const std::string& path, bool symlink);
   [[nodiscard]] std::string checksum_in_place(const std::string& place);
@@ -74,6 +76,7 @@ class Placer {
   std::unordered_map<std::string, Owner> owners_;  ///< of files, by path
   std::map<std::string, Attributes> folders_;      ///< what all packages with the folder agree on
   std::map<std::string, Attributes> settled_;      ///< what the folder got
+  std::set<std::string> foreign_;                  ///< folders that are left alone
   std::map<std::string, std::map<std::string, std::uint32_t>> ids_;  ///< by account file and name
   std::optional<std::vector<std::string>> protected_;                ///< "etc", "!etc/apk", "@etc/init.d"
   std::set<std::string> left_out_;  ///< of the package, for hard links to them

@@ -1,0 +1,73 @@
+"""The real apk as judge: it installs the same packages from the same repository, in a chroot made of Alpine's minirootfs."""
+import hashlib, os, pathlib, stat, subprocess
+
+from fixture import Skip, run
+
+DATA = pathlib.Path(os.environ.get("ALEPHC_ALPINE_DATA", pathlib.Path(__file__).resolve().parents[3] / "shared/data/alpine"))
+
+
+def minirootfs(folder):
+    """Alpine's minirootfs unpacked into a folder."""
+    archives = sorted(DATA.glob("alpine-minirootfs-*-x86_64.tar.gz"))
+    if not archives:
+        raise Skip("there is no minirootfs of Alpine; ALEPHC_ALPINE_DATA names the folder that has one")
+    folder.mkdir(parents=True, exist_ok=True)
+    run("tar", "-xzf", str(archives[0]), "-C", str(folder))
+    return folder
+
+
+class Judge:
+    def __init__(self, folder):
+        self.root = minirootfs(folder)
+        for file in (self.root / "etc/apk/keys").iterdir():
+            file.unlink()
+
+    def apk(self, *arguments, check=True):
+        result = subprocess.run(["chroot", str(self.root), "/sbin/apk", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        if check and result.returncode != 0:
+            raise AssertionError(f"apk {' '.join(arguments)} exits {result.returncode}:\n{result.stdout}{result.stderr}")
+        return result
+
+    def share(self, source, name):
+        """A copy of a folder of the host's in the judge's root."""
+        run("cp", "-a", str(source), str(self.root / name))
+        return f"/{name}"
+
+    def install(self, key, repositories, packages, into="t"):
+        """repositories: lines as /etc/apk/repositories has them, folders below the judge's root."""
+        (self.root / "keys").mkdir(exist_ok=True)
+        run("cp", str(key.public), str(self.root / "keys"))
+        (self.root / "repositories").write_text("".join(line + "\n" for line in repositories))
+        self.apk("add", "--root", f"/{into}", "--initdb", "--arch", "x86_64", "--keys-dir", "/keys", "--no-network", "--no-cache", "--repositories-file", "/repositories", *packages)
+        return self.root / into
+
+
+def picture(root):
+    """What is in a root: path → type, mode, owner and content; hard links by their first path."""
+    seen, found = {}, {}
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted(folders + files):
+            path = os.path.join(folder, name)
+            info = os.lstat(path)
+            shown = os.path.relpath(path, root)
+            kind, what = stat.S_IFMT(info.st_mode), ""
+            if stat.S_ISLNK(info.st_mode):
+                what = os.readlink(path)
+            elif stat.S_ISREG(info.st_mode):
+                what = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+            elif stat.S_ISCHR(info.st_mode):
+                what = f"{os.major(info.st_rdev)}:{os.minor(info.st_rdev)}"
+            link = ""
+            if not stat.S_ISDIR(info.st_mode) and info.st_nlink > 1:
+                link = seen.setdefault(info.st_ino, shown)
+            found[shown] = (oct(kind), oct(stat.S_IMODE(info.st_mode)), info.st_uid, info.st_gid, what, link)
+    return found
+
+
+def differences(ours, theirs):
+    lines = []
+    for path in sorted(set(ours) | set(theirs)):
+        if ours.get(path) != theirs.get(path):
+            lines.append(f"{path}: ours {ours.get(path)}, apk's {theirs.get(path)}")
+    return lines
