@@ -156,7 +156,9 @@ class Repository:
     def add(self, *packages):
         for package in packages:
             self.packages.append(package)
-            (self.folder / self.arch / f"{package.name}-{package.version}.apk").write_bytes(package.make(self.key))
+            # apk looks below the architecture that the index gives the package.
+            (self.folder / package.arch).mkdir(exist_ok=True)
+            (self.folder / package.arch / f"{package.name}-{package.version}.apk").write_bytes(package.make(self.key))
         return self
 
     def write(self, time=BUILD_TIME, algorithm="RSA", key=None):

@@ -272,7 +272,7 @@ class Installer {
     commands_.clear();
     programs_.clear();
     root_.rescan();
-    placer_.forget_settings();
+    placer_.forget_accounts();
   }
 
   [[nodiscard]] std::vector<std::string> names_of_scripts() const {

@@ -33,6 +33,10 @@ bool is_below(const std::string& path, const std::string& folder) {
 
 }  // namespace
 
+Placer::Placer(RootModel& root, KnownContents& known) : root_(root), known_(known) {
+  read_protected();
+}
+
 void Placer::add_installed(PlacedPackage package) {
   const std::size_t number = packages_.size();
   for (const InstalledFolder& folder : package.folders) {
@@ -43,9 +47,8 @@ void Placer::add_installed(PlacedPackage package) {
   packages_.push_back(std::move(package));
 }
 
-void Placer::forget_settings() {
+void Placer::forget_accounts() {
   ids_.clear();
-  protected_.reset();
 }
 
 void Placer::place(PlacedPackage package, const DecodedArchive& archive) {
@@ -181,7 +184,7 @@ std::string Placer::choose_place(const DecodedEntry& decoded, const std::string&
   if (node != nullptr && node->type == EntryType::directory)
     throw Error(ErrorKind::failed,
                 "/" + place + " is a file in " + packages_.back().name + ", but a folder is there");
-  if (node != nullptr && is_protected(entry.path, entry.type == EntryType::symlink)) {
+  if (node != nullptr && is_protected(entry.path)) {
     const std::string now = checksum_in_place(place);
     const auto owner = owners_.find(entry.path);
     const bool untouched = owner != owners_.end() && owner->second.checksum == now;
@@ -195,28 +198,20 @@ std::string Placer::choose_place(const DecodedEntry& decoded, const std::string&
   return place;
 }
 
-/// The last rule that names the path decides: "!" unprotects, "@" protects symlinks only.
-bool Placer::is_protected(const std::string& path, bool symlink) {
-  if (!protected_) {
-    protected_ = {"etc", "@etc/init.d", "!etc/apk"};
-    std::vector<std::string> lists;
-    for (const Entry& entry : root_.below().entries())
-      if (parent_path(entry.path) == kProtectedLists && !root_.is_known(entry.path))
-        lists.push_back(entry.path);
-    std::error_code none;
-    for (const auto& file : std::filesystem::directory_iterator(root_.upper() / kProtectedLists, none))
-      lists.push_back(join_path(kProtectedLists, file.path().filename().string()));
-    std::sort(lists.begin(), lists.end());
-    for (const std::string& list : lists)
-      if (list.ends_with(".list"))
-        for (const std::string& line : split(read_text(list), '\n'))
-          if (!line.empty() && line[0] != '#') protected_->push_back(line[0] == '+' ? line.substr(1) : line);
-  }
-  bool result = false;
-  for (const std::string& rule : *protected_) {
-    const bool is_marked = rule[0] == '!' || rule[0] == '@' || rule[0] == '-';
-    if (!is_below(path, rule.substr(is_marked ? 1 : 0))) continue;
-    result = rule[0] == '@' ? symlink : rule[0] != '!' && rule[0] != '-';
+/// The lists that were there before the first package, as apk reads them once.
+void Placer::read_protected() {
+  for (const Entry& entry : root_.below().entries())
+    if (parent_path(entry.path) == kProtectedLists && entry.path.ends_with(".list"))
+      for (const std::string& line : split(root_.below().read_content(entry), '\n'))
+        if (!line.empty() && line[0] != '#') protected_.push_back(line);
+}
+
+/// The last rule that names the path decides. "@" and "!" differ from "+" in what `apk audit` shows only.
+bool Placer::is_protected(const std::string& path) const {
+  bool result = is_below(path, "etc");
+  for (const std::string& rule : protected_) {
+    const bool is_marked = std::string_view("+-@!").find(rule[0]) != std::string_view::npos;
+    if (is_below(path, rule.substr(is_marked ? 1 : 0))) result = rule[0] != '-';
   }
   return result;
 }

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -32,12 +31,12 @@ struct PlacedPackage {
 class Placer {
  public:
   /// known gets the hashes of the files it places.
-  Placer(RootModel& root, KnownContents& known) : root_(root), known_(known) {}
+  Placer(RootModel& root, KnownContents& known);
 
   /// Tells it of a package that a former layer installed.
   void add_installed(PlacedPackage package);
-  /// Scripts may have changed accounts and lists of protected paths: they are read anew.
-  void forget_settings();
+  /// Scripts may have changed accounts: they are read anew.
+  void forget_accounts();
   /// Throws an Error if another package has one of the files, and none of the two says that it takes it over.
   void place(PlacedPackage package, const DecodedArchive& archive);
   /// Gives folders the owner and mode that all packages agree on, where that changed: scripts may have set
@@ -63,7 +62,8 @@ class Placer {
   void claim_folder(const std::string& path, const Attributes& attributes);
   [[nodiscard]] Attributes attributes_in_place(const std::string& place);
   std::string choose_place(const DecodedEntry& decoded, const std::string& checksum);
-  [[nodiscard]] bool is_protected(const std::string& path, bool symlink);
+  void read_protected();
+  [[nodiscard]] bool is_protected(const std::string& path) const;
   [[nodiscard]] std::string checksum_in_place(const std::string& place);
   void create(const DecodedEntry& decoded, const std::string& place);
   [[nodiscard]] Attributes attributes_of(const DecodedEntry& decoded);
@@ -78,8 +78,8 @@ class Placer {
   std::map<std::string, Attributes> settled_;      ///< what the folder got
   std::set<std::string> foreign_;                  ///< folders that are left alone
   std::map<std::string, std::map<std::string, std::uint32_t>> ids_;  ///< by account file and name
-  std::optional<std::vector<std::string>> protected_;                ///< "etc", "!etc/apk", "@etc/init.d"
-  std::set<std::string> left_out_;  ///< of the package, for hard links to them
+  std::vector<std::string> protected_;  ///< rules of lists: "+opt/kept", "-etc/open"
+  std::set<std::string> left_out_;      ///< of the package, for hard links to them
 };
 
 }  // namespace alephc::alpine
