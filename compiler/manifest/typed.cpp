@@ -357,6 +357,23 @@ void check_init(const Manifest& manifest, const Value& flat, DiagnosticList& pro
       problems.error("'" + std::string(key) + "' needs an init, but 'program' is \"none\"", init.at(key));
 }
 
+/// What only Debian's packages know.
+void check_alpine(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  if (manifest.base.distro != "alpine") return;
+  const auto refuse = [&](const char* table, const char* key, const char* why) {
+    const TableView view(flat.find(table));
+    if (view.has(key)) problems.error("'" + std::string(key) + "' " + why, view.at(key));
+  };
+  refuse("packages", "debconf", "is of Debian's packages, but 'distro' is \"alpine\"");
+  refuse("packages", "recommends", "is of Debian's packages, but 'distro' is \"alpine\"");
+  refuse("base", "snapshot", "needs an archive of former indexes, which Alpine has not");
+  refuse("system", "locales", "are of Debian's libc, but 'distro' is \"alpine\"");
+  if (manifest.base.image_sources == std::vector<std::string>{"snapshot"})
+    problems.error("'image_sources' can be no snapshot: Alpine has no archive of former indexes",
+                   TableView(flat.find("base")).at("image_sources"),
+                   "give the lines of /etc/apk/repositories");
+}
+
 void check_packages(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
   if (manifest.base.distro != "none") return;
   for (const char* table : {"packages", "repository"})
@@ -399,6 +416,7 @@ void check_rules(const Manifest& manifest, const Value& flat, DiagnosticList& pr
   check_accounts(flat, problems);
   check_init(manifest, flat, problems);
   check_packages(manifest, flat, problems);
+  check_alpine(manifest, flat, problems);
   check_image(manifest, flat, problems);
   if (manifest.kind == "function" && manifest.image.format != "squashfs")
     problems.warning("nodes boot functions from squashfs only, not from " + manifest.image.format,

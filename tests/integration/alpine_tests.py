@@ -147,3 +147,146 @@ def test_the_packages_of_a_real_root(world):
     theirs = judge.install(key_of(world), [judge.share(world.folder / "mirror", "repo") + "/v3.20/main"], world_file)
     found = differences(picture(tree(world)), picture(theirs))
     assert not found, "\n".join(found)
+
+
+def real_root(world, image='format = "dir"', more="", packages=None):
+    """A project with the minirootfs's packages, and its repository."""
+    found = list(repack(minirootfs(world.folder / "mini")))
+    repository(world, found)
+    manifest(world, packages or [package.name for package in found], more, image=image)
+    return found
+
+
+def in_root(root, *arguments, check=True):
+    result = subprocess.run(["chroot", str(root), *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    assert not check or result.returncode == 0, f"{arguments} exits {result.returncode}:\n{result.stdout}{result.stderr}"
+    return result
+
+
+def test_apk_goes_on_inside_the_image(world):
+    real_root(world)
+    world.ok("build", "project", "-o", "out", **options(world))
+    root = world.folder / "out"
+    more = Repository(world.folder / "more", key_of(world)).add(
+        Package("extra", "1-r0", {"usr/bin/extra": ("file", "#!/bin/sh\necho extra\n", 0o755)}, depend=["extra-lib", "/bin/sh"], scripts={"post-install": "#!/bin/sh\necho extra > /extra-was-here\n"}),
+        Package("extra-lib", "1-r0", {"usr/lib/extra": "x"})).write()
+    run("cp", "-a", str(more.folder), str(root / "more"))
+    run("cp", str(key_of(world).public), str(root / "etc/apk/keys"))
+    before = (root / "lib/apk/db/installed").read_bytes()
+    apk = lambda *arguments: in_root(root, "apk", "--no-network", "--no-cache", "--repositories-file", "/dev/null", "--repository", "/more", *arguments)
+    assert apk("audit", "--system").stdout == "", apk("audit", "--system").stdout
+    apk("add", "extra")
+    assert in_root(root, "/usr/bin/extra").stdout == "extra\n" and (root / "extra-was-here").exists()
+    (root / "usr/lib/extra").write_text("broken")
+    assert "usr/lib/extra" in apk("audit", "--system").stdout
+    apk("fix", "extra-lib")
+    assert (root / "usr/lib/extra").read_text() == "x"
+    apk("del", "extra")
+    assert not (root / "usr/bin/extra").exists() and not (root / "usr/lib/extra").exists()
+    assert (root / "lib/apk/db/installed").read_bytes() == before, "apk writes the database otherwise than it found it"
+
+
+def shared_project(world, name):
+    """A recipe of ours, with the repository of the test."""
+    source = pathlib.Path(__file__).resolve().parents[2] / "recipes" / name
+    shutil.rmtree(world.project)
+    shutil.copytree(source, world.project)
+    key = key_of(world)
+    shutil.copy(key.public, world.project / key.public.name)
+    text = (world.project / "runtime.toml").read_text()
+    assert 'release = "3.20"' in text
+    (world.project / "runtime.toml").write_text(text.replace('release = "3.20"', f'release = "3.20"\nkeyring = "{key.public.name}"'))
+
+
+def static_image(world):
+    repository(world, repack(minirootfs(world.folder / "mini")))
+    shared_project(world, "alpine-static")
+    image = world.folder / "static.image"
+    world.ok("build", "project", "-o", image, **options(world))
+    return image
+
+
+def test_the_static_recipe_is_small_and_boots(world):
+    image = static_image(world)
+    assert image.stat().st_size <= 2_500_000, image.stat().st_size
+    if not shutil.which("qemu-system-x86_64"):
+        raise Skip("qemu-system-x86_64 is not installed")
+    probe = pathlib.Path(world.alephc).parent / "compiler/boot/alephc-probe"
+    vm = [world.alephc, "--store", str(world.store.parent / "vm-store"), "--json"]
+    machine = lambda *arguments: subprocess.run([*vm, *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=world.folder, env=world.alephc_env(), timeout=600)
+    answer = machine("run", image, "--program", probe, "--request", "GET /some/path")
+    if "no mirror" in answer.stderr:
+        raise Skip("no Debian mirror can be reached, which has the kernel")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["body"] == "probe /some/path", answer.stdout
+    result = machine("conform", image)
+    assert result.returncode == 0, result.stdout + result.stderr
+    checks = json.loads(result.stdout)["checks"]
+    assert len(checks) >= 25 and not [check for check in checks if check["verdict"] == "fail"], checks
+
+
+def base(world):
+    """A few small packages that need no minirootfs."""
+    return [busybox(world), Package("app", "1.0-r0", {"usr/bin/app": ("file", "#!/bin/sh\necho app\n", 0o755)}, depend=["lib>=1", "/bin/sh"]),
+            Package("lib", "1.0-r0", {"usr/lib/lib": "1"}), Package("compiler", "1-r0", {"usr/bin/compiler": ("file", "#!/bin/sh\necho compiled > /compiled\n", 0o755)}, depend=["compiler-lib"]),
+            Package("compiler-lib", "1-r0", {"usr/lib/compiler": "c"})]
+
+
+def test_layers_follow_the_parts(world):
+    repository(world, [*base(world), Package("late", "1-r0", {"etc/motd": "late\n", "usr/lib/late": "x"}, scripts={"post-install": "#!/bin/sh\necho late >> /order\n"})])
+    manifest(world, ["late", "busybox"])
+    (world.project / "part.toml").write_text('schema = 1\n[packages]\ninstall = ["app", "busybox"]\n')
+    text = (world.project / "runtime.toml").read_text()
+    (world.project / "runtime.toml").write_text(text.replace('name = "t"', 'name = "t"\nextends = ["part.toml"]'))
+    root = tree(world)
+    lock = (world.project / "runtime.lock").read_text()
+    assert re.findall(r'\[\[layer\]\]\nname = "([^"]+)"', lock) == ["part.toml", "own"], lock
+    assert (root / "etc/apk/world").read_text() == "app\nbusybox\nlate\n"
+    names = re.findall(r"^P:(.*)", (root / "lib/apk/db/installed").read_text(), re.M)
+    assert names == ["app", "busybox", "late", "lib"], names
+    assert (root / "order").read_text() == "late\n"
+
+
+def test_a_tagged_repository_gives_what_is_asked_of_it(world):
+    repository(world, base(world))
+    edge = [Package("app", "2.0-r0", {"usr/bin/app": "2"}, depend=["lib>=2"]), Package("lib", "2.0-r0", {"usr/lib/lib": "2"}), Package("compiler", "9-r0", {"usr/bin/compiler": "9"})]
+    repository(world, edge, folder="edge/main")
+    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{world.folder}/edge/main"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{key_of(world).fingerprint}"\n'
+    manifest(world, ["busybox", "app@edge", "compiler"], repositories)
+    root = tree(world)
+    assert dict(locked(world)) == {"app": "2.0-r0", "busybox": "1.36-r0", "compiler": "1-r0", "compiler-lib": "1-r0", "lib": "2.0-r0"}
+    assert (root / "etc/apk/world").read_text() == "app@edge\nbusybox\ncompiler\n"
+    assert re.findall(r"^s:(.*)", (root / "lib/apk/db/installed").read_text(), re.M) == ["edge", "edge"]
+    manifest(world, ["app@edgy"], repositories)
+    result = world.fails(1, "there is no repository 'edgy'", "lock", "project", **options(world))
+    assert "did you mean 'edge'?" in result.stderr
+
+
+def test_apk_agrees_about_tags_and_pins(world):
+    judge = Judge(world.folder / "judge")
+    repository(world, [*base(world), Package("lib", "1.5-r0", {"usr/lib/lib": "1.5"})])
+    repository(world, [Package("app", "2.0-r0", {"usr/bin/app": "2"}, depend=["lib"]), Package("lib", "2.0-r0", {"usr/lib/lib": "2"})], folder="edge")
+    judge.share(world.folder / "mirror", "repo")
+    judge.share(world.folder / "edge", "edge")
+    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{world.folder}/edge"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{key_of(world).fingerprint}"\n'
+    for number, wanted in enumerate((["busybox", "app@edge"], ["busybox", "app@edge", "lib<1.2"], ["busybox", "app", "lib@edge"], ["busybox", "app", "lib~1.0"], ["busybox", "lib@edge>1"])):
+        (world.project / "runtime.lock").unlink(missing_ok=True)  # whose versions would stay
+        manifest(world, wanted, repositories)
+        tagged = any("@" in each for each in wanted)
+        ours = tree(world)
+        theirs = judge.install(key_of(world), ["/repo/v3.20/main", ("@edge " if tagged else "") + "/edge"], wanted, into=f"t{number}")
+        found = differences(picture(ours), picture(theirs))
+        assert not found, f"{wanted}: " + "\n".join(found)
+
+
+def test_what_steps_need_only_is_gone_in_the_end(world):
+    real = list(repack(minirootfs(world.folder / "mini")))
+    repository(world, [*[package for package in base(world) if package.name != "busybox"], *real])
+    manifest(world, ["busybox", "busybox-binsh", "app", "lib"], 'build = ["compiler", "apk-tools"]\n[[run]]\nname = "compile"\nscript = "compiler"\n')
+    world.ok("build", "project", "-o", "out", **options(world))
+    root = world.folder / "out"
+    assert (root / "compiled").read_text() == "compiled\n"
+    names = re.findall(r"^P:(.*)", (root / "lib/apk/db/installed").read_text(), re.M)
+    assert names == ["app", "busybox", "busybox-binsh", "lib", "musl"], names
+    assert not (root / "usr/bin/compiler").exists() and not (root / "sbin/apk").exists()
+    assert (root / "etc/apk/world").read_text() == "app\nbusybox\nbusybox-binsh\nlib\n"

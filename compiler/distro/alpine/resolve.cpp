@@ -30,7 +30,7 @@ class Resolver {
         arch_(apk_arch(request.manifest.base.arch)) {}
 
   Resolution run() {
-    if (!request_.date.empty() || !manifest_.base.snapshot.empty())
+    if (!request_.date.empty())
       throw Error(ErrorKind::failed, "Alpine has no archive of former indexes, so no date can be locked",
                   "keep the packages of a lock with 'alephc vendor'");
     verified_ = fetch_indexes(sources_of(manifest_, request_.mirrors), arch_, request_.previous, tools_);

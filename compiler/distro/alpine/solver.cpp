@@ -74,7 +74,7 @@ class Search {
       for (const Provider& provider : names_[need.name].providers) {
         if (need.dependency.tag.empty() || provider.package == kNone) continue;
         packages_[provider.package].tags |= bit_of(need.dependency.tag);
-        packages_[provider.package].preferred_tags |= bit_of(need.dependency.tag);
+        packages_[provider.package].preferred_tags = bit_of(need.dependency.tag);
       }
     }
     for (const Need& need : world_) apply(kNone, need);
@@ -110,6 +110,7 @@ class Search {
     for (std::uint32_t i = 0; i < indexed.size(); ++i) {
       Package& package = packages_[i];
       package.tags = bit_of("");
+      package.preferred_tags = package.tags;
       package.name = name_id(indexed[i].name);
       names_[package.name].providers.push_back({i, indexed[i].version});
       for (const Dependency& provided : indexed[i].provides) {
@@ -227,7 +228,6 @@ class Search {
         rule_out(provider.package, label(by) + " wants " + text_of(need.dependency));
       } else if (by != kNone) {
         packages_[provider.package].tags |= packages_[by].tags;
-        packages_[provider.package].preferred_tags |= packages_[by].preferred_tags;
       }
     }
     mark_dirty(need.name);
@@ -307,7 +307,6 @@ class Search {
       const std::uint32_t chosen = names_[need.name].chosen.package;
       if (chosen == kNone) continue;
       package.tags |= packages_[chosen].tags;
-      package.preferred_tags |= packages_[chosen].preferred_tags;
     }
   }
 
