@@ -15,7 +15,13 @@ std::optional<std::string> fetch_signed(const std::vector<std::string>& urls, st
   std::vector<std::string> left = urls;
   std::optional<Error> refused;
   while (!left.empty()) {
-    FetchedText fetched = fetcher.fetch_text(left, limit);
+    FetchedText fetched;
+    try {
+      fetched = fetcher.fetch_text(left, limit);
+    } catch (const Error& error) {
+      if (refused && error.kind() == ErrorKind::failed) break;  // the others are out of reach
+      throw;
+    }
     asked.insert(asked.end(), fetched.failures.begin(), fetched.failures.end());
     if (fetched.url.empty()) break;
     try {

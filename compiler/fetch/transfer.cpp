@@ -129,7 +129,8 @@ bool Transfer::take(std::string_view data) {
 /// Empty if the whole file is the wanted one.
 std::string Transfer::why_not(const Digest& got) const {
   if (!file_.accept) return got == file_.digest ? "" : "has sha256 " + got.hex();
-  if (written_ < file_.size) return "is too short";
+  if (written_ < file_.size)
+    return "has " + std::to_string(written_) + " of " + std::to_string(file_.size) + " bytes";
   try {
     return file_.accept(fd_.get(), got);
   } catch (const Error& error) {
@@ -156,8 +157,10 @@ AttemptResult Transfer::finish(int curl_code) {
       fd_.reset();
       return result;
     }
-    // A server may close the connection early and still call that a success.
-    if (file_.size > 0 && written_ < file_.size)
+    // A server that announced no length may close the connection early and still call that a success.
+    curl_off_t announced = -1;
+    curl_easy_getinfo(handle_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (announced < 0 && file_.size > 0 && written_ < file_.size)
       result = {Outcome::transient,
                 "cut off after " + std::to_string(written_) + " of " + std::to_string(file_.size) + " bytes"};
     else

@@ -290,3 +290,180 @@ def test_what_steps_need_only_is_gone_in_the_end(world):
     assert names == ["app", "busybox", "busybox-binsh", "lib", "musl"], names
     assert not (root / "usr/bin/compiler").exists() and not (root / "sbin/apk").exists()
     assert (root / "etc/apk/world").read_text() == "app\nbusybox\nbusybox-binsh\nlib\n"
+
+
+def test_an_index_that_cannot_be_trusted_is_refused(world):
+    made = repository(world, base(world))
+    index = made.folder / "x86_64/APKINDEX.tar.gz"
+    good = index.read_bytes()
+    manifest(world, ["busybox", "app"])
+    lock = lambda code, text: world.fails(code, text, "lock", "project", "--update", **options(world))
+    index.write_bytes(good[:-9] + bytes([good[-9] ^ 1]) + good[-8:])
+    lock(3, "has a bad signature by")
+    index.write_bytes(good[: len(good) // 2])
+    lock(3, "has a bad signature by")
+    index.write_bytes(good[good.index(b"\x1f\x8b", 10):])
+    lock(3, "is not signed")
+    index.write_bytes(b"<html>no such page</html>" * 100)
+    lock(3, "damaged archive")
+    stranger = Key(world.folder / "stranger", "stranger@example.org-00000002")
+    made.write(key=stranger)
+    lock(3, "is signed by a key that is not trusted")
+    namesake = Key(world.folder / "namesake")
+    made.write(key=namesake)
+    lock(3, "has a bad signature by")
+    made.write(algorithm="RSA256")
+    world.ok("lock", "project", "--update", **options(world))
+    made.write(time=BUILD_TIME - 86400)
+    lock(3, "the index of alpine/v3.20/main is older than the locked one")
+    made.write(time=BUILD_TIME + 86400, algorithm="RSA512")
+    world.ok("lock", "project", "--update", **options(world))
+    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{made.folder}"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{"A" * 40}"\n'
+    manifest(world, ["busybox", "app"], repositories)
+    lock(3, "is signed by another key than the pinned one")
+    for text in ("P:app\nV:1\n\n", "P:../app\nV:1-r0\nA:x86_64\nC:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n", "no field\n\n", "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:app\nV:1-r0\nA:x86_64\nS:-1\n\n"):
+        broken = Repository(world.folder / "mirror/v3.20/main", key_of(world))
+        broken.packages = [type("Stanza", (), {"stanza": lambda self, text=text: text.rstrip("\n") + "\n"})()]
+        broken.write(time=BUILD_TIME + 172800)
+        manifest(world, ["busybox", "app"])
+        lock(3, "the package index is damaged")
+
+
+def test_a_package_that_is_not_the_indexed_one_is_refused(world):
+    filler = lambda name: Package(name, "1-r0", {f"usr/share/{name}": "x" * 5000})
+    names = ["app", "other-data", "longer", "shorter", "no-data", "no-control", "no-package", "empty"]
+    made = repository(world, [*base(world), *map(filler, names[1:])])
+    path = lambda name: made.folder / "x86_64" / f"{name}-1{'.0' if name == 'app' else ''}-r0.apk"
+    good = {name: path(name).read_bytes() for name in names}
+    swapped = Package("app", "1.0-r0", {"usr/bin/app": ("file", "#!/bin/sh\necho evil\n", 0o755)}, depend=["lib>=1", "/bin/sh"]).make(key_of(world))
+    member_at = lambda data, number: data.index(b"\x1f\x8b", 10 if number == 1 else member_at(data, number - 1) + 10)
+    path("app").write_bytes(swapped)
+    path("other-data").write_bytes(good["other-data"][:-20] + bytes([good["other-data"][-20] ^ 1]) + good["other-data"][-19:])
+    path("longer").write_bytes(good["longer"] + b"more")
+    path("shorter").write_bytes(good["shorter"][:-50])
+    path("no-data").write_bytes(good["no-data"][: member_at(good["no-data"], 2)])
+    path("no-control").write_bytes(good["no-control"][: member_at(good["no-control"], 1) + 40])
+    path("no-package").write_bytes(b"not a package at all".ljust(len(good["no-package"]), b"."))
+    path("empty").write_bytes(b"")
+    manifest(world, ["busybox", *names])
+    result = world.fails(3, "the bytes of app 1.0-r0 are not what the signed index promises", "build", "project", "-o", "out", **options(world))
+    for name in names:
+        assert f"the bytes of {name} 1" in result.stderr, f"{name} is not in {result.stderr}"
+    assert not (world.folder / "out").exists() and not (world.project / "runtime.lock").exists()
+    for name in names:
+        path(name).write_bytes(good[name])
+    world.ok("build", "project", "-o", "out", **options(world))
+    # Later, the lock knows its sha256: a damaged copy of the store is fetched anew, another mirror's other bytes are refused.
+    package = re.search(r'name = "app".*?sha256 = "([0-9a-f]+)"', (world.project / "runtime.lock").read_text())[1]
+    blob = world.folder / "store/blobs" / package[:2] / package
+    for folder in ("layers", "decoded"):
+        shutil.rmtree(world.folder / "store" / folder)
+    blob.chmod(0o644)
+    blob.write_bytes(b"damaged")
+    world.ok("build", "project", "-o", "out2", **options(world))
+    assert blob.read_bytes() == good["app"]
+    path("app").write_bytes(swapped)
+    world.fails(3, "the bytes of app 1.0-r0 are not what the signed index promises", "build", "project", "--locked", "-o", "out3", **options(world, world.folder / "fresh"))
+
+
+def test_a_package_that_reaches_out_of_the_root_is_refused(world):
+    host = world.folder / "host"
+    host.mkdir()
+    evil = b"evil"
+    cases = {"parent": ([(info("usr/../../../escaped", size=4), evil)], 3, "leaves the root"),
+             "absolute": ([(info(f"{host}/escaped", size=4), evil)], 3, "is absolute"),
+             "symlink": ([(info("usr", tarfile.DIRTYPE, mode=0o755), None), (info("usr/out", tarfile.SYMTYPE, link="../../../../../../.." + str(host)), None), (info("usr/out/escaped", size=4), evil)], 3, "leaves the root"),
+             "device": ([(info("usr", tarfile.DIRTYPE, mode=0o755), None), (info("usr/null", tarfile.CHRTYPE), None)], 3, "which no package may bring"),
+             "hardlink": ([(info("usr", tarfile.DIRTYPE, mode=0o755), None), (info("usr/passwd", tarfile.LNKTYPE, link="../../../../etc/passwd"), None)], 3, "leaves the root")}
+    for name, (entries, code, text) in cases.items():
+        repository(world, [busybox(world), Package("evil", "1-r0", entries=entries)])
+        manifest(world, ["busybox", "evil"])
+        (world.project / "runtime.lock").unlink(missing_ok=True)
+        world.fails(code, text, "build", "project", "-o", "out", **options(world))
+        assert not list(host.iterdir()) and not (world.folder / "out").exists(), name
+    # An absolute symlink is the image's own affair: it leads below the root.
+    inside = [(info("usr", tarfile.DIRTYPE, mode=0o755), None), (info("usr/out", tarfile.SYMTYPE, link="/srv"), None), (info("srv", tarfile.DIRTYPE, mode=0o755), None), (info("usr/out/inside", size=4), evil)]
+    repository(world, [busybox(world), Package("evil", "1-r0", entries=inside)])
+    (world.project / "runtime.lock").unlink(missing_ok=True)
+    assert (tree(world) / "srv/inside").read_bytes() == evil
+
+
+def test_a_package_under_another_name_is_refused(world):
+    liar = Package("bad", "1-r0", {"usr/share/bad": "x"})
+    other = Package("worse", "1-r0", {"usr/share/bad": "x"})
+    for package in (other, liar):
+        package.make(key_of(world))
+    liar.identity, liar.size = other.identity, other.size
+    liar.make = lambda key=None: other.bytes
+    repository(world, [busybox(world), liar])
+    manifest(world, ["busybox", "bad"])
+    world.fails(3, "says that it is worse 1-r0", "build", "project", "-o", "out", **options(world))
+
+
+def test_what_cannot_be_installed_together_is_explained(world):
+    packages = [*base(world), Package("hates-lib", "1-r0", {"usr/share/hates": "x"}, depend=["!lib"]), Package("wants-more", "1-r0", {"usr/share/more": "x"}, depend=["app", "lib>=2"]),
+                Package("wants-nothing-there", "1-r0", {"usr/share/nothing": "x"}, depend=["so:libnowhere.so.1"]), Package("also-app", "1-r0", {"usr/bin/app": "other"}),
+                Package("fails", "1-r0", {"usr/share/fails": "x"}, scripts={"post-install": "#!/bin/sh\necho this goes wrong >&2\nexit 3\n"})]
+    repository(world, packages)
+    refused = lambda install, text: (manifest(world, install), world.fails(1, text, "build", "project", "-o", "out", **options(world)))[1].stderr
+    text = refused(["busybox", "app", "hates-lib"], "these packages cannot be installed together")
+    assert "hates-lib" in text and "lib" in text, text
+    text = refused(["busybox", "wants-more"], "these packages cannot be installed together")
+    assert "lib>=2" in text and "runtime.toml" in text, text
+    text = refused(["busybox", "wants-nothing-there"], "these packages cannot be installed together")
+    assert "so:libnowhere.so.1" in text, text
+    refused(["busybox", "ap"], "there is no package 'ap'")
+    refused(["busybox", "app", "also-app"], "/usr/bin/app is in")
+    text = refused(["busybox", "fails"], "fails-1-r0.post-install")
+    assert "this goes wrong" in text, text
+    manifest(world, ["busybox"], 'debconf = ["a b c d"]\nrecommends = true\n', base='snapshot = "20240101T000000Z"\nimage_sources = "snapshot"')
+    result = world.fails(1, "'debconf' is of Debian's packages", "build", "project", **options(world))
+    assert result.stderr.count("error:") == 4, result.stderr
+
+
+def test_a_vendored_lock_builds_after_the_mirror_moved_on(world):
+    made = repository(world, base(world))
+    manifest(world, ["busybox", "app"], image='format = "squashfs"')
+    world.ok("build", "project", "-o", "first.image", **options(world))
+    world.ok("vendor", "project", "-o", "bundle.tar", **options(world))
+    for file in (made.folder / "x86_64").iterdir():
+        file.unlink()
+    fresh = world.folder / "fresh"
+    result = world.fails(1, "nobody has ", "build", "project", "--locked", "-o", "second.image", **options(world, fresh))
+    assert "app 1.0-r0" in result.stderr and "--mirror" in result.stderr, result.stderr
+    world.ok("--offline", "build", "project", "--locked", "--bundle", "bundle.tar", "-o", "second.image", **options(world, world.folder / "third"))
+    assert (world.folder / "first.image").read_bytes() == (world.folder / "second.image").read_bytes()
+    proven = world.ok("--json", "--offline", "verify", "project", "--bundle", "bundle.tar", "--image", "first.image", "--trust-key", key_of(world).public.name, "--rebuild", **options(world, world.folder / "fourth"))
+    verdicts = {check["check"]: check["verdict"] for check in json.loads(proven.stdout)["checks"]}
+    assert set(verdicts.values()) == {"verified"} and {"packages", "rebuild", "image"} <= set(verdicts), proven.stdout
+
+
+def test_images_can_be_looked_at(world):
+    made = repository(world, base(world))
+    manifest(world, ["busybox", "app"], image='format = "squashfs"')
+    world.ok("build", "project", "-o", "one.image", **options(world))
+    shown = world.ok("why", "project", "lib", **options(world)).stdout
+    assert "lib is needed by app" in shown and "app is asked for in packages.install (runtime.toml:10" in shown, shown
+    assert "belongs to the package app" in world.ok("why", "project", "/usr/bin/app", **options(world)).stdout
+    made.add(Package("lib", "1.1-r0", {"usr/lib/lib": "1.1"})).write(time=BUILD_TIME + 60)
+    world.ok("build", "project", "-o", "same.image", **options(world))
+    assert (world.folder / "same.image").read_bytes() == (world.folder / "one.image").read_bytes()
+    text = world.ok("lock", "project", "--update-package", "lib", **options(world)).stdout
+    assert dict(locked(world))["lib"] == "1.1-r0", text
+    world.ok("build", "project", "-o", "two.image", **options(world))
+    result = world.run("diff", "one.image", "two.image", **options(world))
+    assert "lib" in result.stdout and "1.0-r0" in result.stdout and "1.1-r0" in result.stdout, result.stdout + result.stderr
+    inspected = world.ok("--json", "inspect", "two.image", **options(world)).stdout
+    assert '"lib"' in inspected and "1.1-r0" in inspected, inspected[:2000]
+
+
+def test_packages_of_the_project_are_installed(world):
+    repository(world, base(world))
+    local = Package("local", "0.1-r0", {"usr/bin/local": ("file", "#!/bin/sh\necho local\n", 0o755)}, depend=["app"])
+    (world.project / "local.apk").write_bytes(local.make(key_of(world)))
+    manifest(world, ["busybox"], 'files = ["local.apk"]\n')
+    root = tree(world)
+    assert (root / "usr/bin/local").exists() and dict(locked(world))["app"] == "1.0-r0"
+    assert (root / "etc/apk/world").read_text() == f"busybox\nlocal><{local.identity}\n"
+    (world.project / "local.apk").write_bytes(b"no package")
+    world.fails(3, "local.apk", "lock", "project", **options(world))
