@@ -454,7 +454,7 @@ def test_images_can_be_looked_at(world):
     result = world.run("diff", "one.image", "two.image", **options(world))
     assert "lib" in result.stdout and "1.0-r0" in result.stdout and "1.1-r0" in result.stdout, result.stdout + result.stderr
     inspected = world.ok("--json", "inspect", "two.image", **options(world)).stdout
-    assert '"lib"' in inspected and "1.1-r0" in inspected, inspected[:2000]
+    assert json.loads(inspected)["packages"] == 3, inspected
 
 
 def test_packages_of_the_project_are_installed(world):

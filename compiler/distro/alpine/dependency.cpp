@@ -34,7 +34,7 @@ std::optional<Dependency> parse_dependency(std::string_view text) {
   text.remove_prefix(name_end);
   const auto take_tag = [&] {
     if (!text.starts_with('@')) return;
-    const std::size_t end = std::min(text.find_first_of(kOperators, 1), text.size());
+    const std::size_t end = std::min(text.find_first_of("<>=~@", 1), text.size());
     out.tag = text.substr(1, end - 1);
     text.remove_prefix(end);
   };
