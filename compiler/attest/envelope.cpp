@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
+#include "base/digest.hpp"
 
 namespace alephc {
 namespace {

@@ -113,13 +113,6 @@ bool is_signed_by(const PublicKey& key, std::string_view data, std::string_view 
              0;
 }
 
-std::string to_base64(std::string_view bytes) {
-  std::string out(sodium_base64_ENCODED_LEN(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  ::sodium_bin2base64(out.data(), out.size(), bytes_of(bytes), bytes.size(), sodium_base64_VARIANT_ORIGINAL);
-  out.pop_back();  // the C string's end
-  return out;
-}
-
 std::string from_base64(std::string_view text) {
   std::string out(text.size(), '\0');
   std::size_t size = 0;

@@ -42,7 +42,6 @@ class PrivateKey {
 
 [[nodiscard]] bool is_signed_by(const PublicKey& key, std::string_view data, std::string_view signature);
 
-[[nodiscard]] std::string to_base64(std::string_view bytes);
 /// Standard alphabet with padding; throws nothing, an empty text means bad input (or none).
 [[nodiscard]] std::string from_base64(std::string_view text);
 

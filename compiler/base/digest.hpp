@@ -85,6 +85,7 @@ class Sha1 {
 /// The 20 bytes of SHA-1.
 [[nodiscard]] std::string sha1_bytes(std::string_view data);
 
+[[nodiscard]] std::string to_base64(std::string_view bytes);  ///< RFC 4648, padded
 [[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);
 
 }  // namespace alephc

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "distro/alpine/index.hpp"
 
-#include <array>
-
-#include <openssl/evp.h>
-
 #include "base/diagnostic.hpp"
+#include "base/digest.hpp"
 #include "base/text.hpp"
 
 namespace alephc::alpine {
@@ -75,11 +72,7 @@ void check_package(const IndexedPackage& package) {
 }  // namespace
 
 std::string identity_of(std::string_view sha1) {
-  std::array<unsigned char, 64> text{};
-  check(sha1.size() <= 40, "a sha1 has 20 bytes");
-  const int size = ::EVP_EncodeBlock(text.data(), reinterpret_cast<const unsigned char*>(sha1.data()),
-                                     static_cast<int>(sha1.size()));
-  return "Q1" + std::string(reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(size));
+  return "Q1" + to_base64(sha1);
 }
 
 void PackageIndex::add(std::string_view text, std::uint32_t source) {
