@@ -25,7 +25,7 @@ def busybox(world):
                    provides=["/bin/sh", "cmd:sh=1.36-r0"])
 
 
-def repository(world, packages, folder="mirror/v3.20/main", **options):
+def repository(world, packages, folder="mirror/v3.22/main", **options):
     return Repository(world.folder / folder, key_of(world)).add(*packages).write(**options)
 
 
@@ -33,7 +33,7 @@ def manifest(world, install, more="", base="", image='format = "dir"'):
     key = key_of(world)
     shutil.copy(key.public, world.project / key.public.name)
     listed = ", ".join(f'"{each}"' for each in install)
-    text = (f'schema = 1\n[runtime]\nname = "t"\n[base]\ndistro = "alpine"\nrelease = "3.20"\nkeyring = "{key.public.name}"\n{base}\n[packages]\ninstall = [{listed}]\n{more}\n'
+    text = (f'schema = 1\n[runtime]\nname = "t"\n[base]\ndistro = "alpine"\nrelease = "3.22"\nkeyring = "{key.public.name}"\n{base}\n[packages]\ninstall = [{listed}]\n{more}\n'
             f'[image]\n{image}\n')
     if "[init]" not in more:
         text += '[init]\nprogram = "none"\n'
@@ -131,7 +131,7 @@ def test_the_same_root_as_apk(world):
     repository(world, packages)
     manifest(world, requests())
     ours = tree(world)
-    theirs = judge.install(key_of(world), [judge.share(world.folder / "mirror", "repo") + "/v3.20/main"], requests())
+    theirs = judge.install(key_of(world), [judge.share(world.folder / "mirror", "repo") + "/v3.22/main"], requests())
     found = differences(picture(ours), picture(theirs))
     assert not found, "\n".join(found)
     assert (ours / "order").read_text().splitlines()[-1].startswith("scripts.post-install / 0022 1: 1.5-r2")
@@ -144,7 +144,7 @@ def test_the_packages_of_a_real_root(world):
     repository(world, packages)
     world_file = [package.name for package in packages]
     manifest(world, world_file)
-    theirs = judge.install(key_of(world), [judge.share(world.folder / "mirror", "repo") + "/v3.20/main"], world_file)
+    theirs = judge.install(key_of(world), [judge.share(world.folder / "mirror", "repo") + "/v3.22/main"], world_file)
     found = differences(picture(tree(world)), picture(theirs))
     assert not found, "\n".join(found)
 
@@ -194,8 +194,8 @@ def shared_project(world, name):
     key = key_of(world)
     shutil.copy(key.public, world.project / key.public.name)
     text = (world.project / "runtime.toml").read_text()
-    assert 'release = "3.20"' in text
-    (world.project / "runtime.toml").write_text(text.replace('release = "3.20"', f'release = "3.20"\nkeyring = "{key.public.name}"'))
+    assert 'release = "3.22"' in text
+    (world.project / "runtime.toml").write_text(text.replace('release = "3.22"', f'release = "3.22"\nkeyring = "{key.public.name}"'))
 
 
 def static_image(world):
@@ -206,23 +206,75 @@ def static_image(world):
     return image
 
 
+def machine(world, *arguments):
+    """run and conform need Debian's kernel, from the machine's own mirrors, and a store that keeps it."""
+    if not shutil.which("qemu-system-x86_64"):
+        raise Skip("qemu-system-x86_64 is not installed")
+    argv = [world.alephc, "--store", str(world.store.parent / "vm-store"), "--json", *map(str, arguments)]
+    result = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=world.folder, env=world.alephc_env(), timeout=600)
+    if "no mirror" in result.stderr:
+        raise Skip("no Debian mirror can be reached, which has the kernel")
+    assert result.returncode == 0, f"{arguments} exits {result.returncode}:\n{result.stdout}{result.stderr}"
+    return json.loads(result.stdout)
+
+
+def conforms(world, image, least):
+    checks = machine(world, "conform", image)["checks"]
+    assert len(checks) >= least and not [check for check in checks if check["verdict"] == "fail"], checks
+
+
 def test_the_static_recipe_is_small_and_boots(world):
     image = static_image(world)
     assert image.stat().st_size <= 2_500_000, image.stat().st_size
-    if not shutil.which("qemu-system-x86_64"):
-        raise Skip("qemu-system-x86_64 is not installed")
     probe = pathlib.Path(world.alephc).parent / "compiler/boot/alephc-probe"
-    vm = [world.alephc, "--store", str(world.store.parent / "vm-store"), "--json"]
-    machine = lambda *arguments: subprocess.run([*vm, *map(str, arguments)], capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=world.folder, env=world.alephc_env(), timeout=600)
-    answer = machine("run", image, "--program", probe, "--request", "GET /some/path")
-    if "no mirror" in answer.stderr:
-        raise Skip("no Debian mirror can be reached, which has the kernel")
-    assert answer.returncode == 0, answer.stderr
-    assert json.loads(answer.stdout)["body"] == "probe /some/path", answer.stdout
-    result = machine("conform", image)
-    assert result.returncode == 0, result.stdout + result.stderr
-    checks = json.loads(result.stdout)["checks"]
-    assert len(checks) >= 25 and not [check for check in checks if check["verdict"] == "fail"], checks
+    answer = machine(world, "run", image, "--program", probe, "--request", "GET /some/path")
+    assert answer["body"] == "probe /some/path", answer
+    conforms(world, image, 25)
+
+
+def machine_python():
+    """The machine's own Python with the C library that it is linked to, as Alpine's package of that name would be called."""
+    paths = set()
+    for package in ("python3-minimal", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "media-types"):
+        listed = run("dpkg-query", "-L", package, check=False)
+        paths |= {line for line in listed.stdout.splitlines() if line.startswith(("/usr/bin/python3", "/usr/lib/python3", "/etc/mime.types"))}
+    programs = [path for path in paths if path == "/usr/bin/python3.11" or path.endswith(".so")]
+    if "/usr/bin/python3.11" not in programs:
+        raise Skip("the machine's python3 is not Debian 12's")
+    libraries = re.findall(r"(/\S+) \(0x", run("ldd", *programs).stdout)
+    files = {}
+    for path in sorted(paths | set(libraries)):
+        place = pathlib.Path(path)
+        if place.is_symlink() and path not in libraries:
+            files[path[1:]] = ("link", os.readlink(place))
+        elif place.is_file():
+            files[path[1:]] = ("file", place.read_bytes(), place.stat().st_mode & 0o777)
+    return Package("python3", "3.11.2-r0", files, provides=["cmd:python3=3.11.2-r0"])
+
+
+ASGI = """
+import sys
+
+async def app(scope, receive, send):
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": f"{sys.version_info[0]} {scope['path']}".encode()})
+"""
+
+
+def test_the_python_recipe_serves_asgi_programs(world):
+    data = Package("alpine-baselayout-data", "3-r0", {"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n", "etc/group": "root:x:0:root\nnobody:x:65534:\n",
+                                                     "etc/shadow": ("file", "root:*::0:::::\n", 0o640)})
+    shell = busybox(world)
+    shell.fields["provides"] = ["cmd:sh=1.36-r0"]
+    repository(world, [data, shell, machine_python(), Package("busybox-binsh", "1.36-r0", {"usr/share/binsh": "x"}, depend=["busybox"], provides=["/bin/sh"])])
+    shared_project(world, "alpine-python")
+    image = world.folder / "python.image"
+    world.ok("build", "project", "-o", image, **options(world))
+    (world.folder / "main.py").write_text(ASGI)
+    answer = machine(world, "run", image, "--program", world.folder / "main.py", "--request", "GET /hello")
+    assert answer["status"] == 200 and answer["body"] == "3 /hello", answer
+    conforms(world, image, 35)
 
 
 def base(world):
@@ -274,7 +326,7 @@ def test_apk_agrees_about_tags_and_pins(world):
         manifest(world, wanted, repositories)
         tagged = any("@" in each for each in wanted)
         ours = tree(world)
-        theirs = judge.install(key_of(world), ["/repo/v3.20/main", ("@edge " if tagged else "") + "/edge"], wanted, into=f"t{number}")
+        theirs = judge.install(key_of(world), ["/repo/v3.22/main", ("@edge " if tagged else "") + "/edge"], wanted, into=f"t{number}")
         found = differences(picture(ours), picture(theirs))
         assert not found, f"{wanted}: " + "\n".join(found)
 
@@ -315,14 +367,14 @@ def test_an_index_that_cannot_be_trusted_is_refused(world):
     made.write(algorithm="RSA256")
     world.ok("lock", "project", "--update", **options(world))
     made.write(time=BUILD_TIME - 86400)
-    lock(3, "the index of alpine/v3.20/main is older than the locked one")
+    lock(3, "the index of alpine/v3.22/main is older than the locked one")
     made.write(time=BUILD_TIME + 86400, algorithm="RSA512")
     world.ok("lock", "project", "--update", **options(world))
     repositories = f'[[repository]]\nname = "edge"\nurl = "file://{made.folder}"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{"A" * 40}"\n'
     manifest(world, ["busybox", "app"], repositories)
     lock(3, "is signed by another key than the pinned one")
     for text in ("P:app\nV:1\n\n", "P:../app\nV:1-r0\nA:x86_64\nC:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n", "no field\n\n", "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:app\nV:1-r0\nA:x86_64\nS:-1\n\n"):
-        broken = Repository(world.folder / "mirror/v3.20/main", key_of(world))
+        broken = Repository(world.folder / "mirror/v3.22/main", key_of(world))
         broken.packages = [type("Stanza", (), {"stanza": lambda self, text=text: text.rstrip("\n") + "\n"})()]
         broken.write(time=BUILD_TIME + 172800)
         manifest(world, ["busybox", "app"])
@@ -467,3 +519,14 @@ def test_packages_of_the_project_are_installed(world):
     assert (root / "etc/apk/world").read_text() == f"busybox\nlocal><{local.identity}\n"
     (world.project / "local.apk").write_bytes(b"no package")
     world.fails(3, "local.apk", "lock", "project", **options(world))
+
+
+def test_builds_are_the_same_under_variation(world):
+    repository(world, repack(minirootfs(world.folder / "mini")))
+    shared_project(world, "alpine-static")
+    text = (world.project / "runtime.toml").read_text()
+    (world.project / "runtime.toml").write_text(text.replace('release = "3.22"', f'release = "3.22"\nmirrors = ["file://{world.folder}/mirror"]'))
+    compare = pathlib.Path(__file__).resolve().parents[1] / "reproducibility/run.py"
+    result = subprocess.run(["python3", str(compare), world.alephc, "--pairwise", str(world.project)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900)
+    assert result.returncode == 0 and ", 0 different" in result.stdout, result.stdout + result.stderr
+    print("  " + re.search(r"\d+ builds compared, \d+ different", result.stdout)[0])
