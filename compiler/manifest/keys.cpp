@@ -41,7 +41,7 @@ constexpr std::array kBase{
             .about = "Distribution",
             .choices = "debian|alpine|none|ubuntu@6",
             .required = true},
-    KeySpec{.name = "release", .about = "Release by its code name, e.g. bookworm", .format = F::name},
+    KeySpec{.name = "release", .about = "Release, e.g. bookworm; of Alpine 3.22 or edge", .format = F::name},
     KeySpec{
         .name = "arch", .fallback = "amd64", .about = "Architecture of the image", .choices = "amd64|arm64"},
     KeySpec{.name = "components",
@@ -55,8 +55,9 @@ constexpr std::array kBase{
             .about = "Suites to take packages from",
             .format = F::name},
     KeySpec{.name = "mirrors", .type = strings, .about = "Mirrors to ask first", .format = F::url},
-    KeySpec{
-        .name = "keyring", .about = "Keyring file instead of the distribution's", .format = F::project_path},
+    KeySpec{.name = "keyring",
+            .about = "Keyring file instead of the distribution's; of Alpine a key file, or a folder of them",
+            .format = F::project_path},
     KeySpec{.name = "snapshot",
             .about = "Date of the snapshot archive that fixes the index",
             .format = F::snapshot_date},
@@ -67,7 +68,7 @@ constexpr std::array kBase{
     KeySpec{.name = "image_sources",
             .type = string_or_strings,
             .fallback = "none",
-            .about = "Package sources of the image: none, snapshot, or sources.list lines"},
+            .about = "Package sources of the image: none, snapshot, or the lines of its sources file"},
 };
 
 constexpr std::array kPackages{

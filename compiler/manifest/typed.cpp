@@ -367,6 +367,10 @@ void check_alpine(const Manifest& manifest, const Value& flat, DiagnosticList& p
   refuse("packages", "debconf", "is of Debian's packages, but 'distro' is \"alpine\"");
   refuse("packages", "recommends", "is of Debian's packages, but 'distro' is \"alpine\"");
   refuse("base", "snapshot", "needs an archive of former indexes, which Alpine does not have");
+  for (const TableView& repository : entries_of(flat, "repository"))
+    if (repository.has("priority"))
+      problems.error("apk knows no 'priority'", repository.at("priority"),
+                     "ask for a package of the repository with NAME@REPOSITORY");
   refuse("system", "locales", "are of Debian's libc, but 'distro' is \"alpine\"");
   if (manifest.base.image_sources == std::vector<std::string>{"snapshot"})
     problems.error("'image_sources' can be no snapshot: Alpine has no archive of former indexes",
