@@ -52,6 +52,8 @@ class Resolver {
       resolution.newest_index = std::max(resolution.newest_index, verified.index.date);
     }
     resolution.resolver = "alephc, as apk-tools 2.14";
+    tools_.reporter.note(
+        "Alpine's mirrors drop superseded versions within days: 'alephc vendor' keeps these packages");
     return resolution;
   }
 
@@ -177,7 +179,7 @@ class Resolver {
   [[noreturn]] void no_solution(const std::vector<Obstacle>& obstacles) const {
     Diagnostic problem{.message = "these packages cannot be installed together"};
     for (const Obstacle& obstacle : obstacles) {
-      problem.context.push_back(obstacle.text);
+      problem.context.insert(problem.context.end(), obstacle.lines.begin(), obstacle.lines.end());
       if (obstacle.chain.size() > 1) problem.context.push_back("required by " + join(obstacle.chain, " → "));
       for (const Wish& wish : wishes_)
         if (!problem.at && wish.text != nullptr && !obstacle.chain.empty() &&

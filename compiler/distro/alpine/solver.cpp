@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <unordered_map>
 
+#include "base/text.hpp"
 #include "distro/alpine/version.hpp"
 
 namespace alephc::alpine {
@@ -54,6 +56,7 @@ struct Package {
   std::vector<Need> install_if{};
   std::vector<std::uint32_t> provides{};  ///< names but for its own
   std::string why{};                      ///< it is not possible
+  std::optional<Need> lacks{};            ///< of its own needs, the one that cannot be had
 };
 
 class Search {
@@ -178,11 +181,16 @@ class Search {
     return std::string(indexed.name) + " " + std::string(indexed.version);
   }
 
-  void rule_out(std::uint32_t id, std::string why) {
+  [[nodiscard]] std::string wish(std::uint32_t by, const Need& need) const {
+    return label(by) + " wants " + text_of(need.dependency);
+  }
+
+  void rule_out(std::uint32_t id, std::string why, std::optional<Need> lacks = {}) {
     Package& package = packages_[id];
     if (!package.possible) return;
     package.possible = false;
     package.why = std::move(why);
+    package.lacks = std::move(lacks);
     mark_dirty(package.name);
     for (const std::uint32_t name : package.provides) mark_dirty(name);
     revisit_dependents(package.name);
@@ -225,7 +233,7 @@ class Search {
     if (!need.dependency.conflict) require(need.name, by);
     for (const Provider& provider : name.providers) {
       if (!fits(need.dependency, provider)) {
-        rule_out(provider.package, label(by) + " wants " + text_of(need.dependency));
+        rule_out(provider.package, wish(by, need));
       } else if (by != kNone) {
         packages_[provider.package].tags |= packages_[by].tags;
       }
@@ -234,21 +242,52 @@ class Search {
   }
 
   void add_obstacle(std::uint32_t by, const Need& need) {
+    Obstacle obstacle{.chain = chain_to(by)};
+    if (by == kNone) obstacle.chain.emplace_back(names_[need.name].text);
+    obstacle.lines.push_back(wish(by, need));
+    std::set<std::uint32_t> seen;
+    explain_need(need, obstacle.lines, seen);
+    obstacles_.push_back(std::move(obstacle));
+  }
+
+  /// Why nothing answers a need, a line a reason.
+  void explain_need(const Need& need, std::vector<std::string>& lines, std::set<std::uint32_t>& seen) const {
     const Name& name = names_[need.name];
-    const std::string what = label(by) + " wants " + text_of(need.dependency);
-    std::string text = what + ", but ";
-    if (name.chosen.package != kNone)
-      text += label(name.chosen.package) + " is chosen";
-    else
-      text += "no package provides it";
-    obstacles_.push_back({std::move(text), chain_to(by)});
+    if (name.chosen.package != kNone) {
+      lines.push_back(label(name.chosen.package) + " is chosen");
+      return;
+    }
+    std::vector<std::string> others;
+    bool is_provided = false;
+    for (const Provider& provider : name.providers) {
+      others.push_back(label(provider.package));
+      if (!fits(need.dependency, provider)) continue;
+      is_provided = true;
+      explain_package(provider.package, lines, seen);
+    }
+    constexpr std::size_t kShown = 8;
+    if (others.size() > kShown) others.resize(kShown);
+    if (others.empty())
+      lines.push_back("no package provides " + std::string(name.text));
+    else if (!is_provided)
+      lines.push_back("there is only " + join(others, ", "));
+  }
+
+  void explain_package(std::uint32_t id, std::vector<std::string>& lines,
+                       std::set<std::uint32_t>& seen) const {
+    const Package& package = packages_[id];
+    if (package.possible || !seen.insert(id).second) return;
+    lines.push_back(package.lacks ? package.why : "not " + label(id) + ": " + package.why);
+    if (package.lacks) explain_need(*package.lacks, lines, seen);
   }
 
   [[nodiscard]] std::vector<std::string> chain_to(std::uint32_t package) const {
     std::vector<std::string> chain;
-    while (package != kNone && chain.size() < packages_.size()) {
-      const Name& own = names_[packages_[package].name];
-      chain.emplace_back(own.text);
+    while (package != kNone) {
+      const std::string name(names_[packages_[package].name].text);
+      if (std::find(chain.begin(), chain.end(), name) != chain.end())
+        break;  // a circle that the world asks for
+      chain.push_back(name);
       package = requirer_of(package);
     }
     std::reverse(chain.begin(), chain.end());
@@ -293,8 +332,7 @@ class Search {
 
   void check_needs(std::uint32_t id) {
     for (const Need& need : packages_[id].depends)
-      if (!can_be_satisfied(need))
-        return rule_out(id, label(id) + " wants " + text_of(need.dependency) + ", which cannot be had");
+      if (!can_be_satisfied(need)) return rule_out(id, wish(id, need), need);
   }
 
   void check_trigger(std::uint32_t id) {
@@ -395,7 +433,7 @@ class Search {
     for (const Provider& other : name.providers) {
       const bool together =
           other.package == provider.package || (other.version.empty() && provider.version.empty());
-      if (!together) rule_out(other.package, label(provider.package) + " is chosen, which has the same name");
+      if (!together) rule_out(other.package, label(provider.package) + " is chosen");
     }
     revisit_dependents(id);
     revisit_triggers(id);
@@ -403,21 +441,21 @@ class Search {
 
   void no_choice(std::uint32_t id, const Provider& best) {
     const Name& name = names_[id];
-    const std::uint32_t by = name.first_requirer;
-    std::vector<std::string> chain = chain_to(by);
-    const std::string wanted = "'" + std::string(name.text) + "'";
-    if (name.providers.empty()) {
-      obstacles_.push_back({"no package provides " + wanted, std::move(chain)});
-    } else if (best.package == kNone) {
-      std::string text = wanted + " is provided by";
-      for (const Provider& provider : name.providers) text += " " + label(provider.package) + ",";
-      obstacles_.push_back({text + " of which one must be asked for", std::move(chain)});
-    } else if (packages_[best.package].possible) {
-      obstacles_.push_back({label(best.package) + " is in a tagged repository only", std::move(chain)});
-    } else {
-      obstacles_.push_back(
-          {label(best.package) + " cannot be installed: " + packages_[best.package].why, std::move(chain)});
-    }
+    Obstacle obstacle{.chain = chain_to(name.first_requirer)};
+    obstacle.chain.emplace_back(name.text);
+    std::vector<std::string> providers;
+    for (const Provider& provider : name.providers) providers.push_back(label(provider.package));
+    std::set<std::uint32_t> seen;
+    if (providers.empty())
+      obstacle.lines.push_back("no package provides " + std::string(name.text));
+    else if (best.package == kNone)
+      obstacle.lines.push_back(
+          std::string(name.text) +
+          " has no version, so one of its packages must be asked for: " + join(providers, ", "));
+    else if (packages_[best.package].possible)
+      obstacle.lines.push_back(label(best.package) + " is in a tagged repository only");
+    for (const Provider& provider : name.providers) explain_package(provider.package, obstacle.lines, seen);
+    obstacles_.push_back(std::move(obstacle));
   }
 
   // The order of installation: what a package needs, itself, then what its presence brings.

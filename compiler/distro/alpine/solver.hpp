@@ -11,10 +11,9 @@
 
 namespace alephc::alpine {
 
-/// One dependency that stands in the way, in words, and how it came up: {"nginx", "nginx-common"} from the
-/// world on.
+/// What stands in the way, in words, and how it came up: {"nginx", "nginx-common"} from the world on.
 struct Obstacle {
-  std::string text{};
+  std::vector<std::string> lines{};
   std::vector<std::string> chain{};
 };
 
