@@ -3,7 +3,7 @@ import base64, gzip, hashlib, io, json, os, pathlib, re, shutil, subprocess, tar
 
 from apk_fixture import BUILD_TIME, Key, Package, Repository, identity_of, info, member, repack
 from apk_judge import DATA, Judge, differences, minirootfs, picture
-from fixture import Skip, run
+from fixture import Server, Skip, run
 
 SHARED = {}
 
@@ -530,3 +530,19 @@ def test_builds_are_the_same_under_variation(world):
     result = subprocess.run(["python3", str(compare), world.alephc, "--pairwise", str(world.project)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900)
     assert result.returncode == 0 and ", 0 different" in result.stdout, result.stdout + result.stderr
     print("  " + re.search(r"\d+ builds compared, \d+ different", result.stdout)[0])
+
+
+def test_mirrors_stand_in_for_each_other(world):
+    repository(world, base(world), folder="good/v3.22/main")
+    shutil.copytree(world.folder / "good", world.folder / "bad")
+    index = world.folder / "bad/v3.22/main/x86_64/APKINDEX.tar.gz"
+    index.write_bytes(index.read_bytes()[:-1] + b"x")
+    (world.folder / "bad/v3.22/main/x86_64/app-1.0-r0.apk").unlink()
+    (world.folder / "bad/v3.22/main/x86_64/lib-1.0-r0.apk").write_bytes(b"other bytes")
+    server = Server(world.folder)
+    server.faults = {"good/v3.22/main/x86_64/busybox": "truncate-once"}
+    manifest(world, ["busybox", "app"], base=f'mirrors = ["{server.url}/good"]')
+    world.ok("build", "project", "-o", "out", mirror=f"{server.url}/bad", store=world.folder / "store")
+    asked = [path for path in server.requests if "app-1.0" in path]
+    assert asked == ["/bad/v3.22/main/x86_64/app-1.0-r0.apk", "/good/v3.22/main/x86_64/app-1.0-r0.apk"], asked
+    assert "127.0.0.1" not in (world.project / "runtime.lock").read_text().split("[manifest", 1)[0]

@@ -318,9 +318,15 @@ class Search {
       if (!names_[id].decided && is_wanted(names_[id])) choose(id);
       return true;
     }
-    while (!waiting_.empty()) {
-      const std::uint32_t id = waiting_.begin()->second;
-      waiting_.erase(waiting_.begin());
+    return choose_first_of(waiting_) || choose_first_of(hopeless_);
+  }
+
+  using Queue = std::set<std::pair<std::uint32_t, std::uint32_t>>;  ///< of names, by falling order
+
+  bool choose_first_of(Queue& queue) {
+    while (!queue.empty()) {
+      const std::uint32_t id = queue.begin()->second;
+      queue.erase(queue.begin());
       if (names_[id].decided || !is_wanted(names_[id])) continue;
       choose(id);
       return true;
@@ -351,6 +357,7 @@ class Search {
   void reconsider(std::uint32_t id) {
     std::size_t options = 0;
     bool triggered = false;
+    bool has_hope = false;
     for (std::size_t k = 0; k < names_[id].providers.size(); ++k) {
       const std::uint32_t package = names_[id].providers[k].package;
       if (packages_[package].possible) check_needs(package);
@@ -359,12 +366,16 @@ class Search {
       triggered = triggered || packages_[package].triggered;
       if (names_[id].requirers == 0 && !packages_[package].triggered) continue;
       options += is_allowed(package) ? 1U : 2U;
+      has_hope = has_hope || may_be_taken(names_[id], names_[id].providers[k]);
     }
     Name& name = names_[id];
     name.triggered = triggered;
     if (!is_wanted(name)) return;
     waiting_.erase({~name.order, id});
-    if (options > 1) {
+    hopeless_.erase({~name.order, id});
+    if (!has_hope && options > 0) {
+      hopeless_.insert({~name.order, id});
+    } else if (options > 1) {
       waiting_.insert({~name.order, id});
     } else if (!name.queued) {
       name.queued = true;
@@ -411,9 +422,10 @@ class Search {
       if (may_be_taken(names_[id], provider) && (best.package == kNone || compare(provider, best) > 0))
         best = provider;
     if (best.package == kNone || !packages_[best.package].possible || !is_allowed(best.package)) {
-      if (names_[id].requirers > 0) no_choice(id, best);
+      names_[id].triggered = false;
+      if (names_[id].requirers == 0) return;  // it may be asked for yet
+      no_choice(id, best);
       names_[id].decided = true;
-      revisit_triggers(id);
       return;
     }
     decide(id, best);
@@ -499,7 +511,8 @@ class Search {
   std::vector<Need> world_;
   std::deque<std::uint32_t> dirty_;
   std::deque<std::uint32_t> single_;
-  std::set<std::pair<std::uint32_t, std::uint32_t>> waiting_;  ///< by falling order
+  Queue waiting_;
+  Queue hopeless_;  ///< nobody's to take by itself, but another choice may bring it
   std::vector<Obstacle> obstacles_;
   std::uint32_t next_order_ = 0;
 };
