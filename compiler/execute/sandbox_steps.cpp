@@ -9,6 +9,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/root_folder.hpp"
 #include "execute/package_parts.hpp"
 #include "sandbox/run_checked.hpp"
 #include "store/layer_contents.hpp"
@@ -56,21 +57,19 @@ void remove_mount_points(const fs::path& upper) {
 /// For steps with network: the host's name servers, taken out again afterwards.
 class Resolver {
  public:
-  Resolver(const Tree& below, const fs::path& upper) : file_(upper / "etc/resolv.conf") {
-    present_ = below.find("etc/resolv.conf") != nullptr || fs::exists(fs::symlink_status(file_));
+  Resolver(const Tree& below, const fs::path& upper) : upper_(upper) {
+    present_ = below.find(kFile) != nullptr || upper_.has(kFile);
     if (present_) return;
-    const auto text = read_file_if_exists("/etc/resolv.conf");
-    make_folders(file_.parent_path());
-    if (text) atomic_write(file_, *text);
+    if (const auto text = read_file_if_exists("/etc/resolv.conf")) upper_.write(kFile, *text);
   }
-  ~Resolver() {
-    if (!present_) ::unlink(file_.c_str());
+  void take_back() const {
+    if (!present_) upper_.remove(kFile);
   }
-  Resolver(const Resolver&) = delete;
-  Resolver& operator=(const Resolver&) = delete;
 
  private:
-  fs::path file_;
+  static constexpr const char* kFile = "etc/resolv.conf";
+
+  RootFolder upper_;
   bool present_ = false;
 };
 
@@ -174,6 +173,7 @@ void run_script(const RunSpec& run, const StepEnvironment& env, const Workplace&
   std::optional<Resolver> resolver;
   if (run.network) resolver.emplace(place.below, place.upper);
   run_checked(options, {command}, "the script '" + run.name + "'");
+  if (resolver) resolver->take_back();
   remove_mount_points(place.upper);
 }
 

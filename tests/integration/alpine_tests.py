@@ -440,6 +440,25 @@ def test_a_package_that_reaches_out_of_the_root_is_refused(world):
     assert (tree(world) / "srv/inside").read_bytes() == evil
 
 
+def test_symlinks_of_a_script_do_not_lead_alephc_out(world):
+    host = world.folder / "host"
+    tricks = {"exec": f"rm -rf /lib/apk/exec; ln -s {host} /lib/apk/exec", "database": f"rm -rf /lib/apk/db; mkdir -p {host}; ln -s {host} /lib/apk/db", "etc": f"mv /etc /etc.old; ln -s {host} /etc",
+              "whole": f"rm -rf /lib/apk; ln -s {host} /lib/apk", "dots": f"rm -rf /lib/apk/exec; ln -s ../../../../../../../../..{host} /lib/apk/exec"}
+    for name, trick in tricks.items():
+        host.mkdir()
+        for file in (f"{name}-1-r0.post-install", "installed", "world", "db"):
+            (host / file).touch()
+        before = sorted(host.rglob("*"))
+        later = Package("later", "1-r0", {"etc/later": "x", "usr/share/later": "x"}, depend=[name], scripts={"post-install": "#!/bin/sh\ntrue\n"})
+        repository(world, [busybox(world), Package(name, "1-r0", {"usr/share/trick": "x"}, depend=["/bin/sh"], scripts={"post-install": f"#!/bin/sh\n{trick}\n"}), later])
+        (world.project / "runtime.lock").unlink(missing_ok=True)
+        manifest(world, ["busybox", "later"])
+        world.run("build", "project", "-o", "out", **options(world))
+        assert sorted(host.rglob("*")) == before and all(path.stat().st_size == 0 for path in before), f"{name}: alephc followed a symlink out of the root"
+        shutil.rmtree(host)
+        shutil.rmtree(world.folder / "out", ignore_errors=True)
+
+
 def test_a_package_under_another_name_is_refused(world):
     liar = Package("bad", "1-r0", {"usr/share/bad": "x"})
     other = Package("worse", "1-r0", {"usr/share/bad": "x"})

@@ -1,5 +1,5 @@
 """Packages and scripts that attack: the host is unchanged and the build says what failed."""
-import io, os, pathlib, tarfile, time
+import contextlib, io, os, pathlib, shutil, tarfile, time
 
 SCRIPTS = {
     "core-pattern": "echo '|/tmp/pwned' > /proc/sys/kernel/core_pattern",
@@ -57,6 +57,8 @@ def prepare(archive):
     archive.add_package("fork-bomb", scripts=[("postinst", "#!/usr/bin/perl\nmy $n = 0; while ($n < 100000) { my $p = fork(); last unless defined $p; if ($p == 0) { sleep 1000; exit } $n++ } die \"stopped after $n\\n\";\n")])
     archive.add_package("disk-filler", scripts=[("postinst", "#!/bin/sh\nexec dd if=/dev/zero of=/fill bs=1M\n")])
     archive.add_package("setuid", files=[("usr/bin/rootme", "#!/bin/sh\n", 0o4755)])
+    archive.add_package("log-trick", scripts=[("postinst", "#!/bin/sh\nset -e\nmkdir -p /var/tmp/alephc-trick\nrm -rf /var/log\nln -s /var/tmp/alephc-trick /var/log\n")])
+    archive.add_package("trigger-trick", scripts=[("triggers", "interest-noawait ../../../../../../../../../../var/tmp/alephc-trick/trigger\n")])
     archive.add_package("link-trick", scripts=[("postinst", "#!/bin/sh\nset -e\nmv /run /run.old; ln -s /../../../../../../var/tmp/alephc-trick /run; rm -rf /var/lib/dpkg/tmp.ci; ln -s /var/tmp/alephc-trick /var/lib/dpkg/tmp.ci\n")])
     archive.add_package("escape-chroot", scripts=[("postinst", "#!/usr/bin/perl\nmkdir 'x'; chroot 'x' or die; chdir '..' for 1..64; chroot '.'; exit(-e '/var/tmp/alephc-marker' ? 0 : 1);\n")])
 
@@ -122,15 +124,23 @@ def test_setuid_programs_stay_inside_the_private_store(world):
     assert found and found[0].stat().st_mode & 0o4000
 
 
-def test_symlinks_of_a_script_do_not_lead_alephc_out(world):
+@contextlib.contextmanager
+def bait():
+    """A folder of the host's that packages try to reach."""
     trick = pathlib.Path("/var/tmp/alephc-trick")
     (trick / "alephc").mkdir(parents=True)
-    (trick / "alephc/keep").touch()
+    for name in ("alephc/keep", "dpkg.log"):
+        (trick / name).touch()
+    before = sorted(trick.rglob("*"))
     try:
-        world.manifest('[[run]]\nname = "after"\ninputs = ["key.gpg"]\nscript = "true"\n', packages=["link-trick"])
-        world.run("build", "project", "-o", "image.img")
-        assert (trick / "alephc/keep").exists(), "alephc followed a symlink out of the tree"
-        assert sorted(path.name for path in trick.iterdir()) == ["alephc"]
+        yield
+        assert sorted(trick.rglob("*")) == before, "alephc followed a symlink out of the tree"
     finally:
-        import shutil
         shutil.rmtree(trick)
+
+
+def test_symlinks_of_a_script_do_not_lead_alephc_out(world):
+    for package in ("link-trick", "log-trick", "trigger-trick"):
+        with bait():
+            world.manifest('[[run]]\nname = "after"\ninputs = ["key.gpg"]\nscript = "true"\n', packages=[package])
+            world.run("build", "project", "-o", "image.img")

@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/diagnostic.hpp"
-#include "base/files.hpp"
+#include "base/root_folder.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "distro/alpine/alpine.hpp"
@@ -28,8 +28,6 @@
 
 namespace alephc::alpine {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kExec = "lib/apk/exec";
 
@@ -60,6 +58,7 @@ class Installer {
       : job_(job),
         reporter_(reporter),
         layer_(job.lock.layers.at(job.layer)),
+        upper_(job.upper),
         root_(job.below, job.upper),
         placer_(root_, job.known),
         decoded_(layer_.packages.size(),
@@ -88,13 +87,6 @@ class Installer {
  private:
   /// What `apk add --initdb` lays down in an empty root.
   void make_skeleton() {
-    for (const char* folder :
-         {"dev", "etc/apk", "lib/apk/db", "proc", "tmp", "var/cache/apk", "var/cache/misc"})
-      (void)root_.resolve_folder(folder, 0);
-    fs::permissions(job_.upper / "proc", fs::perms(0555));
-    fs::permissions(job_.upper / "tmp", fs::perms(01777));
-    write("etc/apk/arch", apk_arch(job_.manifest.base.arch) + "\n");
-    write("lib/apk/db/lock", "", 0600);
     struct Device {
       const char* name;
       unsigned major;
@@ -106,23 +98,41 @@ class Installer {
                                                      {"random", 1, 8, 0666},
                                                      {"urandom", 1, 9, 0666},
                                                      {"console", 5, 1, 0600}}};
-    for (const Device& device : kDevices) make_device(device.name, device.major, device.minor, device.mode);
+    const std::string dev = open_folder("dev", 0755);
+    for (const Device& device : kDevices)
+      make_device(dev + "/" + device.name, device.major, device.minor, device.mode);
+    (void)open_folder("proc", 0555);
+    (void)open_folder("tmp", 01777);
+    (void)open_folder("var/cache/apk", 0755);
+    (void)open_folder("var/cache/misc", 0755);
+    write("etc/apk/arch", apk_arch(job_.manifest.base.arch) + "\n");
+    write("lib/apk/db/lock", "", 0600);
     root_.rescan();
   }
 
-  void make_device(const std::string& name, unsigned major, unsigned minor, mode_t mode) {
-    const fs::path path = job_.upper / "dev" / name;
-    const bool made = ::mknod(path.c_str(), S_IFCHR | mode, ::makedev(major, minor)) == 0;
-    if (!made && errno == EPERM) return stand_in_for_device(path, major, minor, mode);
-    if (!made || ::chmod(path.c_str(), mode) != 0) throw system_error("make /dev/" + name, errno);
+  /// A folder in the upper, wherever symlinks of the layers below lead.
+  std::string open_folder(const std::string& path, mode_t mode) {
+    const std::string place = root_.resolve_folder(path, 0);
+    root_.ensure_in_upper(place);
+    if (::fchmodat(root_.root_fd(), place.c_str(), mode, 0) != 0)
+      throw system_error("chmod /" + place, errno);
+    return place;
+  }
+
+  void make_device(const std::string& place, unsigned major, unsigned minor, mode_t mode) {
+    const int root = root_.root_fd();
+    if (root_.find(place) != nullptr) return;
+    const bool made = ::mknodat(root, place.c_str(), S_IFCHR | mode, ::makedev(major, minor)) == 0;
+    if (!made && errno == EPERM) return stand_in_for_device(place, major, minor, mode);
+    if (!made || ::fchmodat(root, place.c_str(), mode, 0) != 0) throw system_error("make /" + place, errno);
   }
 
   /// Only the machine's own root can make devices.
-  void stand_in_for_device(const fs::path& path, unsigned major, unsigned minor, mode_t mode) {
-    const UniqueFd file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+  void stand_in_for_device(const std::string& place, unsigned major, unsigned minor, mode_t mode) {
+    const UniqueFd file = open_at(root_.root_fd(), place, O_WRONLY | O_CREAT | O_EXCL, mode);
     struct stat info {};
     if (::fchmod(file.get(), mode) != 0 || ::fstat(file.get(), &info) != 0)
-      throw system_error("make " + path.string(), errno);
+      throw system_error("make /" + place, errno);
     job_.known.add_device(info, major, minor);
   }
 
@@ -258,9 +268,7 @@ class Installer {
   void run_scripts() {
     if (commands_.empty()) return;
     placer_.settle_folders();
-    const std::string exec = root_.resolve_folder(kExec, 0);
-    root_.ensure_in_upper(exec);
-    fs::permissions(job_.upper / exec, fs::perms(0700));
+    (void)open_folder(kExec, 0700);
     for (const auto& [path, text] : programs_) write(path, text, 0755);
     SandboxOptions options{.log = job_.log, .vary = job_.vary};
     const auto& layers = job_.below.layers();
@@ -268,7 +276,8 @@ class Installer {
     options.root.upper = job_.upper;
     options.root.scratch = job_.scratch;
     run_checked(options, commands_, "running " + join(names_of_scripts(), ", "));
-    for (const auto& [path, text] : programs_) fs::remove(job_.upper / exec / base_name(path));
+    // Whatever the scripts made of the folders, nothing outside of the root is removed.
+    for (const auto& [path, text] : programs_) upper_.remove(path);
     commands_.clear();
     programs_.clear();
     root_.rescan();
@@ -284,7 +293,7 @@ class Installer {
   void write(const std::string& path, const std::string& content, mode_t mode = 0644) {
     const std::string folder = root_.resolve_folder(parent_path(path), 0);
     root_.ensure_in_upper(folder);
-    atomic_write(job_.upper / folder / base_name(path), content, mode);
+    upper_.write(folder + "/" + base_name(path), content, mode);
   }
 
   void write_database() {
@@ -303,6 +312,7 @@ class Installer {
   const InstallJob& job_;
   Reporter& reporter_;
   const LockedLayer& layer_;
+  RootFolder upper_;
   RootModel root_;
   Placer placer_;
   DecodedPackages decoded_;

@@ -60,19 +60,18 @@ std::vector<std::pair<std::string, std::string>> trigger_directives(const Unpack
 }  // namespace
 
 std::string Database::read(const std::string& path) const {
-  if (auto text = read_file_if_exists(upper_ / path)) return std::move(*text);
+  if (auto text = upper_.read(path)) return std::move(*text);
   const Entry* entry = below_.find(path);
   return entry != nullptr && entry->type == EntryType::regular ? below_.read_content(*entry) : std::string();
 }
 
 void Database::write(const std::string& path, const std::string& content, std::uint32_t mode) const {
-  make_folders((upper_ / path).parent_path());
-  atomic_write(upper_ / path, content, mode);
+  upper_.write(path, content, mode);
 }
 
 void Database::create(const std::vector<std::string>& archs) const {
   for (const char* folder : {"info", "alternatives", "parts", "triggers", "updates"})
-    make_folders(upper_ / kDpkg / folder);
+    upper_.make_folders(kDpkg + folder);
   write(kDpkg + "info/format", "1\n");
   write(kDpkg + "status", "");
   write(kDpkg + "diversions", "");

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/root_folder.hpp"
 #include "distro/debian/unpack.hpp"
 #include "lock/lock.hpp"
 #include "tree/tree.hpp"
@@ -37,7 +38,7 @@ class Database {
   void activate_triggers(const std::vector<UnpackedPackage>& packages) const;
 
   const Tree& below_;
-  std::filesystem::path upper_;
+  RootFolder upper_;
   std::string arch_;
 };
 

@@ -22,6 +22,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/root_folder.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "distro/debian/byte_compilation.hpp"
@@ -77,6 +78,7 @@ class Installer {
         reporter_(reporter),
         layer_(job.lock.layers.at(job.layer)),
         arch_(job.manifest.base.arch),
+        root_(job.upper),
         database_(job.below, job.upper, arch_),
         decoded_(layer_.packages.size(),
                  [this](std::size_t i) { return job_.decode_package(layer_.packages[i]); }) {}
@@ -253,7 +255,7 @@ class Installer {
   void configure_all() const {
     SandboxOptions options;
     std::vector<SandboxCommand> commands{configure_command({"-a"})};
-    if (fs::exists(job_.upper / kByteCompiler) || job_.below.find(kByteCompiler) != nullptr) {
+    if (root_.has(kByteCompiler) || job_.below.find(kByteCompiler) != nullptr) {
       defer_byte_compilation(job_.scratch, options, commands.front());
       commands.push_back(deferred_byte_compilation(job_.jobs));
     }
@@ -274,18 +276,17 @@ class Installer {
   /// its templates there and takes the owner of a question from the control file.
   void run_preinsts(const std::vector<const UnpackedPackage*>& packages) const {
     if (packages.empty()) return;
-    const fs::path staging = job_.upper / "var/lib/dpkg";
+    const std::string staging = "var/lib/dpkg/";
     std::vector<SandboxCommand> commands;
     for (std::size_t i = 0; i < packages.size(); ++i) {
       const std::string folder = "tmp.ci." + std::to_string(i);
-      make_folders(staging / folder);
-      atomic_write(staging / folder / "control", packages[i]->control);
+      root_.write(staging + folder + "/control", packages[i]->control);
       for (const auto& [name, file] : packages[i]->control_files)
-        atomic_write(staging / folder / name, file.content, file.mode);
+        root_.write(staging + folder + "/" + name, file.content, file.mode);
       commands.push_back(preinst_command(*packages[i], folder));
     }
     run_scripts("running preinst scripts", commands);
-    remove_tree(staging / "tmp.ci");
+    root_.remove(staging + "tmp.ci");
   }
 
   static SandboxCommand preinst_command(const UnpackedPackage& package, const std::string& folder) {
@@ -311,7 +312,7 @@ class Installer {
   void set_debconf(Unpacker& unpacker) const {
     if (job_.manifest.packages.debconf.empty() || job_.layer != 0) return;
     // debconf itself is unpacked at least; its configuration file still has dpkg's temporary name.
-    const bool fresh = fs::exists(job_.upper / "etc/debconf.conf.dpkg-new");
+    const bool fresh = root_.has("etc/debconf.conf.dpkg-new");
     SandboxCommand command{.argv = {"debconf-set-selections"},
                            .input = join(job_.manifest.packages.debconf, "\n") + "\n"};
     if (fresh) command.env["DEBCONF_SYSTEMRC"] = "/etc/debconf.conf.dpkg-new";
@@ -329,17 +330,15 @@ class Installer {
     options.root.upper = job_.upper;
     options.root.scratch = job_.scratch;
     // Nothing may start a service in there.
-    const bool has_policy =
-        fs::exists(fs::symlink_status(job_.upper / kPolicy)) || job_.below.find(kPolicy) != nullptr;
+    const bool has_policy = root_.has(kPolicy) || job_.below.find(kPolicy) != nullptr;
     if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);
     run_checked(options, commands, doing);
-    const bool ours = !has_policy && fs::is_regular_file(fs::symlink_status(job_.upper / kPolicy));
-    if (ours) fs::remove(job_.upper / kPolicy);
+    if (!has_policy && root_.has_file(kPolicy)) root_.remove(kPolicy);
   }
 
   /// Written by the clock and by inode numbers: with them no two installs would be the same layer.
   void remove_traces() const {
-    for (const char* path : kTraces) fs::remove(job_.upper / path);
+    for (const char* path : kTraces) root_.remove(path);
   }
 
   void check_configured() const {
@@ -358,6 +357,7 @@ class Installer {
   Reporter& reporter_;
   const LockedLayer& layer_;
   std::string arch_;
+  RootFolder root_;
   Database database_;
   DecodedPackages decoded_;
   std::map<std::string, UnpackedPackage> pending_;  ///< of this layer, not known to be configured

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+#include "base/fd.hpp"
+
+namespace alephc {
+
+/// A folder that strangers fill, such as the root of an image: whatever its symlinks say, they lead inside of
+/// it, as in a chroot. Paths are relative to it. For when nothing runs in there.
+class RootFolder {
+ public:
+  explicit RootFolder(std::filesystem::path folder);
+
+  [[nodiscard]] const std::filesystem::path& path() const { return folder_; }
+  [[nodiscard]] int fd() const { return root_.get(); }
+
+  /// Anything of that name, be it a symlink to nowhere.
+  [[nodiscard]] bool has(const std::string& path) const;
+  [[nodiscard]] bool has_file(
+      const std::string& path) const;  ///< a regular one, not through a symlink of that name
+  [[nodiscard]] std::optional<std::string> read(
+      const std::string& path) const;  ///< nullopt if there is no such file
+  /// By rename, so that a symlink of that name is replaced; folders are made.
+  void write(const std::string& path, std::string_view data, mode_t mode = 0644) const;
+  void make_folders(const std::string& path, mode_t mode = 0755) const;
+  /// With all below it; a symlink and not what it leads to. Missing is fine.
+  void remove(const std::string& path) const;
+
+ private:
+  /// The folder that a path is in; empty if it is not there.
+  [[nodiscard]] UniqueFd open_parent(const std::string& path) const;
+
+  std::filesystem::path folder_;
+  UniqueFd root_;
+};
+
+}  // namespace alephc
