@@ -25,23 +25,13 @@ constexpr std::size_t kMaxText = 64 * 1024 * 1024;  ///< of one control member
 
 /// First message: another layout, or another newest time, is another archive.
 std::string head_text(std::int64_t newest) {
-  return "decoded archive 2, newest " + std::to_string(newest);
-}
-
-std::string sha1_of_range(int fd, std::uint64_t begin, std::uint64_t end) {
-  if (end < begin || end - begin > kMaxText)
-    throw Error(ErrorKind::integrity, "the control data of the package is too large");
-  std::string bytes(end - begin, '\0');
-  if (read_at(fd, begin, bytes) != static_cast<ssize_t>(bytes.size()))
-    throw Error(ErrorKind::integrity, "the package was cut off while it was read");
-  return sha1_bytes(bytes);
+  return "decoded archive 3, newest " + std::to_string(newest);
 }
 
 class FileSink : public ArchiveSink {
  public:
-  FileSink(int archive, ArchiveKind kind, const std::filesystem::path& stem, std::int64_t newest)
-      : archive_(archive),
-        is_apk_(kind == ArchiveKind::apk),
+  FileSink(ArchiveKind kind, const std::filesystem::path& stem, std::int64_t newest)
+      : is_apk_(kind == ArchiveKind::apk),
         stem_(stem),
         folder_(open_file(stem.parent_path(), O_RDONLY | O_DIRECTORY)),
         newest_(newest) {}
@@ -86,17 +76,16 @@ class FileSink : public ArchiveSink {
   }
 
   void end_member(const std::string& member, std::uint64_t end) override {
-    if (member == "control") control_sha1 = sha1_of_range(archive_, member_begin_, end);
+    if (member == "control") control = {member_begin_, end};
     member_begin_ = end;
   }
 
   std::vector<DecodedEntry> entries;
-  std::string control_sha1;
+  std::pair<std::uint64_t, std::uint64_t> control;  ///< where the control member is
 
  private:
   [[nodiscard]] DecodedEntry& last() { return entries.back(); }
 
-  int archive_;
   bool is_apk_;
   std::uint64_t member_begin_ = 0;
   std::string user_;  ///< of the entry that comes
@@ -160,17 +149,33 @@ void set_content_attributes(int fd, const Entry& entry) {
     throw system_error("set the owner of /" + entry.path, errno);
 }
 
+MemberHashes hash_members(int fd, std::uint64_t control_begin, std::uint64_t control_end) {
+  if (control_end <= control_begin || control_end - control_begin > kMaxText)
+    throw Error(ErrorKind::integrity, "the package has no control member, or too large a one");
+  std::string bytes(control_end - control_begin, '\0');
+  if (read_at(fd, control_begin, bytes) != static_cast<ssize_t>(bytes.size()))
+    throw Error(ErrorKind::integrity, "the package was cut off while it was read");
+  if (::lseek(fd, static_cast<off_t>(control_end), SEEK_SET) < 0) throw system_error("seek", errno);
+  return {.control_sha1 = sha1_bytes(bytes), .data_sha256 = sha256_fd(fd)};
+}
+
 DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,
                                std::int64_t newest) {
-  FileSink sink(fd, kind, stem, newest);
+  FileSink sink(kind, stem, newest);
   decode_archive(fd, kind, sink);
-  return {.entries = std::move(sink.entries), .control_sha1 = std::move(sink.control_sha1)};
+  DecodedArchive archive{.entries = std::move(sink.entries)};
+  if (kind == ArchiveKind::apk) {
+    const MemberHashes hashes = hash_members(fd, sink.control.first, sink.control.second);
+    archive.control_sha1 = hashes.control_sha1;
+    archive.data_sha256 = hashes.data_sha256;
+  }
+  return archive;
 }
 
 std::string decoded_text(const DecodedArchive& archive, std::int64_t newest) {
   std::string messages;
   put_message(messages, WireTag::entry, head_text(newest));
-  put_message(messages, WireTag::end_member, archive.control_sha1);
+  put_message(messages, WireTag::end_member, archive.control_sha1 + archive.data_sha256.hex());
   for (const DecodedEntry& decoded : archive.entries) put_entry(decoded, messages);
   return sha256(messages).hex() + "\n" + messages;
 }
@@ -183,9 +188,13 @@ std::optional<DecodedArchive> parse_decoded_text(std::string_view text, std::int
   std::string_view head;
   if (!next_message(messages, tag, head) || head != head_text(newest)) return std::nullopt;
   DecodedArchive archive;
-  std::string_view control_sha1;
-  if (!next_message(messages, tag, control_sha1) || tag != WireTag::end_member) return std::nullopt;
-  archive.control_sha1 = control_sha1;
+  std::string_view hashes;
+  if (!next_message(messages, tag, hashes) || tag != WireTag::end_member || hashes.size() < kHexSize)
+    return std::nullopt;
+  archive.control_sha1 = hashes.substr(0, hashes.size() - kHexSize);
+  const auto data = Digest::from_hex(hashes.substr(hashes.size() - kHexSize));
+  if (!data) return std::nullopt;
+  archive.data_sha256 = *data;
   while (!messages.empty())
     if (!take_entry(messages, archive.entries.emplace_back())) return std::nullopt;
   return archive;

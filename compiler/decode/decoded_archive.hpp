@@ -31,12 +31,21 @@ struct DecodedEntry {
 struct DecodedArchive {
   std::vector<DecodedEntry> entries{};  ///< in the archive's order
   std::string control_sha1{};           ///< apk: 20 bytes, of the compressed control member
+  Digest data_sha256{};                 ///< apk: of what is behind that
 };
 
 /// Takes an archive of unknown honesty apart. Its contents become the files stem + "0", stem + "1" … Times
 /// after newest become newest. Throws as decode_archive does.
 [[nodiscard]] DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,
                                              std::int64_t newest);
+
+/// What an apk package is known by: hashes of its control member, and of all that is behind it.
+struct MemberHashes {
+  std::string control_sha1{};  ///< 20 bytes
+  Digest data_sha256{};
+};
+/// Throws an integrity Error if that cannot be where the control member is.
+[[nodiscard]] MemberHashes hash_members(int fd, std::uint64_t control_begin, std::uint64_t control_end);
 
 /// Owner, mode and time of a content's file.
 void set_content_attributes(int fd, const Entry& entry);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <stdexcept>
+#include <utility>
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -213,8 +214,11 @@ void send_apk(int fd, ArchiveKind kind, WireWriter& out) {
     ::archive_read_support_format_empty(a.get());
     if (::archive_read_open(a.get(), &source, nullptr, &GzipSource::read, nullptr) != ARCHIVE_OK)
       fail(a.get());
+    bool is_first = last.empty();
     const auto member_of = [&](const Entry& entry) {
-      if (last.empty() && is_signature(entry)) member = "signature";
+      if (std::exchange(is_first, false) && is_signature(entry)) member = "signature";
+      if ((member == "signature") != is_signature(entry))
+        throw std::runtime_error("signatures and other files in one member");
       return member;
     };
     send_entries(a.get(), member_of, out, true);

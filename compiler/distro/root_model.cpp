@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "distro/root_model.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/identity.hpp"
 #include "base/text.hpp"
 #include "sandbox/sandbox.hpp"
 
@@ -45,6 +48,11 @@ EntryType type_of(int folder_fd, const FolderEntry& entry) {
   }
 }
 
+/// overlayfs's mark of a folder that shows nothing of the layers below.
+const char* opaque_mark() {
+  return in_user_namespace() ? "user.overlay.opaque" : "trusted.overlay.opaque";
+}
+
 }  // namespace
 
 RootModel::RootModel(const Tree& below, std::filesystem::path upper)
@@ -58,24 +66,35 @@ void RootModel::rescan() {
 }
 
 void RootModel::put(const std::string& path, Node node) {
+  (void)clear_whiteout(path);
   nodes_[path] = std::move(node);
   made_.push_back(path);
 }
 
-void RootModel::forget(const std::string& path) {
-  nodes_[path] = {.type = EntryType::whiteout, .in_upper = true};
-}
-
 bool RootModel::has_folder(const std::string& path) {
-  std::string place;
-  for (const std::string& part : split(path, '/')) {
-    place += (place.empty() ? "" : "/") + part;
+  std::vector<std::string> rest = split(path, '/');
+  std::reverse(rest.begin(), rest.end());
+  std::string at;
+  for (int links = 0; !rest.empty();) {
+    const std::string part = rest.back();
+    rest.pop_back();
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      at = parent_path(at);
+      continue;
+    }
+    const std::string place = at.empty() ? part : at + "/" + part;
     const Node* node = find(place);
-    if (node == nullptr) return false;
-    if (node->type == EntryType::symlink) place = resolve_folder(place, kBefore);
+    if (node != nullptr && node->type == EntryType::symlink && ++links <= kMaxLinks) {
+      std::vector<std::string> target = split(node->link, '/');
+      rest.insert(rest.end(), target.rbegin(), target.rend());
+      if (node->link.starts_with('/')) at.clear();
+      continue;
+    }
+    if (node == nullptr || node->type != EntryType::directory) return false;
+    at = place;
   }
-  const Node* node = find(place);
-  return node != nullptr && node->type == EntryType::directory;
+  return true;
 }
 
 void RootModel::end_batch() {
@@ -87,8 +106,11 @@ void RootModel::read_folder(int folder_fd, const std::string& path) {
     std::string place = path.empty() ? entry.name : path + "/" + entry.name;
     Node node{.type = type_of(folder_fd, entry), .in_upper = true};
     if (node.type == EntryType::symlink) node.link = read_link(folder_fd, entry.name);
-    if (node.type == EntryType::directory)
-      read_folder(open_at(folder_fd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW).get(), place);
+    if (node.type == EntryType::directory) {
+      const UniqueFd folder = open_at(folder_fd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      node.hides_below = !below_.layers().empty() && ::fgetxattr(folder.get(), opaque_mark(), nullptr, 0) > 0;
+      read_folder(folder.get(), place);
+    }
     nodes_[std::move(place)] = std::move(node);
   }
 }
@@ -97,7 +119,7 @@ RootModel::Node* RootModel::find(const std::string& path) {
   const auto it = nodes_.find(path);
   if (it != nodes_.end()) return it->second.type == EntryType::whiteout ? nullptr : &it->second;
   const Entry* entry = below_.find(path);
-  if (entry == nullptr) return nullptr;
+  if (entry == nullptr || is_hidden(path)) return nullptr;
   Node node{.type = entry->type,
             .link = entry->link_target,
             .mode = entry->mode,
@@ -107,10 +129,38 @@ RootModel::Node* RootModel::find(const std::string& path) {
   return &nodes_.emplace(path, std::move(node)).first->second;
 }
 
+/// Whether something above a path of the layers below keeps it from being seen.
+bool RootModel::is_hidden(const std::string& path) const {
+  for (std::string at = parent_path(path); !at.empty(); at = parent_path(at)) {
+    const auto it = nodes_.find(at);
+    if (it != nodes_.end() && (it->second.type != EntryType::directory || it->second.hides_below))
+      return true;
+  }
+  return false;
+}
+
+/// True if there was one.
+bool RootModel::clear_whiteout(const std::string& path) {
+  const auto it = nodes_.find(path);
+  if (it == nodes_.end() || it->second.type != EntryType::whiteout) return false;
+  if (::unlinkat(root_.get(), path.c_str(), 0) != 0) throw system_error("replace /" + path, errno);
+  return true;
+}
+
 void RootModel::make_folder(const std::string& path, std::uint32_t owner) {
   ensure_in_upper(parent_path(path));
+  const bool hides_below = clear_whiteout(path);
   if (::mkdirat(root_.get(), path.c_str(), 0755) != 0) throw system_error("make the folder /" + path, errno);
-  nodes_[path] = {.type = EntryType::directory, .owner = owner, .in_upper = true, .mtime = kStepTime};
+  if (hides_below) {
+    // What the layers below have there is gone for good.
+    const UniqueFd folder = open_at(root_.get(), path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (::fsetxattr(folder.get(), opaque_mark(), "y", 1, 0) != 0) throw system_error("mark /" + path, errno);
+  }
+  nodes_[path] = {.type = EntryType::directory,
+                  .owner = owner,
+                  .in_upper = true,
+                  .hides_below = hides_below,
+                  .mtime = kStepTime};
   made_.push_back(path);
 }
 
@@ -166,15 +216,20 @@ std::string RootModel::resolve_folder(const std::string& path, std::uint32_t own
   return result;
 }
 
+void RootModel::set_attributes(const std::string& path, EntryType type, std::uint32_t uid, std::uint32_t gid,
+                               std::uint32_t mode, std::int64_t mtime) const {
+  const std::array<timespec, 2> times{{{mtime, 0}, {mtime, 0}}};
+  if (::fchownat(root_.get(), path.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+      (type != EntryType::symlink && ::fchmodat(root_.get(), path.c_str(), mode, 0) != 0) ||
+      ::utimensat(root_.get(), path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
+    throw system_error("set the owner of /" + path, errno);
+}
+
 void RootModel::finish_folders() {
   for (auto it = made_.rbegin(); it != made_.rend(); ++it) {
     const Node& node = nodes_.at(*it);
-    if (node.type != EntryType::directory) continue;
-    const std::array<timespec, 2> times{{{node.mtime, 0}, {node.mtime, 0}}};
-    if (::fchownat(root_.get(), it->c_str(), node.uid, node.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-        ::fchmodat(root_.get(), it->c_str(), node.mode, 0) != 0 ||
-        ::utimensat(root_.get(), it->c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
-      throw system_error("set the owner of /" + *it, errno);
+    if (node.type == EntryType::directory)
+      set_attributes(*it, node.type, node.uid, node.gid, node.mode, node.mtime);
   }
 }
 

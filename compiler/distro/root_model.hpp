@@ -24,7 +24,8 @@ class RootModel {
     std::string link{};
     std::uint32_t owner = kBefore;
     bool in_upper = false;
-    bool listed = false;  ///< a package of this batch ships the folder; else it was made on the way
+    bool hides_below = false;  ///< a folder that shows nothing of the layers below
+    bool listed = false;       ///< a package of this batch ships the folder; else it was made on the way
     std::uint32_t mode = 0755;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
@@ -44,7 +45,6 @@ class RootModel {
   [[nodiscard]] bool is_known(const std::string& path) const { return nodes_.contains(path); }
   /// A path that is about to be made in the upper folder, where its folder is already.
   void put(const std::string& path, Node node);
-  void forget(const std::string& path);  ///< a path that was removed from the upper folder
   void make_folder(const std::string& path, std::uint32_t owner);
   /// A folder of the layers below appears in the upper with the attributes it has there.
   void ensure_in_upper(const std::string& path);
@@ -57,6 +57,10 @@ class RootModel {
   /// True if the path, through symlinks, is a folder that is there already. Makes nothing.
   [[nodiscard]] bool has_folder(const std::string& path);
 
+  /// Owner, mode (not of symlinks) and time of a path in the upper folder.
+  void set_attributes(const std::string& path, EntryType type, std::uint32_t uid, std::uint32_t gid,
+                      std::uint32_t mode, std::int64_t mtime) const;
+
   void begin_batch() { made_.clear(); }
   /// Gives the folders that the batch made their owners, modes and times.
   void finish_folders();
@@ -66,6 +70,8 @@ class RootModel {
   void end_batch();
 
  private:
+  [[nodiscard]] bool is_hidden(const std::string& path) const;
+  bool clear_whiteout(const std::string& path);
   void read_folder(int folder_fd, const std::string& path);
   std::string resolve_folder(const std::string& path, std::uint32_t owner, int depth);
   std::string resolve_link(const std::string& folder, const Node& link, std::uint32_t owner, int depth);

@@ -76,8 +76,9 @@ class Planner {
         step.parameters.push_back(line("debconf", selection));
       for (const std::string& request : layer.requests) step.parameters.push_back(line("request", request));
       for (const LockedPackage& package : layer.packages) {
-        const std::string marks =
-            std::string(package.automatic ? " auto" : "") + (package.bootstrap ? " bootstrap" : "");
+        const std::string marks = std::string(package.automatic ? " auto" : "") +
+                                  (package.bootstrap ? " bootstrap" : "") +
+                                  (package.identity.empty() ? "" : " from " + package.repository);
         const std::string label = package.name + " " + package.version + " " + package.arch;
         step.parameters.push_back(line("package", label + " " + package.sha256.hex() + marks));
         step.fetches.emplace_back(package.name + " " + package.version, package.sha256);

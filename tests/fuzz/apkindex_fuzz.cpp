@@ -9,7 +9,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace alephc::alpine;
   const std::string text(reinterpret_cast<const char*>(data), size);
-  PackageIndex index;
+  PackageIndex index("x86_64");
   try {
     index.add(text, 0);
   } catch (const alephc::Error&) {

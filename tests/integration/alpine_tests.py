@@ -1,7 +1,7 @@
 """Alpine: packages and indexes made here, judged by the real apk where there is one; images boot in a real virtual machine."""
-import base64, gzip, hashlib, io, json, os, pathlib, re, shutil, subprocess, tarfile
+import gzip, hashlib, json, os, pathlib, re, shutil, subprocess, tarfile
 
-from apk_fixture import BUILD_TIME, Key, Package, Repository, identity_of, info, member, repack
+from apk_fixture import BUILD_TIME, Key, Package, Repository, info, member, repack, with_xattrs
 from apk_judge import DATA, Judge, differences, minirootfs, picture
 from fixture import Server, Skip, run
 
@@ -104,7 +104,7 @@ def everything():
         Package("writes-config", "1-r0", {"usr/share/writes-config": "x"}, depend=["/bin/sh"],
                 scripts={"post-install": "#!/bin/sh\nset -e\nmkdir -p /etc/init.d /etc/apk\necho local > /etc/zconf\necho local > /etc/init.d/zserve\necho local > /etc/apk/zlist\necho same > /etc/zsame\n"
                                          "mkdir -m 700 -p /opt/made\necho local > /opt/made/file\n"}),
-        Package("zconfig", "1-r0", {"etc/zconf": "packaged\n", "etc/zsame": "same\n", "etc/init.d/zserve": ("file", "#!/bin/sh\n", 0o755), "etc/apk/zlist": "packaged\n", "opt/made/file": "packaged\n"},
+        Package("zconfig", "1-r0", {"etc/zconf": "packaged\n", "etc/zsame": ("file", "same\n", 0o600), "etc/init.d/zserve": ("file", "#!/bin/sh\n", 0o755), "etc/apk/zlist": "packaged\n", "opt/made/file": "packaged\n"},
                 depend=["writes-config"]),
         Package("protects", "1-r0", {"etc/apk/protected_paths.d/more.list": "+opt/kept\n-etc/open\n"}),
         Package("protected", "1-r0", {"opt/kept/zfile": "packaged\n", "etc/open/zfile": "packaged\n"}, depend=["protects", "writes-protected"]),
@@ -115,13 +115,22 @@ def everything():
         Package("triggered", "1-r0", {"usr/share/triggered": "t"}, depend=["/bin/sh"], triggers=["/usr/share/shared", "/usr/lib/*", "/nowhere"],
                 scripts={"trigger": "#!/bin/sh\nset -e\nfor folder; do echo \"trigger $folder\"; done | sort >> /triggered\n"}),
         Package("noarch-data", "1-r0", {"usr/share/noarch": "n"}, arch="noarch"),
+        Package("xattrs", "1-r0", entries=[(info("usr", tarfile.DIRTYPE, mode=0o755), None), (info("usr/bin", tarfile.DIRTYPE, mode=0o755), None),
+                                           (with_xattrs(info("usr/bin/capable", size=1, mode=0o755), {"security.capability": "\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "user.note": "n"}), b"c"),
+                                           (with_xattrs(info("usr/bin/noted", size=1), {"user.note": "other"}), b"n")]),
+        Package("libone-extra", "1-r0", {"usr/lib/extra": "e"}),
+        Package("born-a", "1-r0", {"usr/share/born": "a"}, origin="born"),
+        Package("born-b", "1-r0", {"usr/share/born": "b"}, origin="born"),
+        Package("etc-mode", "1-r0", {"etc": ("dir", 0o700), "etc/etc-mode": "x", "var": ("dir", 0o711), "var/cache": ("dir", 0o711), "var/cache/misc": ("dir", 0o700), "var/cache/misc/x": "x"}),
+        Package("mixed-scripts", "1-r0", {"usr/share/mixed": "m"}, depend=["/bin/sh"],
+                scripts={kind: script(f"mixed.{kind}") for kind in ("post-upgrade", "pre-deinstall", "post-install", "pre-upgrade", "post-deinstall", "pre-install")}),
         Package("gone-mode", "1-r0", {"usr/share/modes": ("dir", 0o2775), "usr/share/modes/file": ("file", "m", 0o600), "usr/share/modes/other": ("file", "m", 0o444)}),
     ]
 
 
 def requests():
     return ["busybox", "tool", "docs", "wants-tool", "exact", "mailer", "needs-db", "hates", "cycle-a", "meta", "accounts", "owner-user", "first", "second", "third", "fourth", "links", "names", "folders",
-            "writes-config", "zconfig", "protected", "scripts", "triggered", "noarch-data", "gone-mode", "libone<1.2.4"]
+            "writes-config", "zconfig", "protected", "scripts", "triggered", "noarch-data", "gone-mode", "libone<1.2.4", "xattrs", "libone-extra", "born-a", "born-b", "etc-mode", "mixed-scripts"]
 
 
 def test_the_same_root_as_apk(world):
@@ -457,6 +466,79 @@ def test_symlinks_of_a_script_do_not_lead_alephc_out(world):
         assert sorted(host.rglob("*")) == before and all(path.stat().st_size == 0 for path in before), f"{name}: alephc followed a symlink out of the root"
         shutil.rmtree(host)
         shutil.rmtree(world.folder / "out", ignore_errors=True)
+
+
+def padded_gzip(data, size):
+    """A gzip member of exactly this size: filled up by the file name in its head."""
+    plain = gzip.compress(data, 0, mtime=0)
+    room = size - len(plain) - 1
+    assert room >= 0, room
+    return plain[:3] + b"\x08" + plain[4:10] + b"n" * room + b"\0" + plain[10:]
+
+
+def test_scripts_beside_the_signature_are_refused(world):
+    """The signature's member is covered by no hash of the index: nothing but the signature may be taken from it."""
+    name, signed = key_of(world).sign(b"anything")
+    roomy = member([(info(name, size=100_000), os.urandom(100_000))], False)
+    good = Package("good", "1-r0", {"usr/share/good": "x"})
+    good.make(key_of(world))
+    control, data = good.parts[1:]
+    good.bytes, good.size = roomy + control + data, len(roomy + control + data)
+    good.make = lambda key=None: good.bytes
+    made = repository(world, [busybox(world), good])
+    script = b"#!/bin/sh\ntouch /pwned\n"
+    for entries in ([(info(".post-install", size=len(script), mode=0o755), script), (info(name, size=len(signed)), signed)],
+                    [(info(name, size=len(signed)), signed), (info(".post-install", size=len(script), mode=0o755), script)]):
+        tar = gzip.decompress(member(entries, False))
+        (made.folder / "x86_64/good-1-r0.apk").write_bytes(padded_gzip(tar, len(roomy)) + control + data)
+        manifest(world, ["busybox", "good"])
+        world.fails(3, "the bytes of good 1-r0 are not what the signed index promises", "build", "project", "-o", "out", **options(world))
+
+
+def test_a_doctored_lock_brings_no_other_data(world):
+    made = repository(world, base(world))
+    manifest(world, ["busybox", "app"], image='format = "squashfs"')
+    world.ok("lock", "project", **options(world))
+    app = next(package for package in made.packages if package.name == "app")
+    other = Package("app", "1.0-r0", {"usr/bin/app": ("file", "#!/bin/sh\necho evi\n", 0o755)}, depend=["lib>=1", "/bin/sh"])
+    other.make(key_of(world))
+    swapped = app.parts[0] + app.parts[1] + padded_gzip(gzip.decompress(other.parts[2])[:3072], 4096)
+    path = made.folder / "x86_64/app-1.0-r0.apk"
+    path.write_bytes(swapped)
+    lock = world.project / "runtime.lock"
+    head, rest = re.split(r'(?<=\n)(?=declared = )', lock.read_text(), maxsplit=1)
+    rest = rest.replace(hashlib.sha256(app.bytes).hexdigest(), hashlib.sha256(swapped).hexdigest()).replace(f"size = {app.size}", f"size = {len(swapped)}")
+    lock.write_text(re.sub(r'digest = "[0-9a-f]+"', f'digest = "{hashlib.sha256(rest.encode()).hexdigest()}"', head) + rest)
+    world.fails(3, "its files have sha256", "build", "project", "--locked", "-o", "out", **options(world))
+    result = world.run("--json", "verify", "project", "--trust-key", key_of(world).public.name, **options(world))
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert [check["verdict"] for check in json.loads(result.stdout)["checks"] if check["check"] == "packages"] == ["mismatch"], result.stdout
+
+
+def test_a_package_that_promises_nothing_of_its_data_is_refused(world):
+    repository(world, [busybox(world), Package("bare", "1-r0", {"usr/share/bare": "x"}, datahash=False)])
+    manifest(world, ["busybox", "bare"])
+    world.fails(3, "the bytes of bare 1-r0 are not what the signed index promises", "lock", "project", **options(world))
+    repository(world, [busybox(world), Package("foreign", "1-r0", {"usr/share/foreign": "x"}, arch="aarch64")])
+    manifest(world, ["busybox", "foreign"])
+    world.fails(1, "there is no package 'foreign'", "lock", "project", **options(world))
+
+
+def test_what_a_script_removed_may_come_back_as_something_else(world):
+    removes = Package("removes", "1-r0", {"usr/share/was/file": "f", "usr/share/was/inner/file": "f", "usr/share/link": "f"}, depend=["/bin/sh"])
+    later = Package("later", "1-r0", {"usr/share/was": ("link", "nowhere"), "usr/share/link/file": "now a folder"}, depend=["removes-more"])
+    cleaner = Package("removes-more", "1-r0", {"usr/share/cleaner": "c"}, depend=["removes"], scripts={"post-install": "#!/bin/sh\nset -e\nrm -r /usr/share/was /usr/share/link\n"})
+    shell = busybox(world)
+    shell.entries.append((info("bin/rm", tarfile.SYMTYPE, mode=0o777, link="/bin/busybox"), None))
+    repository(world, [shell, removes, cleaner, later])
+    manifest(world, ["later"])
+    for name, wanted in (("a.toml", "busybox"), ("b.toml", "removes"), ("c.toml", "removes-more")):
+        (world.project / name).write_text(f'schema = 1\n[packages]\ninstall = ["{wanted}"]\n')
+    text = (world.project / "runtime.toml").read_text()
+    (world.project / "runtime.toml").write_text(text.replace('name = "t"', 'name = "t"\nextends = ["a.toml", "b.toml", "c.toml"]'))
+    root = tree(world)
+    assert os.readlink(root / "usr/share/was") == "nowhere" and (root / "usr/share/link/file").read_text() == "now a folder"
+    assert sorted(os.listdir(root / "usr/share/link")) == ["file"]
 
 
 def test_a_package_under_another_name_is_refused(world):

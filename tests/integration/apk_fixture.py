@@ -28,6 +28,11 @@ class Key:
         return f".SIGN.{algorithm}.{self.public.name}", signature
 
 
+def with_xattrs(entry, xattrs):
+    entry.pax_headers = {f"SCHILY.xattr.{name}": value for name, value in xattrs.items()}
+    return entry
+
+
 def info(name, type=tarfile.REGTYPE, size=0, mode=0o644, mtime=BUILD_TIME, user="root", uid=0, group=None, gid=None, link=""):
     entry = tarfile.TarInfo(name)
     entry.type, entry.size, entry.mode, entry.mtime, entry.linkname = type, size, mode, mtime, link
@@ -44,7 +49,7 @@ def member(entries, end):
         if not entry.name.startswith("."):
             digest = sha1_of(entry, data)
             if digest:
-                entry.pax_headers = {"APK-TOOLS.checksum.SHA1": digest}
+                entry.pax_headers = {**entry.pax_headers, "APK-TOOLS.checksum.SHA1": digest}
         tar.addfile(entry, io.BytesIO(data) if data is not None else None)
     size = tar.offset
     data = raw.getvalue()[:size]
@@ -68,7 +73,8 @@ class Package:
 
     LISTS = ("depend", "provides", "install_if", "replaces", "triggers")
 
-    def __init__(self, name, version="1.0-r0", files=None, scripts=None, arch="x86_64", entries=None, **fields):
+    def __init__(self, name, version="1.0-r0", files=None, scripts=None, arch="x86_64", entries=None, datahash=True, **fields):
+        self.has_datahash = datahash
         self.name, self.version, self.arch = name, version, arch
         self.scripts, self.fields = scripts or {}, fields
         self.entries = entries if entries is not None else self.entries_of(files or {})
@@ -113,7 +119,8 @@ class Package:
                 value = [" ".join(value)]
             for each in value if isinstance(value, (list, tuple)) else [value]:
                 lines.append(f"{key_name} = {each}")
-        lines.append(f"datahash = {hashlib.sha256(data).hexdigest()}")
+        if self.has_datahash:
+            lines.append(f"datahash = {hashlib.sha256(data).hexdigest()}")
         text = ("\n".join(lines) + "\n").encode()
         control_entries = [(info(".PKGINFO", size=len(text)), text)]
         for kind, script in self.scripts.items():
@@ -124,6 +131,7 @@ class Package:
         if key:
             name, signed = key.sign(control)
             signature = member([(info(name, size=len(signed)), signed)], False)
+        self.parts = (signature, control, data)
         self.bytes = signature + control + data
         self.size = len(self.bytes)
         return self.bytes

@@ -61,7 +61,8 @@ def picture(root):
             link = ""
             if not stat.S_ISDIR(info.st_mode) and info.st_nlink > 1:
                 link = seen.setdefault(info.st_ino, shown)
-            found[shown] = (oct(kind), oct(stat.S_IMODE(info.st_mode)), info.st_uid, info.st_gid, what, link)
+            attributes = [(each, os.getxattr(path, each, follow_symlinks=False)) for each in sorted(os.listxattr(path, follow_symlinks=False))]
+            found[shown] = (oct(kind), oct(stat.S_IMODE(info.st_mode)), info.st_uid, info.st_gid, what, link, attributes)
     return found
 
 

@@ -24,7 +24,10 @@ Attributes parse_attributes(std::string_view value) {
   const auto mode = parts.size() < 3 ? std::nullopt : parse_mode(parts[2]);
   if (!uid || !gid || !mode)
     damaged(kInstalled, "'" + std::string(value.substr(0, 80)) + "' are no attributes");
-  return {static_cast<std::uint32_t>(*uid), static_cast<std::uint32_t>(*gid), *mode};
+  return {.uid = static_cast<std::uint32_t>(*uid),
+          .gid = static_cast<std::uint32_t>(*gid),
+          .mode = *mode,
+          .xattrs = parts.size() > 3 ? parts[3] : ""};
 }
 
 std::string attributes_line(const char* letter, const Attributes& attributes) {
@@ -116,13 +119,13 @@ std::uint64_t parse_octal(std::string_view field) {
 }
 
 /// "busybox-1.36.1-r29.Q1yY8…=.post-install"
-Script named_script(const std::string& name) {
+std::optional<Script> named_script(const std::string& name) {
   const std::size_t type = name.rfind('.');
   const std::size_t identity = type == std::string::npos ? type : name.rfind(".Q1", type - 1);
-  if (identity == std::string::npos) damaged(kScripts, "'" + name + "' is no name of a script");
-  return {.package = name.substr(0, identity),
-          .identity = name.substr(identity + 1, type - identity - 1),
-          .type = name.substr(type + 1)};
+  if (identity == std::string::npos) return std::nullopt;
+  return Script{.package = name.substr(0, identity),
+                .identity = name.substr(identity + 1, type - identity - 1),
+                .type = name.substr(type + 1)};
 }
 
 }  // namespace
@@ -190,10 +193,12 @@ std::vector<Script> parse_scripts_tar(std::string_view tar) {
     tar.remove_prefix(kBlock);
     if (size > tar.size()) damaged(kScripts, "it is cut off");
     const std::string_view name = header.substr(0, 100);
-    Script script = named_script(std::string(name.substr(0, std::min(name.find('\0'), name.size()))));
-    script.time = static_cast<std::int64_t>(parse_octal(header.substr(136, 12)));
-    script.text = tar.substr(0, size);
-    scripts.push_back(std::move(script));
+    // A long name was cut when it was written: apk passes such a script over, too.
+    if (auto script = named_script(std::string(name.substr(0, std::min(name.find('\0'), name.size()))))) {
+      script->time = static_cast<std::int64_t>(parse_octal(header.substr(136, 12)));
+      script->text = tar.substr(0, size);
+      scripts.push_back(std::move(*script));
+    }
     tar.remove_prefix(std::min<std::size_t>((size + kBlock - 1) / kBlock * kBlock, tar.size()));
   }
   return scripts;

@@ -20,6 +20,7 @@ struct Attributes {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::uint32_t mode = 0;
+  std::string xattrs{};  ///< "Q1" and base64 of the sha1 of its extended attributes; empty without any
   bool operator==(const Attributes&) const = default;
 };
 

@@ -36,7 +36,6 @@ void set_field(IndexedPackage& package, char letter, std::string_view value) {
       package.size = number_of(value, package.name);
       break;
     case 'o':
-      package.origin = value;
       break;
     case 'D':
       package.depends = parse_dependencies(value);
@@ -50,7 +49,17 @@ void set_field(IndexedPackage& package, char letter, std::string_view value) {
     case 'k':
       package.priority = number_of(value, package.name);
       break;
+    case 'I':
+    case 'T':
+    case 'U':
+    case 'L':
+    case 'm':
+    case 't':
+    case 'c':
+      break;
     default:
+      // Fields that must be understood have capital letters.
+      if (letter >= 'A' && letter <= 'Z') package.usable = false;
       break;
   }
 }
@@ -65,6 +74,7 @@ void check_package(const IndexedPackage& package) {
   constexpr std::size_t kIdentity = 30;  // "Q1" and 28 characters for 20 bytes
   if (package.identity.size() != kIdentity || !package.identity.starts_with("Q1"))
     damaged(name + " has no identity");
+  if (package.size == 0) damaged(name + " has no size");
   if (package.arch.empty() || package.arch.find('/') != std::string_view::npos)
     damaged(name + " has no usable architecture");
 }
@@ -81,9 +91,10 @@ void PackageIndex::add(std::string_view text, std::uint32_t source) {
   const auto finish = [&](std::size_t end) {
     if (end == begin) return;
     check_package(package);
-    package.text = text.substr(begin, end - begin);
-    by_name_[package.name].push_back(static_cast<std::uint32_t>(packages_.size()));
-    packages_.push_back(std::move(package));
+    if (package.usable && (package.arch == arch_ || package.arch == "noarch")) {
+      by_name_[package.name].push_back(static_cast<std::uint32_t>(packages_.size()));
+      packages_.push_back(std::move(package));
+    }
     package = IndexedPackage{.source = source};
   };
   std::size_t at = 0;

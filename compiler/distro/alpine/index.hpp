@@ -17,13 +17,12 @@ struct IndexedPackage {
   std::string_view name{};
   std::string_view version{};
   std::string_view arch{};
-  std::string_view origin{};
   std::uint64_t size = 0;
   std::uint64_t priority = 0;  ///< of what it provides
   std::vector<Dependency> depends{};
   std::vector<Dependency> provides{};
   std::vector<Dependency> install_if{};
-  std::string_view text{};   ///< the stanza
+  bool usable = true;        ///< no field that must be understood and is not
   std::uint32_t source = 0;  ///< number of its repository
 };
 
@@ -33,6 +32,10 @@ struct IndexedPackage {
 /// Packages of one or more APKINDEX files (apk-tools' format of letters: "P:name", an empty line after each).
 class PackageIndex {
  public:
+  /// Packages of other architectures than this and noarch are left out, and those with fields that nobody
+  /// knows.
+  explicit PackageIndex(std::string arch) : arch_(std::move(arch)) {}
+
   /// The text must outlive the index. A stanza without name, version or identity is refused with an integrity
   /// Error.
   void add(std::string_view text, std::uint32_t source);
@@ -44,6 +47,7 @@ class PackageIndex {
   [[nodiscard]] std::vector<std::string> names() const;
 
  private:
+  std::string arch_;
   std::vector<IndexedPackage> packages_;
   std::unordered_map<std::string_view, std::vector<std::uint32_t>> by_name_;
 };

@@ -7,6 +7,7 @@
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "distro/alpine/index.hpp"
+#include "distro/alpine/package.hpp"
 #include "distro/signed_index.hpp"
 
 namespace alephc::alpine {
@@ -51,6 +52,36 @@ std::optional<std::string> locked_index(const LockedRepository& repository, cons
   return tools.store.read_blob(repository.index);
 }
 
+/// The index knows no hash of a whole file: the files themselves are needed. False if not all can be had.
+bool fetch_missing(const std::vector<const LockedPackage*>& packages, const Source& source,
+                   const ToolBox& tools) {
+  std::vector<RemoteFile> files;
+  for (const LockedPackage* package : packages)
+    files.push_back({.digest = package->sha256,
+                     .size = package->size,
+                     .urls = urls_of(source, package->path),
+                     .label = package->name + " " + package->version});
+  try {
+    tools.fetcher.fetch(files, [](std::size_t) {});
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::failed) throw;
+    return false;
+  }
+  return true;
+}
+
+/// Whether the file with the locked hash has the locked identity, and the data that this promises.
+bool is_what_it_says(const LockedPackage& package, const ToolBox& tools) {
+  const auto file = tools.store.open_blob(package.sha256);
+  if (!file) return false;
+  try {
+    return read_package(file->get()).identity == package.identity;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::integrity) throw;
+    return false;
+  }
+}
+
 void prove(const LockedRepository& repository, const Source& source, const std::string& arch,
            const Lock& lock, const ToolBox& tools, IndexProof& proof) {
   const auto bytes = locked_index(repository, source, arch, tools);
@@ -64,18 +95,24 @@ void prove(const LockedRepository& repository, const Source& source, const std::
     throw Error(ErrorKind::integrity, "the index of " + proof.repository + " is signed by " + proof.signer +
                                           ", the lock says " + repository.signer);
   proof.blobs.push_back(repository.index);
-  PackageIndex packages;
+  PackageIndex packages(arch);
   packages.add(index.text, 0);
   std::set<std::string> known;
   for (const IndexedPackage& package : packages.packages())
     known.insert(std::string(package.name) + " " + std::string(package.version) + " " +
-                 std::string(package.identity) + " " + std::to_string(package.size));
+                 std::string(package.identity));
+  std::vector<const LockedPackage*> locked;
   for (const LockedLayer& layer : lock.layers)
     for (const LockedPackage& package : layer.packages)
-      if (package.repository == proof.repository &&
-          known.contains(package.name + " " + package.version + " " + package.identity + " " +
-                         std::to_string(package.size)))
-        ++proof.found;
+      if (package.repository == proof.repository) locked.push_back(&package);
+  if (!fetch_missing(locked, source, tools)) {
+    proof.unknown = "packages are out of reach, and only they tie the lock's hashes to the index";
+    return;
+  }
+  for (const LockedPackage* package : locked)
+    if (known.contains(package->name + " " + package->version + " " + package->identity) &&
+        is_what_it_says(*package, tools))
+      ++proof.found;
 }
 
 }  // namespace

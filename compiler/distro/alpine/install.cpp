@@ -148,6 +148,7 @@ class Installer {
       installed_[name] = record.head;
       placer_.add_installed({.name = name,
                              .version = std::string(record.get('V')),
+                             .origin = std::string(record.get('o')),
                              .replaces = std::string(record.get('r')),
                              .replaces_priority = parse_unsigned(record.get('q')).value_or(0),
                              .folders = std::move(record.folders)});
@@ -165,8 +166,10 @@ class Installer {
       throw Error(ErrorKind::integrity, "the package is not the one that the lock names");
     // apk takes nothing out of a package that says it installs nothing, not even its scripts.
     if (parse_unsigned(info.installed_size).value_or(0) == 0) {
-      installed_[package.name] = index_entry(info, package.identity, package.arch, package.size);
-      placer_.add_installed({.name = info.name, .version = info.version});
+      decoded_.forget(i);
+      installed_[package.name] =
+          index_entry(info, package.identity, package.arch, package.size) + tag_line(package);
+      placer_.add_installed({.name = info.name, .version = info.version, .origin = info.origin});
       return;
     }
     add_scripts(package, info, *archive);
@@ -174,6 +177,7 @@ class Installer {
     run_scripts();
     placer_.place({.name = info.name,
                    .version = info.version,
+                   .origin = info.origin,
                    .replaces = join(info.replaces, " "),
                    .replaces_priority = parse_unsigned(info.replaces_priority).value_or(0)},
                   *archive);
@@ -189,42 +193,47 @@ class Installer {
   }
 
   static PackageInfo info_of(const DecodedArchive& archive) {
-    for (const DecodedEntry& decoded : archive.entries)
-      if (decoded.member == "control" && decoded.entry.path == ".PKGINFO")
-        return parse_package_info(decoded.text);
-    throw Error(ErrorKind::integrity, "the package has no .PKGINFO");
+    const DecodedEntry* found = nullptr;
+    for (const DecodedEntry& decoded : archive.entries) {
+      if (decoded.member != "control" || decoded.entry.path != ".PKGINFO") continue;
+      if (found != nullptr) throw Error(ErrorKind::integrity, "the package has two .PKGINFO");
+      found = &decoded;
+    }
+    if (found == nullptr) throw Error(ErrorKind::integrity, "the package has no .PKGINFO");
+    PackageInfo info = parse_package_info(found->text);
+    check_data(info, archive.data_sha256);
+    return info;
   }
 
   [[nodiscard]] std::string head_of(const LockedPackage& package, const PackageInfo& info) const {
     std::string head = index_entry(info, package.identity, package.arch, package.size);
     if (!info.replaces.empty()) head += "r:" + join(info.replaces, " ") + "\n";
     if (parse_unsigned(info.replaces_priority).value_or(0) != 0) head += "q:" + info.replaces_priority + "\n";
-    if (const std::string tag = tag_of(package); !tag.empty()) head += "s:" + tag + "\n";
-    return head;
+    return head + tag_line(package);
   }
 
-  /// Of the tagged repository that it comes from.
-  [[nodiscard]] std::string tag_of(const LockedPackage& package) const {
+  /// Of a package that comes from a tagged repository; requests of any layer make it one.
+  [[nodiscard]] std::string tag_line(const LockedPackage& package) const {
     const std::string name = package.repository.substr(0, package.repository.find('/'));
-    const auto asks = [&](const std::string& request) {
-      const auto dependency = parse_dependency(request);
-      return dependency && dependency->tag == name;
-    };
-    return std::any_of(layer_.requests.begin(), layer_.requests.end(), asks) ? name : "";
+    for (const std::string& request : job_.lock.layers.back().requests)
+      if (const auto dependency = parse_dependency(request); dependency && dependency->tag == name)
+        return "s:" + name + "\n";
+    return {};
   }
 
+  /// In the order of their types, as apk keeps them.
   void add_scripts(const LockedPackage& package, const PackageInfo& info, const DecodedArchive& archive) {
-    static constexpr std::array<std::string_view, 7> kTypes{"pre-install",    "post-install", "pre-deinstall",
-                                                            "post-deinstall", "pre-upgrade",  "post-upgrade",
-                                                            "trigger"};
-    for (const DecodedEntry& decoded : archive.entries) {
-      const std::string type = decoded.entry.path.substr(std::min<std::size_t>(1, decoded.entry.path.size()));
-      if (decoded.member != "control" || std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end())
-        continue;
+    static constexpr std::array kTypes{"pre-install", "post-install", "pre-deinstall", "post-deinstall",
+                                       "pre-upgrade", "post-upgrade", "trigger"};
+    for (const std::string type : kTypes) {
+      const DecodedEntry* script = nullptr;  // the last one counts
+      for (const DecodedEntry& decoded : archive.entries)
+        if (decoded.member == "control" && decoded.entry.path == "." + type) script = &decoded;
+      if (script == nullptr) continue;
       scripts_.push_back({.package = package.name + "-" + package.version,
                           .identity = package.identity,
                           .type = type,
-                          .text = decoded.text,
+                          .text = script->text,
                           .time = info.built()});
     }
   }
@@ -268,7 +277,7 @@ class Installer {
   void run_scripts() {
     if (commands_.empty()) return;
     placer_.settle_folders();
-    (void)open_folder(kExec, 0700);
+    const std::string exec = open_folder(kExec, 0700);
     for (const auto& [path, text] : programs_) write(path, text, 0755);
     SandboxOptions options{.log = job_.log, .vary = job_.vary};
     const auto& layers = job_.below.layers();
@@ -277,7 +286,7 @@ class Installer {
     options.root.scratch = job_.scratch;
     run_checked(options, commands_, "running " + join(names_of_scripts(), ", "));
     // Whatever the scripts made of the folders, nothing outside of the root is removed.
-    for (const auto& [path, text] : programs_) upper_.remove(path);
+    for (const auto& [path, text] : programs_) upper_.remove(exec + "/" + base_name(path));
     commands_.clear();
     programs_.clear();
     root_.rescan();

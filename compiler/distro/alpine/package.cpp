@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "distro/alpine/package.hpp"
 
-#include <array>
 #include <map>
 #include <optional>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
-#include "base/digest.hpp"
-#include "base/fd.hpp"
 #include "base/text.hpp"
-#include "decode/decode.hpp"
+#include "decode/decoded_archive.hpp"
 #include "distro/alpine/version.hpp"
 
 namespace alephc::alpine {
@@ -72,7 +68,9 @@ class ControlSink : public ArchiveSink {
  public:
   void begin_entry(const std::string& member, Entry entry) override {
     is_info_ = member == "control" && entry.path == ".PKGINFO";
-    if (is_info_) info.emplace();
+    if (!is_info_) return;
+    if (info) damaged("it has two .PKGINFO");
+    info.emplace();
   }
   void data(std::string_view bytes) override {
     if (!is_info_) return;
@@ -91,15 +89,6 @@ class ControlSink : public ArchiveSink {
  private:
   bool is_info_ = false;
 };
-
-std::string read_control(int fd, const ControlSink& sink) {
-  if (sink.control_end <= sink.control_begin || sink.control_end - sink.control_begin > kMaxControl)
-    damaged("it has no control member");
-  std::string bytes(sink.control_end - sink.control_begin, '\0');
-  if (read_at(fd, sink.control_begin, bytes) != static_cast<ssize_t>(bytes.size()))
-    damaged("it was cut off while it was read");
-  return bytes;
-}
 
 void put(std::string& out, char letter, const std::string& value) {
   if (!value.empty()) out += std::string(1, letter) + ":" + value + "\n";
@@ -130,17 +119,21 @@ PackageInfo parse_package_info(std::string_view text) {
   return info;
 }
 
+void check_data(const PackageInfo& info, const Digest& data) {
+  if (info.datahash != data.hex())
+    damaged("its files have sha256 " + data.hex() + ", but it promises " +
+            (info.datahash.empty() ? "nothing" : info.datahash));
+}
+
 CheckedPackage read_package(int fd) {
   ::lseek(fd, 0, SEEK_SET);
   ControlSink sink;
   decode_archive(fd, ArchiveKind::apk_control, sink);
   if (!sink.info) damaged("it has no .PKGINFO");
+  const MemberHashes hashes = hash_members(fd, sink.control_begin, sink.control_end);
   CheckedPackage package{.info = parse_package_info(*sink.info),
-                         .identity = identity_of(sha1_bytes(read_control(fd, sink)))};
-  if (::lseek(fd, static_cast<off_t>(sink.control_end), SEEK_SET) < 0) throw system_error("seek", errno);
-  const std::string got = sha256_fd(fd).hex();
-  if (!package.info.datahash.empty() && package.info.datahash != got)
-    damaged("its files have sha256 " + got + ", but it promises " + package.info.datahash);
+                         .identity = identity_of(hashes.control_sha1)};
+  check_data(package.info, hashes.data_sha256);
   ::lseek(fd, 0, SEEK_SET);
   return package;
 }

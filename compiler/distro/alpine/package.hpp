@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "decode/decoded_archive.hpp"
+#include "base/digest.hpp"
 #include "distro/alpine/index.hpp"
 
 namespace alephc::alpine {
@@ -46,6 +46,9 @@ struct CheckedPackage {
 };
 /// Reads the control member of a package file and checks the rest against it. Throws an integrity Error.
 [[nodiscard]] CheckedPackage read_package(int fd);
+
+/// Throws an integrity Error if the data member has another hash than the package promises.
+void check_data(const PackageInfo& info, const Digest& data);
 
 /// The lines of a package in an index and in apk's database, without an empty line: "C:…\nP:…\n …".
 [[nodiscard]] std::string index_entry(const PackageInfo& info, const std::string& identity,

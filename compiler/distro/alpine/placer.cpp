@@ -2,11 +2,12 @@
 #include "distro/alpine/placer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
@@ -15,6 +16,7 @@
 #include "base/text.hpp"
 #include "distro/alpine/dependency.hpp"
 #include "sandbox/sandbox.hpp"
+#include "tree/scan.hpp"
 
 namespace alephc::alpine {
 namespace {
@@ -27,8 +29,32 @@ std::string join_path(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : folder + "/" + name;
 }
 
-bool is_below(const std::string& path, const std::string& folder) {
-  return path == folder || path.starts_with(folder + "/");
+/// True if a pattern, a glob for each part, names the folder or one above it.
+bool is_below_pattern(const std::string& folder, const std::string& pattern) {
+  const std::vector<std::string> parts = split(folder, '/');
+  std::size_t i = 0;
+  for (const std::string& glob : split(pattern, '/')) {
+    if (glob.empty()) continue;
+    if (i == parts.size() || ::fnmatch(glob.c_str(), parts[i].c_str(), FNM_PERIOD) != 0) return false;
+    ++i;
+  }
+  return i > 0;
+}
+
+/// As apk's database has it: over names and values, each with its length before it as 32 bits, the highest
+/// first. Empty without any.
+std::string xattr_checksum(const std::vector<Xattr>& xattrs) {
+  if (xattrs.empty()) return {};
+  std::string bytes;
+  const auto put = [&](const std::string& text) {
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>((text.size() >> shift) & 0xffU);
+    bytes += text;
+  };
+  for (const Xattr& xattr : xattrs) {
+    put(xattr.name);
+    put(xattr.value);
+  }
+  return identity_of(sha1_bytes(bytes));
 }
 
 }  // namespace
@@ -53,7 +79,6 @@ void Placer::forget_accounts() {
 
 void Placer::place(PlacedPackage package, const DecodedArchive& archive) {
   packages_.push_back(std::move(package));
-  left_out_.clear();
   for (const DecodedEntry& decoded : archive.entries) {
     throw_if_interrupted();
     const Entry& entry = decoded.entry;
@@ -98,22 +123,8 @@ void Placer::place_folder(const DecodedEntry& decoded) {
 void Placer::claim_folder(const std::string& path, const Attributes& attributes) {
   const bool is_first = !folders_.contains(path);
   note_folder(path, attributes);
-  const bool was_there = is_first && !path.empty() && root_.has_folder(path);
-  const std::string place = root_.resolve_folder(path, 0);
-  if (!was_there) return;
-  if (attributes_in_place(place) == attributes)
-    settled_[path] = attributes;
-  else
-    foreign_.insert(path);
-}
-
-Attributes Placer::attributes_in_place(const std::string& place) {
-  const RootModel::Node* node = root_.find(place);
-  if (!node->in_upper) return {.uid = node->uid, .gid = node->gid, .mode = node->mode};
-  struct stat info {};
-  if (::fstatat(root_.root_fd(), place.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-    throw system_error("look at /" + place, errno);
-  return {.uid = info.st_uid, .gid = info.st_gid, .mode = info.st_mode & 07777U};
+  if (is_first && !path.empty() && root_.has_folder(path)) foreign_.insert(path);
+  (void)root_.resolve_folder(path, 0);
 }
 
 /// What the package of a file and the one that has it now say of each other.
@@ -122,11 +133,11 @@ bool Placer::may_take(const std::string& path) {
   if (it == owners_.end() || it->second.package + 1 == packages_.size()) return true;
   const PlacedPackage& package = packages_.back();
   const PlacedPackage& other = packages_[it->second.package];
-  if (other.name == package.name) return true;
+  const bool same_origin = !package.origin.empty() && package.origin == other.origin;
   const bool ours = is_replaced(package, other);
   const bool theirs = is_replaced(other, package);
   if (theirs && (!ours || other.replaces_priority > package.replaces_priority)) return false;
-  if (!ours)
+  if (!ours && !same_origin)
     throw Error(ErrorKind::failed, "/" + path + " is in " + package.name + " and also in " + other.name,
                 "the packages conflict, though they do not say so: leave one of them out");
   drop_path(it->second.package, path);
@@ -149,30 +160,33 @@ void Placer::drop_path(std::size_t package, const std::string& path) {
 
 void Placer::place_file(const DecodedEntry& decoded) {
   const Entry& entry = decoded.entry;
-  const bool is_link = !entry.hard_link.empty();
-  if (is_link && left_out_.contains(entry.hard_link))
-    throw Error(ErrorKind::integrity, "/" + entry.path + " is a hard link to what another package has");
+  if (!entry.hard_link.empty()) check_link(entry);
   InstalledFolder& folder = folder_of(parent_path(entry.path));
-  if (!may_take(entry.path)) {
-    left_out_.insert(entry.path);
-    return;
-  }
-  InstalledFile file{.name = base_name(entry.path)};
+  if (!may_take(entry.path)) return;
+  InstalledFile file{.name = base_name(entry.path), .checksum = checksum_of(decoded)};
   const Attributes attributes = attributes_of(decoded);
   if (attributes != kPlainFile) file.attributes = attributes;
-  if (is_link) {
-    const auto target = owners_.find(entry.hard_link);
-    if (target != owners_.end()) file.checksum = target->second.checksum;
-  } else if (entry.type == EntryType::symlink) {
-    file.checksum = identity_of(sha1_bytes(entry.link_target));
-  } else if (entry.type == EntryType::regular) {
-    file.checksum = identity_of(decoded.sha1);
-  }
   const std::string place = choose_place(decoded, file.checksum);
-  create(decoded, place);
-  owners_[entry.path] = {packages_.size() - 1, file.checksum};
+  if (!place.empty()) create(decoded, place);
+  owners_[entry.path] = {packages_.size() - 1, file.checksum, place};
   std::erase_if(folder.files, [&](const InstalledFile& each) { return each.name == file.name; });
   folder.files.push_back(std::move(file));
+}
+
+/// To a file that the package itself has placed, and to no other.
+void Placer::check_link(const Entry& entry) const {
+  const auto target = owners_.find(entry.hard_link);
+  if (target == owners_.end() || target->second.package + 1 != packages_.size() ||
+      target->second.place.empty())
+    throw Error(ErrorKind::integrity, "/" + entry.path + " is a hard link to /" + entry.hard_link +
+                                          ", which the package did not place");
+}
+
+std::string Placer::checksum_of(const DecodedEntry& decoded) const {
+  const Entry& entry = decoded.entry;
+  if (!entry.hard_link.empty()) return owners_.at(entry.hard_link).checksum;
+  if (entry.type == EntryType::symlink) return identity_of(sha1_bytes(entry.link_target));
+  return entry.type == EntryType::regular ? identity_of(decoded.sha1) : "";
 }
 
 /// Where the file goes: over what is there, or beside it. The place is reserved, and free.
@@ -188,7 +202,8 @@ std::string Placer::choose_place(const DecodedEntry& decoded, const std::string&
     const std::string now = checksum_in_place(place);
     const auto owner = owners_.find(entry.path);
     const bool untouched = owner != owners_.end() && owner->second.checksum == now;
-    if (!untouched && now != checksum) place += ".apk-new";
+    if (!untouched && now == checksum) return {};
+    if (!untouched) place += ".apk-new";
     node = root_.find(place);
   }
   if (node != nullptr && node->in_upper && ::unlinkat(root_.root_fd(), place.c_str(), 0) != 0)
@@ -201,17 +216,19 @@ std::string Placer::choose_place(const DecodedEntry& decoded, const std::string&
 /// The lists that were there before the first package, as apk reads them once.
 void Placer::read_protected() {
   for (const Entry& entry : root_.below().entries())
-    if (parent_path(entry.path) == kProtectedLists && entry.path.ends_with(".list"))
+    if (entry.type == EntryType::regular && parent_path(entry.path) == kProtectedLists &&
+        entry.path.ends_with(".list"))
       for (const std::string& line : split(root_.below().read_content(entry), '\n'))
         if (!line.empty() && line[0] != '#') protected_.push_back(line);
 }
 
 /// The last rule that names the path decides. "@" and "!" differ from "+" in what `apk audit` shows only.
 bool Placer::is_protected(const std::string& path) const {
-  bool result = is_below(path, "etc");
+  const std::string folder = parent_path(path);
+  bool result = is_below_pattern(folder, "etc");
   for (const std::string& rule : protected_) {
     const bool is_marked = std::string_view("+-@!").find(rule[0]) != std::string_view::npos;
-    if (is_below(path, rule.substr(is_marked ? 1 : 0))) result = rule[0] != '-';
+    if (is_below_pattern(folder, rule.substr(is_marked ? 1 : 0))) result = rule[0] != '-';
   }
   return result;
 }
@@ -234,8 +251,7 @@ void Placer::create(const DecodedEntry& decoded, const std::string& place) {
   const Entry& entry = decoded.entry;
   const int root = root_.root_fd();
   if (!entry.hard_link.empty()) {
-    const std::string folder = root_.resolve_folder(parent_path(entry.hard_link), 0);
-    const std::string target = join_path(folder, base_name(entry.hard_link));
+    const std::string& target = owners_.at(entry.hard_link).place;
     if (::linkat(root, target.c_str(), root, place.c_str(), 0) != 0)
       throw system_error("link /" + place, errno);
     return;
@@ -247,14 +263,25 @@ void Placer::create(const DecodedEntry& decoded, const std::string& place) {
                         : ::renameat(AT_FDCWD, decoded.content.c_str(), root, place.c_str()) == 0;
   if (!made) throw system_error("make /" + place, errno);
   const Attributes attributes = attributes_of(decoded);
-  const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
-  if (::fchownat(root, place.c_str(), attributes.uid, attributes.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      (entry.type != EntryType::symlink && ::fchmodat(root, place.c_str(), attributes.mode, 0) != 0) ||
-      ::utimensat(root, place.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
-    throw system_error("set the owner of /" + place, errno);
+  root_.set_attributes(place, entry.type, attributes.uid, attributes.gid, attributes.mode, entry.mtime);
+  if (entry.type != EntryType::regular) return;
+  if (set_xattrs(entry, place)) return;  // what is known has none
   struct stat info {};
-  if (entry.type == EntryType::regular && ::fstatat(root, place.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0)
-    known_.add(info, entry.content);
+  if (::fstatat(root, place.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+    throw system_error("look at /" + place, errno);
+  known_.add(info, entry.content);
+}
+
+/// True if there are any.
+bool Placer::set_xattrs(const Entry& entry, const std::string& place) const {
+  if (entry.xattrs.empty()) return false;
+  const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+  const UniqueFd file = open_at(root_.root_fd(), place, flags);
+  for (const Xattr& xattr : entry.xattrs)
+    if (keeps_xattr(xattr.name) &&
+        ::fsetxattr(file.get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0)
+      throw system_error("set " + xattr.name + " of /" + place, errno);
+  return true;
 }
 
 /// Owners are those that the image's own accounts have by name; where it knows no such name the number
@@ -262,7 +289,8 @@ void Placer::create(const DecodedEntry& decoded, const std::string& place) {
 Attributes Placer::attributes_of(const DecodedEntry& decoded) {
   return {.uid = id_of("etc/passwd", decoded.user, decoded.entry.uid),
           .gid = id_of("etc/group", decoded.group, decoded.entry.gid),
-          .mode = decoded.entry.mode};
+          .mode = decoded.entry.mode,
+          .xattrs = xattr_checksum(decoded.entry.xattrs)};
 }
 
 std::uint32_t Placer::id_of(const char* file, const std::string& name, std::uint32_t number) {
@@ -292,11 +320,7 @@ void Placer::settle_folders() {
     node->mode = attributes.mode;
     node->uid = attributes.uid;
     node->gid = attributes.gid;
-    const std::array<timespec, 2> times{{{kStepTime, 0}, {kStepTime, 0}}};
-    if (::fchownat(root_.root_fd(), place.c_str(), node->uid, node->gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-        ::fchmodat(root_.root_fd(), place.c_str(), node->mode, 0) != 0 ||
-        ::utimensat(root_.root_fd(), place.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
-      throw system_error("set the owner of /" + place, errno);
+    root_.set_attributes(place, node->type, node->uid, node->gid, node->mode, kStepTime);
   }
 }
 

@@ -20,6 +20,7 @@ namespace alephc::alpine {
 struct PlacedPackage {
   std::string name{};
   std::string version{};
+  std::string origin{};    ///< the source that it was built from
   std::string replaces{};  ///< dependencies that name the packages whose files it takes over
   std::uint64_t replaces_priority = 0;
   std::vector<InstalledFolder> folders{};
@@ -50,22 +51,26 @@ class Placer {
   struct Owner {
     std::size_t package = 0;
     std::string checksum{};
+    std::string place{};  ///< where this layer put it; empty if it did not
   };
 
   void place_folder(const DecodedEntry& decoded);
   void place_file(const DecodedEntry& decoded);
   bool may_take(const std::string& path);
+  void check_link(const Entry& entry) const;
   [[nodiscard]] bool is_replaced(const PlacedPackage& by, const PlacedPackage& other) const;
   void drop_path(std::size_t package, const std::string& path);
   InstalledFolder& folder_of(const std::string& path);
   Attributes& note_folder(const std::string& path, const Attributes& attributes);
   void claim_folder(const std::string& path, const Attributes& attributes);
-  [[nodiscard]] Attributes attributes_in_place(const std::string& place);
+  /// Empty if what is there already stays, and the new file is not needed.
   std::string choose_place(const DecodedEntry& decoded, const std::string& checksum);
+  [[nodiscard]] std::string checksum_of(const DecodedEntry& decoded) const;
   void read_protected();
   [[nodiscard]] bool is_protected(const std::string& path) const;
   [[nodiscard]] std::string checksum_in_place(const std::string& place);
   void create(const DecodedEntry& decoded, const std::string& place);
+  bool set_xattrs(const Entry& entry, const std::string& place) const;
   [[nodiscard]] Attributes attributes_of(const DecodedEntry& decoded);
   [[nodiscard]] std::uint32_t id_of(const char* file, const std::string& name, std::uint32_t number);
   [[nodiscard]] std::string read_text(const std::string& path);
@@ -79,7 +84,6 @@ class Placer {
   std::set<std::string> foreign_;                  ///< folders that are left alone
   std::map<std::string, std::map<std::string, std::uint32_t>> ids_;  ///< by account file and name
   std::vector<std::string> protected_;  ///< rules of lists: "+opt/kept", "-etc/open"
-  std::set<std::string> left_out_;      ///< of the package, for hard links to them
 };
 
 }  // namespace alephc::alpine

@@ -27,7 +27,8 @@ class Resolver {
       : request_(request),
         manifest_(request.manifest),
         tools_(tools),
-        arch_(apk_arch(request.manifest.base.arch)) {}
+        arch_(apk_arch(request.manifest.base.arch)),
+        index_(arch_) {}
 
   Resolution run() {
     if (!request_.date.empty())
@@ -80,6 +81,9 @@ class Resolver {
     if (::fstat(fd.get(), &info) != 0) throw system_error("look at a package", errno);
     const auto size = static_cast<std::uint64_t>(info.st_size);
     const CheckedPackage package = read_package(fd.get());
+    if (package.info.arch != arch_ && package.info.arch != "noarch")
+      throw Error(ErrorKind::failed,
+                  package.info.name + " is for " + package.info.arch + ", the image is for " + arch_);
     local_.push_back({.name = package.info.name,
                       .version = package.info.version,
                       .arch = package.info.arch,
@@ -120,7 +124,7 @@ class Resolver {
           "there is no repository '" + std::string(dependency->tag) + "'", text.at,
           names.empty() ? "name it in [[repository]]" : did_you_mean(dependency->tag, names));
     }
-    if (!dependency->conflict && index_.named(dependency->name).empty() && !is_provided(dependency->name))
+    if (index_.named(dependency->name).empty() && !is_provided(dependency->name))
       return problems.error("there is no package '" + std::string(dependency->name) + "'", text.at,
                             did_you_mean(dependency->name, index_.names()));
     wishes_.push_back({*dependency, &text, build});
@@ -291,13 +295,14 @@ class Resolver {
 
   void deal_layers(Resolution& resolution) const {
     std::vector<bool> placed(packages_.size(), false);
-    std::set<std::string> requests;
+    std::map<std::string, std::string> world;  // a later request for a name takes an earlier one's place
     const std::vector<Seed> all = seeds();
     for (const Seed& seed : all) {
       const std::set<std::size_t> members = closure(seed.names);
       for (const Wish& wish : wishes_)
-        if (seed.names.contains(wish.dependency.name)) requests.insert(text_of(wish.dependency));
-      LockedLayer layer{.name = seed.layer, .requests = {requests.begin(), requests.end()}};
+        if (seed.names.contains(wish.dependency.name))
+          world[std::string(wish.dependency.name)] = text_of(wish.dependency);
+      LockedLayer layer{.name = seed.layer};
       const bool is_last = &seed == &all.back();
       for (std::size_t i = 0; i < packages_.size(); ++i) {
         // What install_if brings is in nobody's closure and goes last.
@@ -306,6 +311,11 @@ class Resolver {
         layer.packages.push_back(packages_[i]);
       }
       if (!layer.packages.empty()) resolution.layers.push_back(std::move(layer));
+      if (resolution.layers.empty()) continue;
+      // A part whose packages are there already still has its say in the world.
+      std::vector<std::string>& requests = resolution.layers.back().requests;
+      requests.clear();
+      for (const auto& [name, request] : world) requests.push_back(request);
     }
   }
 

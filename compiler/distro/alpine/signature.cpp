@@ -58,6 +58,8 @@ class FilesSink : public ArchiveSink {
   };
 
   void begin_entry(const std::string& /*member*/, Entry entry) override {
+    constexpr std::size_t kMost = 1000;  // an index has two files and a few signatures
+    if (files.size() == kMost) throw Error(ErrorKind::integrity, "it holds more files than an index has");
     files.push_back({.name = entry.path, .time = entry.mtime});
   }
   void data(std::string_view bytes) override {

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
+#include <tuple>
 #include <unordered_map>
 
 #include "base/text.hpp"
@@ -35,7 +37,10 @@ struct Name {
   std::vector<std::uint32_t> triggers{};   ///< packages that name it in install_if
   std::uint32_t requirers = 0;
   std::uint32_t first_requirer = kNone;  ///< a package; kNone: the world
-  std::uint32_t order = 0;               ///< larger: nearer to the world
+  std::uint32_t order = 0;               ///< larger: decided earlier
+  std::uint32_t chain = 0;               ///< length of the longest one of dependencies
+  std::uint64_t priority = 0;            ///< the highest of its providers
+  bool in_world = false;
   bool seen = false;
   bool decided = false;
   bool triggered = false;  ///< a provider's install_if holds
@@ -73,6 +78,7 @@ class Search {
               [](const Dependency& a, const Dependency& b) { return a.name < b.name; });
     for (const Dependency& dependency : world) world_.push_back({name_id(dependency.name), dependency});
     for (const Need& need : world_) discover(need.name);
+    order_names();
     for (const Need& need : world_) {
       for (const Provider& provider : names_[need.name].providers) {
         if (need.dependency.tag.empty() || provider.package == kNone) continue;
@@ -149,7 +155,26 @@ class Search {
     }
     for (std::size_t k = 0; k < names_[id].triggers.size(); ++k)
       discover(packages_[names_[id].triggers[k]].name);
-    names_[id].order = next_order_++;
+    for (const Provider& provider : names_[id].providers) {
+      const Package& package = packages_[provider.package];
+      std::uint32_t below = 0;
+      for (const Need& need : package.depends) below = std::max(below, names_[need.name].chain);
+      names_[id].chain = std::max(names_[id].chain, below + 1);
+      names_[id].priority = std::max(names_[id].priority, index_.packages()[provider.package].priority);
+    }
+    found_.push_back(id);
+  }
+
+  /// What is decided first: what was asked for, what wants to be, what has most below it.
+  void order_names() {
+    for (const Need& need : world_) names_[need.name].in_world = true;
+    const auto rank = [this](std::uint32_t id) {
+      const Name& name = names_[id];
+      return std::tuple(name.in_world, name.priority, name.chain);
+    };
+    std::stable_sort(found_.begin(), found_.end(),
+                     [&](std::uint32_t a, std::uint32_t b) { return rank(a) < rank(b); });
+    for (std::uint32_t i = 0; i < found_.size(); ++i) names_[found_[i]].order = i;
   }
 
   [[nodiscard]] bool is_allowed(std::uint32_t package) const {
@@ -371,6 +396,7 @@ class Search {
     Name& name = names_[id];
     name.triggered = triggered;
     if (!is_wanted(name)) return;
+    if (name.requirers > 0 && has_hope) apply_what_all_share(id);
     waiting_.erase({~name.order, id});
     hopeless_.erase({~name.order, id});
     if (!has_hope && options > 0) {
@@ -381,6 +407,48 @@ class Search {
       name.queued = true;
       single_.push_back(id);
     }
+  }
+
+  /// Whichever provider a name that is needed will get: what all of them need is needed, and a name that all
+  /// of them have is nobody else's.
+  void apply_what_all_share(std::uint32_t id) {
+    std::map<std::uint32_t, std::size_t> needs;
+    std::map<std::uint32_t, std::size_t> provides;
+    std::size_t options = 0;
+    std::uint32_t by = kNone;  // one of those that need what all need
+    for (const Provider& provider : names_[id].providers) {
+      const Package& package = packages_[provider.package];
+      if (!package.possible) continue;
+      if (options++ == 0) by = provider.package;
+      std::set<std::uint32_t> needed;
+      for (const Need& need : package.depends)
+        if (!need.dependency.conflict && needed.insert(need.name).second) ++needs[need.name];
+      for (const auto& [name, version] : named_by(provider.package))
+        if (!version.empty()) ++provides[name];
+    }
+    if (options == 0) return;
+    for (const auto& [name, count] : needs)
+      if (count == options && names_[name].requirers == 0 && !names_[name].decided) require(name, by);
+    for (const auto& [name, count] : provides)
+      if (count == options && name != id) keep_for(name, id);
+  }
+
+  /// The names of a package, its own too, with the versions that it gives them.
+  [[nodiscard]] std::map<std::uint32_t, std::string_view> named_by(std::uint32_t package) const {
+    const IndexedPackage& indexed = index_.packages()[package];
+    std::map<std::uint32_t, std::string_view> names{{packages_[package].name, indexed.version}};
+    for (const Dependency& provided : indexed.provides)
+      names.try_emplace(ids_.at(provided.name), provided.version);
+    return names;
+  }
+
+  /// Rules out who provides a name, but not the other one.
+  void keep_for(std::uint32_t name, std::uint32_t id) {
+    for (const Provider& provider : names_[name].providers)
+      if (packages_[provider.package].possible && !provider.version.empty() &&
+          !named_by(provider.package).contains(id))
+        rule_out(provider.package, "all that provide " + std::string(names_[id].text) + " provide " +
+                                       std::string(names_[name].text) + " too");
   }
 
   /// A name without version is nobody's to take by itself, unless the package was asked for or says how much
@@ -404,7 +472,8 @@ class Search {
     if (const int order = by(kept_.contains(a.package), kept_.contains(b.package)); order != 0) return order;
     const IndexedPackage& first = index_.packages()[a.package];
     const IndexedPackage& second = index_.packages()[b.package];
-    if (const auto order = compare_versions(a.version, b.version); order != 0) return order < 0 ? -1 : 1;
+    if (!a.version.empty() && !b.version.empty())  // else neither is the later one
+      if (const auto order = compare_versions(a.version, b.version); order != 0) return order < 0 ? -1 : 1;
     if (left.name == right.name)
       if (const auto order = compare_versions(first.version, second.version); order != 0)
         return order < 0 ? -1 : 1;
@@ -514,7 +583,7 @@ class Search {
   Queue waiting_;
   Queue hopeless_;  ///< nobody's to take by itself, but another choice may bring it
   std::vector<Obstacle> obstacles_;
-  std::uint32_t next_order_ = 0;
+  std::vector<std::uint32_t> found_;  ///< names that can come up
 };
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "distro/debian/package_placer.hpp"
 
-#include <array>
 #include <cerrno>
 
 #include <fcntl.h>
@@ -102,16 +101,7 @@ void PackagePlacer::create(const DecodedEntry& decoded, const std::string& place
     default:
       return;  // folders were made when they were claimed
   }
-  set_attributes(entry, place);
-}
-
-void PackagePlacer::set_attributes(const Entry& entry, const std::string& place) const {
-  const int root = unpacker_.model_.root_fd();
-  const std::array<timespec, 2> times{{{entry.mtime, 0}, {entry.mtime, 0}}};
-  if (::fchownat(root, place.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      (entry.type != EntryType::symlink && ::fchmodat(root, place.c_str(), entry.mode, 0) != 0) ||
-      ::utimensat(root, place.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
-    throw system_error("set the owner of /" + place, errno);
+  unpacker_.model_.set_attributes(place, entry.type, entry.uid, entry.gid, entry.mode, entry.mtime);
 }
 
 void PackagePlacer::put_content(const DecodedEntry& decoded, const std::string& place) {

@@ -26,7 +26,6 @@ class PackagePlacer {
   void place_entry(const DecodedEntry& decoded);
   void create(const DecodedEntry& decoded, const std::string& place);
   void put_content(const DecodedEntry& decoded, const std::string& place);
-  void set_attributes(const Entry& entry, const std::string& place) const;
 
   Unpacker& unpacker_;
   UnpackedPackage& package_;
