@@ -38,17 +38,51 @@ std::optional<std::string> fetch_signed(const std::vector<std::string>& urls, st
   return std::nullopt;
 }
 
-void refuse_older(const std::string& what, const LockedRepository& offered, const Lock* previous) {
+void refuse_older(const std::string& what, const LockedRepository& offered, const Lock* previous,
+                  const std::string& ways_out) {
   if (previous == nullptr) return;
   for (const LockedRepository& old : previous->repositories) {
     if (old.name != offered.name || old.suite != offered.suite || offered.date >= old.date) continue;
     Diagnostic problem{.message = "the " + what + " is older than the locked one"};
     problem.context = {"offered: " + readable_date(offered.date), "locked:  " + readable_date(old.date)};
-    problem.hint =
-        "the mirror is stale, or somebody offers old packages: try another mirror; 'alephc lock --date' goes "
-        "back on purpose";
+    problem.hint = "the mirror is stale, or somebody offers old packages: try another mirror" + ways_out;
     throw Error(ErrorKind::integrity, std::vector{problem});
   }
+}
+
+std::optional<std::string> read_locked_index(const LockedRepository& repository,
+                                             const std::vector<std::string>& urls, const ToolBox& tools) {
+  if (auto text = tools.store.read_blob(repository.index)) return text;
+  const RemoteFile file{.digest = repository.index,
+                        .urls = urls,
+                        .label = "the signed index of " + repository.name + "/" + repository.suite};
+  try {
+    tools.fetcher.fetch({file}, [](std::size_t) {});
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::host) throw;
+    return std::nullopt;
+  }
+  return tools.store.read_blob(repository.index);
+}
+
+std::vector<const LockedPackage*> packages_from(const std::string& repository, const Lock& lock) {
+  std::vector<const LockedPackage*> packages;
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.repository == repository) packages.push_back(&package);
+  return packages;
+}
+
+void check_signer(const IndexProof& proof, const LockedRepository& repository) {
+  if (proof.signer != repository.signer)
+    throw Error(ErrorKind::integrity, "the index of " + proof.repository + " is signed by " + proof.signer +
+                                          ", the lock says " + repository.signer);
+}
+
+void add_address(std::vector<std::string>& addresses, std::string address) {
+  while (address.ends_with('/')) address.pop_back();
+  if (!address.empty() && std::find(addresses.begin(), addresses.end(), address) == addresses.end())
+    addresses.push_back(std::move(address));
 }
 
 }  // namespace alephc

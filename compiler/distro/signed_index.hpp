@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "fetch/fetcher.hpp"
-#include "lock/lock.hpp"
+#include "distro/distro.hpp"
 
 namespace alephc {
 
@@ -21,7 +20,24 @@ namespace alephc {
                                                       std::vector<std::string>& asked);
 
 /// Throws an integrity Error if the lock has the repository as of a later date than is offered now. what:
-/// "Release of debian/bookworm".
-void refuse_older(const std::string& what, const LockedRepository& offered, const Lock* previous);
+/// "Release of debian/bookworm"; ways_out: appended to the hint.
+void refuse_older(const std::string& what, const LockedRepository& offered, const Lock* previous,
+                  const std::string& ways_out = {});
+
+/// The signed index as it was at lock time: from the store, or from whoever still has those bytes; nullopt if
+/// nobody in reach has, because mirrors move on.
+[[nodiscard]] std::optional<std::string> read_locked_index(const LockedRepository& repository,
+                                                           const std::vector<std::string>& urls,
+                                                           const ToolBox& tools);
+
+/// Packages of the lock that come from a repository ("debian/bookworm").
+[[nodiscard]] std::vector<const LockedPackage*> packages_from(const std::string& repository,
+                                                              const Lock& lock);
+
+/// Throws an integrity Error if the proof's signer is not the lock's.
+void check_signer(const IndexProof& proof, const LockedRepository& repository);
+
+/// Adds the address of a mirror, once, without slashes at its end.
+void add_address(std::vector<std::string>& addresses, std::string address);
 
 }  // namespace alephc

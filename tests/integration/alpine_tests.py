@@ -2,7 +2,7 @@
 import gzip, hashlib, json, os, pathlib, re, shutil, subprocess, tarfile
 
 from apk_fixture import BUILD_TIME, Key, Package, Repository, info, member, repack, with_xattrs
-from apk_judge import DATA, Judge, differences, minirootfs, picture
+from apk_judge import Judge, differences, minirootfs
 from fixture import Server, Skip, run
 
 SHARED = {}
@@ -141,7 +141,7 @@ def test_the_same_root_as_apk(world):
     manifest(world, requests())
     ours = tree(world)
     theirs = judge.install(key_of(world), [judge.share(world.folder / "mirror", "repo") + "/v3.22/main"], requests())
-    found = differences(picture(ours), picture(theirs))
+    found = differences(ours, theirs)
     assert not found, "\n".join(found)
     assert (ours / "order").read_text().splitlines()[-1].startswith("scripts.post-install / 0022 1: 1.5-r2")
 
@@ -154,7 +154,7 @@ def test_the_packages_of_a_real_root(world):
     world_file = [package.name for package in packages]
     manifest(world, world_file)
     theirs = judge.install(key_of(world), [judge.share(world.folder / "mirror", "repo") + "/v3.22/main"], world_file)
-    found = differences(picture(tree(world)), picture(theirs))
+    found = differences(tree(world), theirs)
     assert not found, "\n".join(found)
 
 
@@ -336,7 +336,7 @@ def test_apk_agrees_about_tags_and_pins(world):
         tagged = any("@" in each for each in wanted)
         ours = tree(world)
         theirs = judge.install(key_of(world), ["/repo/v3.22/main", ("@edge " if tagged else "") + "/edge"], wanted, into=f"t{number}")
-        found = differences(picture(ours), picture(theirs))
+        found = differences(ours, theirs)
         assert not found, f"{wanted}: " + "\n".join(found)
 
 

@@ -1,5 +1,5 @@
 """The real apk as judge: it installs the same packages from the same repository, in a chroot made of Alpine's minirootfs."""
-import hashlib, os, pathlib, stat, subprocess
+import difflib, hashlib, os, pathlib, stat, subprocess
 
 from fixture import Skip, run
 
@@ -67,8 +67,12 @@ def picture(root):
 
 
 def differences(ours, theirs):
-    lines = []
-    for path in sorted(set(ours) | set(theirs)):
-        if ours.get(path) != theirs.get(path):
-            lines.append(f"{path}: ours {ours.get(path)}, apk's {theirs.get(path)}")
+    """Between two roots, a line a path; of apk's database what differs in it."""
+    left, right, lines = picture(ours), picture(theirs), []
+    for path in sorted(set(left) | set(right)):
+        if left.get(path) == right.get(path):
+            continue
+        lines.append(f"{path}: ours {left.get(path)}, apk's {right.get(path)}")
+        if path == "lib/apk/db/installed":
+            lines += difflib.unified_diff((theirs / path).read_text().splitlines(), (ours / path).read_text().splitlines(), "apk's", "ours", n=3, lineterm="")
     return lines

@@ -177,14 +177,16 @@ TEST_CASE("apk's database is written as it was read") {
   const std::string text =
       "C:Q1qKcZ+j23xssAXmgQhkOO8dHnbWw=\nP:base\nV:1-r0\nA:x86_64\nq:1000\nF:\nR:top\nZ:Q1SLkS9hBidUbPwwrw+"
       "XR0Whv3ww8=\nF:dev\n"
-      "M:0:0:1777\nF:etc\nR:motd\na:0:42:600\nZ:Q1SLkS9hBidUbPwwrw+XR0Whv3ww8=\nR:pipe\n\nC:Q1a=\nP:"
+      "M:0:0:1777\nF:etc\nR:motd\na:0:42:600:Q1MjxtHWIKFkH4cRlTD/"
+      "XbjKc0YaU=\nZ:Q1SLkS9hBidUbPwwrw+XR0Whv3ww8=\nR:pipe\n\nC:Q1a=\nP:"
       "second\nV:2\n\n";
   const std::vector<InstalledRecord> records = parse_installed(text);
   REQUIRE(records.size() == 2);
   CHECK(records[0].get('P') == "base");
   CHECK(records[0].get('q') == "1000");
   CHECK(records[0].get('x').empty());
-  CHECK(records[0].folders[2].files[0].attributes == Attributes{.uid = 0, .gid = 42, .mode = 0600});
+  CHECK(records[0].folders[2].files[0].attributes ==
+        Attributes{.uid = 0, .gid = 42, .mode = 0600, .xattrs = "Q1MjxtHWIKFkH4cRlTD/XbjKc0YaU="});
   CHECK(installed_text(records) == text);
   CHECK_THROWS_AS(parse_installed("P:x\nF:a\na:0:0:600\n"), Error);
   CHECK_THROWS_AS(parse_installed("P:x\nF:a\nM:0:0\n"), Error);

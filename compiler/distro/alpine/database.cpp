@@ -33,8 +33,10 @@ Attributes parse_attributes(std::string_view value) {
 std::string attributes_line(const char* letter, const Attributes& attributes) {
   std::array<char, 16> mode{};
   std::snprintf(mode.data(), mode.size(), "%o", attributes.mode);
-  return std::string(letter) + ":" + std::to_string(attributes.uid) + ":" + std::to_string(attributes.gid) +
-         ":" + mode.data() + "\n";
+  std::string line = std::string(letter) + ":" + std::to_string(attributes.uid) + ":" +
+                     std::to_string(attributes.gid) + ":" + mode.data();
+  if (!attributes.xattrs.empty()) line += ":" + attributes.xattrs;
+  return line + "\n";
 }
 
 /// Takes one line of a stanza in.

@@ -36,22 +36,6 @@ VerifiedSource fetch_index(const Source& source, const std::string& arch, const 
   return verified;
 }
 
-/// The signed index as it was at lock time: from the store, or from whoever still has those bytes.
-std::optional<std::string> locked_index(const LockedRepository& repository, const Source& source,
-                                        const std::string& arch, const ToolBox& tools) {
-  if (auto bytes = tools.store.read_blob(repository.index)) return bytes;
-  const RemoteFile file{.digest = repository.index,
-                        .urls = urls_of(source, arch + "/" + kIndexFile),
-                        .label = "the signed index of " + source.id()};
-  try {
-    tools.fetcher.fetch({file}, [](std::size_t) {});
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::host) throw;
-    return std::nullopt;  // mirrors move on
-  }
-  return tools.store.read_blob(repository.index);
-}
-
 /// The index knows no hash of a whole file: the files themselves are needed. False if not all can be had.
 bool fetch_missing(const std::vector<const LockedPackage*>& packages, const Source& source,
                    const ToolBox& tools) {
@@ -84,16 +68,14 @@ bool is_what_it_says(const LockedPackage& package, const ToolBox& tools) {
 
 void prove(const LockedRepository& repository, const Source& source, const std::string& arch,
            const Lock& lock, const ToolBox& tools, IndexProof& proof) {
-  const auto bytes = locked_index(repository, source, arch, tools);
+  const auto bytes = read_locked_index(repository, urls_of(source, arch + "/" + kIndexFile), tools);
   if (!bytes) {
     proof.unknown = "nobody in reach still has the signed index of that date";
     return;
   }
   const SignedIndex index = verify_source(*bytes, source);
   proof.signer = index.signer;
-  if (proof.signer != repository.signer)
-    throw Error(ErrorKind::integrity, "the index of " + proof.repository + " is signed by " + proof.signer +
-                                          ", the lock says " + repository.signer);
+  check_signer(proof, repository);
   proof.blobs.push_back(repository.index);
   PackageIndex packages(arch);
   packages.add(index.text, 0);
@@ -101,10 +83,7 @@ void prove(const LockedRepository& repository, const Source& source, const std::
   for (const IndexedPackage& package : packages.packages())
     known.insert(std::string(package.name) + " " + std::string(package.version) + " " +
                  std::string(package.identity));
-  std::vector<const LockedPackage*> locked;
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.repository == proof.repository) locked.push_back(&package);
+  const std::vector<const LockedPackage*> locked = packages_from(proof.repository, lock);
   if (!fetch_missing(locked, source, tools)) {
     proof.unknown = "packages are out of reach, and only they tie the lock's hashes to the index";
     return;
@@ -147,10 +126,7 @@ std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& loc
   std::vector<IndexProof> proofs;
   for (const LockedRepository& repository : lock.repositories) {
     IndexProof proof{.repository = repository.name + "/" + repository.suite};
-    for (const LockedLayer& layer : lock.layers)
-      proof.packages += static_cast<std::size_t>(std::count_if(
-          layer.packages.begin(), layer.packages.end(),
-          [&](const LockedPackage& package) { return package.repository == proof.repository; }));
+    proof.packages = packages_from(proof.repository, lock).size();
     const auto source = std::find_if(sources.begin(), sources.end(),
                                      [&](const Source& each) { return each.id() == proof.repository; });
     if (source == sources.end())

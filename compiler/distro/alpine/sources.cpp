@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "distro/alpine/dependency.hpp"
 #include "distro/alpine/keyring.hpp"
+#include "distro/signed_index.hpp"
 
 namespace alephc::alpine {
 namespace {
@@ -15,12 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPublicMirror = "https://dl-cdn.alpinelinux.org/alpine";
-
-void add_unique(std::vector<std::string>& list, std::string base) {
-  while (base.ends_with('/')) base.pop_back();
-  if (!base.empty() && std::find(list.begin(), list.end(), base) == list.end())
-    list.push_back(std::move(base));
-}
 
 /// "3.20" → "v3.20"; "edge" stays.
 std::string branch_of(const std::string& release) {
@@ -36,7 +31,7 @@ std::vector<std::string> machine_mirrors() {
     std::string url = words.back();
     while (url.ends_with('/')) url.pop_back();
     for (int level = 0; level < 2 && url.find('/') != std::string::npos; ++level) url.resize(url.rfind('/'));
-    if (url.find("://") != std::string::npos) add_unique(bases, url);
+    if (url.find("://") != std::string::npos) add_address(bases, url);
   }
   return bases;
 }
@@ -44,9 +39,9 @@ std::vector<std::string> machine_mirrors() {
 std::vector<std::string> mirrors_for(const Manifest& manifest, const Mirrors& mirrors) {
   std::vector<std::string> bases;
   for (const auto* list : {&mirrors.named, &manifest.base.mirrors, &mirrors.configured})
-    for (const std::string& base : *list) add_unique(bases, base);
-  for (const std::string& base : machine_mirrors()) add_unique(bases, base);
-  add_unique(bases, kPublicMirror);
+    for (const std::string& base : *list) add_address(bases, base);
+  for (const std::string& base : machine_mirrors()) add_address(bases, base);
+  add_address(bases, kPublicMirror);
   return bases;
 }
 
@@ -95,7 +90,7 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors)
                   .keys = read_keys(manifest.folder / repository.key),
                   .fingerprint = repository.fingerprint,
                   .at = repository.at};
-    add_unique(source.bases, repository.url);
+    add_address(source.bases, repository.url);
     if (repository.suite.ends_with('/')) {
       sources.push_back(std::move(source));
       continue;

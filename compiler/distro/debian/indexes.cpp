@@ -43,7 +43,8 @@ void check_dates(const VerifiedSource& verified, const Lock* previous, bool allo
   }
   if (allow_older) return;
   refuse_older("Release of " + source.id(),
-               {.name = source.name, .suite = source.suite, .date = release.date}, previous);
+               {.name = source.name, .suite = source.suite, .date = release.date}, previous,
+               "; 'alephc lock --date' goes back on purpose");
 }
 
 /// Nothing if no mirror has an optional one.

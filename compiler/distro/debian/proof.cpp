@@ -6,6 +6,7 @@
 #include "distro/debian/debian.hpp"
 #include "distro/debian/index.hpp"
 #include "distro/debian/indexes.hpp"
+#include "distro/signed_index.hpp"
 
 namespace alephc::debian {
 namespace {
@@ -17,21 +18,6 @@ std::vector<std::string> archs_of(const Manifest& manifest, const Lock& lock) {
       if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end())
         archs.push_back(package.arch);
   return archs;
-}
-
-/// The signed index as it was at lock time: from the store, or from whoever still has those bytes.
-std::optional<std::string> locked_index(const LockedRepository& repository, const Source& source,
-                                        const std::vector<std::string>& bases, const ToolBox& tools) {
-  if (auto text = tools.store.read_blob(repository.index)) return text;
-  RemoteFile file{.digest = repository.index, .label = "the signed index of " + source.id()};
-  for (const std::string& base : bases) file.urls.push_back(suite_url(source, base, "InRelease"));
-  try {
-    tools.fetcher.fetch({file}, [](std::size_t) {});
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::interrupted || error.kind() == ErrorKind::host) throw;
-    return std::nullopt;  // mirrors move on; only the archive of snapshots keeps old ones
-  }
-  return tools.store.read_blob(repository.index);
 }
 
 class Prover {
@@ -48,7 +34,7 @@ class Prover {
         return each.name == repository.name && each.suite == repository.suite;
       });
       IndexProof proof{.repository = repository.name + "/" + repository.suite};
-      count_locked(proof);
+      proof.packages = packages_from(proof.repository, lock_).size();
       if (source == sources.end())
         proof.unknown = "the manifest names no such source";
       else
@@ -59,16 +45,11 @@ class Prover {
   }
 
  private:
-  void count_locked(IndexProof& proof) const {
-    for (const LockedLayer& layer : lock_.layers)
-      proof.packages += static_cast<std::size_t>(std::count_if(
-          layer.packages.begin(), layer.packages.end(),
-          [&](const LockedPackage& package) { return package.repository == proof.repository; }));
-  }
-
   void prove(const LockedRepository& repository, Source source, IndexProof& proof) const {
     source.bases = bases_of(manifest_, repository, mirrors_);
-    const auto text = locked_index(repository, source, source.bases, tools_);
+    std::vector<std::string> urls;
+    for (const std::string& base : source.bases) urls.push_back(suite_url(source, base, "InRelease"));
+    const auto text = read_locked_index(repository, urls, tools_);
     if (!text) {
       proof.unknown = "nobody in reach still has the signed index of that date";
       return;
@@ -80,9 +61,7 @@ class Prover {
     verified[0].release = verify_release(*text, source.keyring, source.fingerprint, source.id());
     verified[0].source = std::move(source);
     proof.signer = verified[0].release.signer;
-    if (proof.signer != repository.signer)
-      throw Error(ErrorKind::integrity, "the index of " + proof.repository + " is signed by " + proof.signer +
-                                            ", the lock says " + repository.signer);
+    check_signer(proof, repository);
     proof.blobs.push_back(repository.index);
     try {
       fetch_packages(verified, archs_of(manifest_, lock_), tools_);
@@ -105,11 +84,8 @@ class Prover {
                      package.sha256.hex());
       proof.blobs.push_back(tools_.store.has_blob(file.compressed) ? file.compressed : file.digest);
     }
-    for (const LockedLayer& layer : lock_.layers)
-      for (const LockedPackage& package : layer.packages)
-        if (package.repository == proof.repository &&
-            known.contains(package.name + " " + package.version + " " + package.sha256.hex()))
-          ++proof.found;
+    for (const LockedPackage* package : packages_from(proof.repository, lock_))
+      if (known.contains(package->name + " " + package->version + " " + package->sha256.hex())) ++proof.found;
   }
 
   const Manifest& manifest_;

@@ -6,7 +6,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "distro/debian/control.hpp"
-#include "distro/debian/release.hpp"
+#include "distro/signed_index.hpp"
 
 namespace alephc::debian {
 namespace {
@@ -18,11 +18,6 @@ constexpr const char* kKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg
 
 bool is_security(const std::string& suite) {
   return suite.ends_with("-security") || suite.find("/updates") != std::string::npos;
-}
-
-void add_unique(std::vector<std::string>& list, std::string base) {
-  while (base.ends_with('/')) base.pop_back();
-  if (std::find(list.begin(), list.end(), base) == list.end()) list.push_back(std::move(base));
 }
 
 std::vector<AptEntry> machine_entries() {
@@ -53,10 +48,10 @@ std::vector<std::string> machine_mirrors(const std::string& suite) {
     return std::find(entry.suites.begin(), entry.suites.end(), wanted) != entry.suites.end();
   };
   for (const AptEntry& entry : kEntries)
-    if (names(entry, suite)) add_unique(bases, entry.uri);
+    if (names(entry, suite)) add_address(bases, entry.uri);
   for (const AptEntry& entry : kEntries) {
     const bool security = std::any_of(entry.suites.begin(), entry.suites.end(), is_security);
-    if (security == is_security(suite)) add_unique(bases, entry.uri);
+    if (security == is_security(suite)) add_address(bases, entry.uri);
   }
   return bases;
 }
@@ -65,8 +60,8 @@ std::vector<std::string> mirrors_for(const Manifest& manifest, const Mirrors& mi
                                      const std::string& suite) {
   std::vector<std::string> bases;
   for (const auto* list : {&mirrors.named, &manifest.base.mirrors, &mirrors.configured})
-    for (const std::string& base : *list) add_unique(bases, base);
-  for (const std::string& base : machine_mirrors(suite)) add_unique(bases, base);
+    for (const std::string& base : *list) add_address(bases, base);
+  for (const std::string& base : machine_mirrors(suite)) add_address(bases, base);
   return bases;
 }
 
@@ -132,7 +127,7 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors,
   }
   for (const RepositorySpec& repository : manifest.repositories) {
     Source source{.name = repository.name, .suite = repository.suite, .components = repository.components};
-    add_unique(source.bases, repository.url);
+    add_address(source.bases, repository.url);
     source.keyring = manifest.folder / repository.key;
     source.fingerprint = repository.fingerprint;
     source.check_valid_until = base.check_valid_until;
