@@ -78,7 +78,7 @@ class Planner {
       for (const LockedPackage& package : layer.packages) {
         const std::string marks = std::string(package.automatic ? " auto" : "") +
                                   (package.bootstrap ? " bootstrap" : "") +
-                                  (package.identity.empty() ? "" : " from " + package.repository);
+                                  (package.tag.empty() ? "" : " tag " + package.tag);
         const std::string label = package.name + " " + package.version + " " + package.arch;
         step.parameters.push_back(line("package", label + " " + package.sha256.hex() + marks));
         step.fetches.emplace_back(package.name + " " + package.version, package.sha256);

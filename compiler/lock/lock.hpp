@@ -44,6 +44,7 @@ struct LockedPackage {
   bool automatic = false;    ///< here because another package needs it
   bool bootstrap = false;    ///< needed before maintainer scripts can run: configured first
   std::string identity{};    ///< alpine: by which the signed index knows it
+  std::string tag{};         ///< alpine: of the tagged repository that it comes from
   bool operator==(const LockedPackage&) const = default;
 };
 

@@ -36,6 +36,7 @@ std::string package_line(const LockedPackage& package) {
   if (package.automatic) line += ", auto = true";
   if (package.bootstrap) line += ", bootstrap = true";
   if (!package.identity.empty()) line += ", " + field("identity", package.identity);
+  if (!package.tag.empty()) line += ", " + field("tag", package.tag);
   return line + " },\n";
 }
 
@@ -106,7 +107,8 @@ LockedPackage read_package(const Reader& entry) {
           .path = entry.text("path"),
           .automatic = entry.flag("auto"),
           .bootstrap = entry.flag("bootstrap"),
-          .identity = entry.text_or_empty("identity")};
+          .identity = entry.text_or_empty("identity"),
+          .tag = entry.text_or_empty("tag")};
 }
 
 void check_digest_line(const std::shared_ptr<const SourceText>& source) {

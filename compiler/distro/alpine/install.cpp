@@ -19,7 +19,6 @@
 #include "base/trace.hpp"
 #include "distro/alpine/alpine.hpp"
 #include "distro/alpine/database.hpp"
-#include "distro/alpine/dependency.hpp"
 #include "distro/alpine/package.hpp"
 #include "distro/alpine/placer.hpp"
 #include "distro/alpine/sources.hpp"
@@ -173,7 +172,7 @@ class Installer {
       return;
     }
     add_scripts(package, info, *archive);
-    queue_script(package, "pre-install", {});
+    queue_script(package, "pre-install");
     run_scripts();
     placer_.place({.name = info.name,
                    .version = info.version,
@@ -184,7 +183,7 @@ class Installer {
     decoded_.forget(i);
     installed_[package.name] = head_of(package, info);
     if (!info.triggers.empty()) triggers_.push_back({package.identity, info.triggers});
-    queue_script(package, "post-install", {});
+    queue_script(package, "post-install");
   }
 
   static void check_identity(const LockedPackage& package, const DecodedArchive& archive) {
@@ -205,20 +204,15 @@ class Installer {
     return info;
   }
 
-  [[nodiscard]] std::string head_of(const LockedPackage& package, const PackageInfo& info) const {
+  static std::string head_of(const LockedPackage& package, const PackageInfo& info) {
     std::string head = index_entry(info, package.identity, package.arch, package.size);
     if (!info.replaces.empty()) head += "r:" + join(info.replaces, " ") + "\n";
     if (parse_unsigned(info.replaces_priority).value_or(0) != 0) head += "q:" + info.replaces_priority + "\n";
     return head + tag_line(package);
   }
 
-  /// Of a package that comes from a tagged repository; requests of any layer make it one.
-  [[nodiscard]] std::string tag_line(const LockedPackage& package) const {
-    const std::string name = package.repository.substr(0, package.repository.find('/'));
-    for (const std::string& request : job_.lock.layers.back().requests)
-      if (const auto dependency = parse_dependency(request); dependency && dependency->tag == name)
-        return "s:" + name + "\n";
-    return {};
+  static std::string tag_line(const LockedPackage& package) {
+    return package.tag.empty() ? "" : "s:" + package.tag + "\n";
   }
 
   /// In the order of their types, as apk keeps them.
@@ -238,11 +232,9 @@ class Installer {
     }
   }
 
-  void queue_script(const LockedPackage& package, const std::string& type,
-                    const std::vector<std::string>& folders) {
+  void queue_script(const LockedPackage& package, const std::string& type) {
     for (const Script& script : scripts_)
-      if (script.identity == package.identity && script.type == type)
-        queue(script, type == "trigger" ? folders : std::vector<std::string>{package.version});
+      if (script.identity == package.identity && script.type == type) queue(script, {package.version});
   }
 
   void queue(const Script& script, std::vector<std::string> arguments) {

@@ -206,7 +206,8 @@ class Resolver {
                           .arch = std::string(indexed.arch),
                           .size = indexed.size,
                           .repository = verified_[indexed.source].source.id(),
-                          .identity = std::string(indexed.identity)};
+                          .identity = std::string(indexed.identity),
+                          .tag = verified_[indexed.source].source.tag};
     package.path = package.arch + "/" + package.name + "-" + package.version + ".apk";
     package.automatic = std::none_of(wishes_.begin(), wishes_.end(),
                                      [&](const Wish& wish) { return wish.dependency.name == package.name; });
