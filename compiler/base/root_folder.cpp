@@ -26,24 +26,27 @@ std::string name_of(const std::string& path) {
 
 }  // namespace
 
-RootFolder::RootFolder(std::filesystem::path folder)
-    : folder_(std::move(folder)), root_(open_file(folder_, O_PATH | O_DIRECTORY)) {}
+RootFolder::RootFolder(const std::filesystem::path& folder)
+    : root_(open_file(folder, O_PATH | O_DIRECTORY)) {}
 
 UniqueFd RootFolder::open_parent(const std::string& path) const {
   return open_resolved(root_.get(), parent_of(path), O_RDONLY | O_DIRECTORY, kInside);
 }
 
-bool RootFolder::has(const std::string& path) const {
+std::optional<mode_t> RootFolder::type_of(const std::string& path) const {
   struct stat info {};
   const UniqueFd parent = open_parent(path);
-  return parent && ::fstatat(parent.get(), name_of(path).c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!parent || ::fstatat(parent.get(), name_of(path).c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+    return std::nullopt;
+  return info.st_mode & S_IFMT;
+}
+
+bool RootFolder::has(const std::string& path) const {
+  return type_of(path).has_value();
 }
 
 bool RootFolder::has_file(const std::string& path) const {
-  struct stat info {};
-  const UniqueFd parent = open_parent(path);
-  return parent && ::fstatat(parent.get(), name_of(path).c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-         S_ISREG(info.st_mode);
+  return type_of(path) == S_IFREG;
 }
 
 std::optional<std::string> RootFolder::read(const std::string& path) const {
@@ -61,11 +64,11 @@ void RootFolder::write(const std::string& path, std::string_view data, mode_t mo
   atomic_write("/proc/self/fd/" + std::to_string(parent.get()) + "/" + name_of(path), data, mode);
 }
 
-void RootFolder::make_folders(const std::string& path, mode_t mode) const {
+void RootFolder::make_folders(const std::string& path) const {
   if (path == "." || open_resolved(root_.get(), path, O_PATH | O_DIRECTORY, kInside)) return;
   make_folders(parent_of(path));
   const UniqueFd parent = open_parent(path);
-  if (!parent || ::mkdirat(parent.get(), name_of(path).c_str(), mode) != 0)
+  if (!parent || ::mkdirat(parent.get(), name_of(path).c_str(), 0755) != 0)
     throw system_error("create the folder /" + path + " in the image", errno);
 }
 

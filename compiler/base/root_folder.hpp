@@ -16,9 +16,8 @@ namespace alephc {
 /// it, as in a chroot. Paths are relative to it. For when nothing runs in there.
 class RootFolder {
  public:
-  explicit RootFolder(std::filesystem::path folder);
+  explicit RootFolder(const std::filesystem::path& folder);
 
-  [[nodiscard]] const std::filesystem::path& path() const { return folder_; }
   [[nodiscard]] int fd() const { return root_.get(); }
 
   /// Anything of that name, be it a symlink to nowhere.
@@ -29,15 +28,16 @@ class RootFolder {
       const std::string& path) const;  ///< nullopt if there is no such file
   /// By rename, so that a symlink of that name is replaced; folders are made.
   void write(const std::string& path, std::string_view data, mode_t mode = 0644) const;
-  void make_folders(const std::string& path, mode_t mode = 0755) const;
+  void make_folders(const std::string& path) const;
   /// With all below it; a symlink and not what it leads to. Missing is fine.
   void remove(const std::string& path) const;
 
  private:
   /// The folder that a path is in; empty if it is not there.
   [[nodiscard]] UniqueFd open_parent(const std::string& path) const;
+  /// Of the path itself, not of what it leads to.
+  [[nodiscard]] std::optional<mode_t> type_of(const std::string& path) const;
 
-  std::filesystem::path folder_;
   UniqueFd root_;
 };
 

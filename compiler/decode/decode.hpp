@@ -16,7 +16,7 @@ enum class ArchiveKind {
   stream,         ///< one compressed file; a single entry "" with the decompressed bytes
   apk,            ///< gzip members with a tar each: signature (it may lack that), control, data
   apk_control,    ///< the same up to the end of control
-  apk_signature,  ///< the same up to the end of the signature; nothing if there is none
+  apk_signature,  ///< the same up to the end of the first member, which is no signature if it lacks that
 };
 
 /// Receives what an archive holds, in its order. member is "control" or "data" for a .deb, these or

@@ -19,4 +19,21 @@ std::vector<InstalledPackage> read_installed(const Listing& listing,
   return has_apk ? alpine::read_database(listing, texts) : debian::read_database(listing, texts);
 }
 
+std::map<std::string, std::string> read_owners(const Tree& tree) {
+  std::map<std::string, std::string> texts;
+  for (const Entry& entry : tree.entries())
+    if (is_package_database(entry.path)) texts[entry.path] = tree.read_content(entry);
+  std::map<std::string, std::string> owners;
+  for (const InstalledPackage& package : read_installed(tree.entries(), texts))
+    for (const std::string& path : package.paths) owners.emplace(path, package.name);
+  return owners;
+}
+
+std::vector<std::string> explain_owner(const Tree& tree, const std::string& path) {
+  const auto owners = read_owners(tree);
+  const auto owner = owners.find(path);
+  if (owner == owners.end()) return {};
+  return {"/" + path + " belongs to the package " + owner->second};
+}
+
 }  // namespace alephc

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "tree/entry.hpp"
+#include "tree/tree.hpp"
 
 namespace alephc {
 
@@ -24,5 +24,11 @@ struct InstalledPackage {
 /// texts: the files that is_package_database() named.
 [[nodiscard]] std::vector<InstalledPackage> read_installed(const Listing& listing,
                                                            const std::map<std::string, std::string>& texts);
+
+/// The package that ships a path, by path, as the tree's database has it.
+[[nodiscard]] std::map<std::string, std::string> read_owners(const Tree& tree);
+
+/// A line that names the package of a path; nothing if none has it.
+[[nodiscard]] std::vector<std::string> explain_owner(const Tree& tree, const std::string& path);
 
 }  // namespace alephc

@@ -71,39 +71,13 @@ void RootModel::put(const std::string& path, Node node) {
   made_.push_back(path);
 }
 
-bool RootModel::has_folder(const std::string& path) {
-  std::vector<std::string> rest = split(path, '/');
-  std::reverse(rest.begin(), rest.end());
-  std::string at;
-  for (int links = 0; !rest.empty();) {
-    const std::string part = rest.back();
-    rest.pop_back();
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      at = parent_path(at);
-      continue;
-    }
-    const std::string place = at.empty() ? part : at + "/" + part;
-    const Node* node = find(place);
-    if (node != nullptr && node->type == EntryType::symlink && ++links <= kMaxLinks) {
-      std::vector<std::string> target = split(node->link, '/');
-      rest.insert(rest.end(), target.rbegin(), target.rend());
-      if (node->link.starts_with('/')) at.clear();
-      continue;
-    }
-    if (node == nullptr || node->type != EntryType::directory) return false;
-    at = place;
-  }
-  return true;
-}
-
 void RootModel::end_batch() {
   for (auto& [path, node] : nodes_) node.owner = kBefore;
 }
 
 void RootModel::read_folder(int folder_fd, const std::string& path) {
   for (const FolderEntry& entry : list_folder_types(folder_fd)) {
-    std::string place = path.empty() ? entry.name : path + "/" + entry.name;
+    std::string place = join_path(path, entry.name);
     Node node{.type = type_of(folder_fd, entry), .in_upper = true};
     if (node.type == EntryType::symlink) node.link = read_link(folder_fd, entry.name);
     if (node.type == EntryType::directory) {
@@ -191,7 +165,7 @@ std::string RootModel::resolve_link(const std::string& folder, const Node& link,
       at = parent_path(at);
       continue;
     }
-    at = resolve_folder(at.empty() ? part : at + "/" + part, owner, depth + 1);
+    at = resolve_folder(join_path(at, part), owner, depth + 1);
   }
   return at;
 }
@@ -201,7 +175,7 @@ std::string RootModel::resolve_folder(const std::string& path, std::uint32_t own
   const auto known = folders_.find(path);
   if (known != folders_.end()) return known->second;
   const std::string parent = resolve_folder(parent_path(path), owner, depth);
-  const std::string place = parent.empty() ? base_name(path) : parent + "/" + base_name(path);
+  const std::string place = join_path(parent, base_name(path));
   Node* node = find(place);
   std::string result = place;
   if (node == nullptr) {

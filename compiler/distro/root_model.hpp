@@ -54,8 +54,8 @@ class RootModel {
     return resolve_folder(path, owner, 0);
   }
 
-  /// True if the path, through symlinks, is a folder that is there already. Makes nothing.
-  [[nodiscard]] bool has_folder(const std::string& path);
+  /// How many paths were made so far in this batch.
+  [[nodiscard]] std::size_t made() const { return made_.size(); }
 
   /// Owner, mode (not of symlinks) and time of a path in the upper folder.
   void set_attributes(const std::string& path, EntryType type, std::uint32_t uid, std::uint32_t gid,

@@ -80,9 +80,6 @@ class DamagedLayer : public Error {
 [[nodiscard]] std::vector<StepState> inspect_steps(const BuildGraph& graph, const Store& store,
                                                    const std::filesystem::path& manifest_file);
 
-/// Overlay of a tree's layers and an upper folder, for the sandbox.
-[[nodiscard]] SandboxRoot sandbox_root(const Tree& tree, const std::filesystem::path& upper,
-                                       const std::filesystem::path& scratch);
 /// An upper folder with the attributes of the tree's root and, as real groups, every hard-link group below:
 /// the kernel would split a group when one of its paths is changed.
 void prepare_upper(const Tree& tree, const std::filesystem::path& upper);

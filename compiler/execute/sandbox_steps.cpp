@@ -75,13 +75,6 @@ class Resolver {
 
 }  // namespace
 
-SandboxRoot sandbox_root(const Tree& tree, const fs::path& upper, const fs::path& scratch) {
-  SandboxRoot root{.upper = upper, .scratch = scratch};
-  const auto& layers = tree.layers();
-  for (auto it = layers.rbegin(); it != layers.rend(); ++it) root.lowers.push_back((*it)->folder);
-  return root;
-}
-
 void prepare_upper(const Tree& tree, const fs::path& upper) {
   make_folders(upper);
   if (::chmod(upper.c_str(), 0755) != 0) throw system_error("chmod " + upper.string(), errno);

@@ -29,6 +29,7 @@
 #include "sandbox/mounts.hpp"
 #include "sandbox/privileges.hpp"
 #include "sandbox/variation.hpp"
+#include "tree/tree.hpp"
 
 namespace alephc {
 namespace {
@@ -279,6 +280,14 @@ SandboxResult run_in_sandbox(const SandboxOptions& options, const std::vector<Sa
   }
   kill_and_wait(child);
   return parse_report(text);
+}
+
+SandboxRoot sandbox_root(const Tree& tree, const std::filesystem::path& upper,
+                         const std::filesystem::path& scratch) {
+  SandboxRoot root{.upper = upper, .scratch = scratch};
+  const auto& layers = tree.layers();
+  for (auto it = layers.rbegin(); it != layers.rend(); ++it) root.lowers.push_back((*it)->folder);
+  return root;
 }
 
 }  // namespace alephc

@@ -9,6 +9,8 @@
 
 namespace alephc {
 
+class Tree;
+
 /// Host name, time zone, locale and the like that every step sees.
 [[nodiscard]] std::map<std::string, std::string> sandbox_environment();
 
@@ -22,6 +24,10 @@ struct SandboxRoot {
   std::filesystem::path
       scratch{};  ///< empty folder on the same filesystem: overlay work folder and mount point
 };
+
+/// Overlay of a tree's layers and an upper folder.
+[[nodiscard]] SandboxRoot sandbox_root(const Tree& tree, const std::filesystem::path& upper,
+                                       const std::filesystem::path& scratch);
 
 struct BindMount {
   std::filesystem::path host{};

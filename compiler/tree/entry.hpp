@@ -53,6 +53,8 @@ using Listing = std::vector<Entry>;
 
 [[nodiscard]] std::string parent_path(const std::string& path);  ///< "" for a path of one part
 [[nodiscard]] std::string base_name(const std::string& path);
+/// The inverse of the two: a name in a folder, which may be the root.
+[[nodiscard]] std::string join_path(const std::string& folder, const std::string& name);
 
 /// First entry of the listing at or after path.
 [[nodiscard]] Listing::const_iterator lower_bound_path(const Listing& listing, const std::string& path);

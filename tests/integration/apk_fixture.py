@@ -1,5 +1,5 @@
 """Alpine packages, indexes and keys made by the tests: nothing of it comes from a network."""
-import base64, gzip, hashlib, io, pathlib, subprocess, tarfile
+import base64, gzip, hashlib, io, pathlib, subprocess, tarfile, zlib
 
 BUILD_TIME = 1700000000
 
@@ -56,6 +56,17 @@ def member(entries, end):
     if end:
         data += b"\0" * 1024
     return gzip.compress(data, 6, mtime=0)
+
+
+def split_members(data):
+    """The gzip members of a file, as they are: a signature may hold any bytes, so they are found by reading."""
+    members = []
+    while data:
+        reader = zlib.decompressobj(31)
+        reader.decompress(data)
+        members.append(data[: len(data) - len(reader.unused_data)])
+        data = reader.unused_data
+    return members
 
 
 def sha1_of(entry, data):

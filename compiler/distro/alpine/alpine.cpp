@@ -72,7 +72,7 @@ class Alpine : public Distro {
   }
   [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree,
                                                       const std::string& path) const override {
-    return alpine::explain_path(tree, path);
+    return explain_owner(tree, path);
   }
   [[nodiscard]] std::vector<std::vector<std::string>> suspects(
       const Tree& tree, const std::vector<std::string>& paths) const override {

@@ -22,7 +22,6 @@ void install(const InstallJob& job, Reporter& reporter);
 /// Answers `why` from apk's database in the tree.
 [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Tree& tree,
                                                        const std::string& name);
-[[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path);
 [[nodiscard]] std::vector<std::vector<std::string>> suspects(const Tree& tree,
                                                              const std::vector<std::string>& paths);
 

@@ -18,19 +18,6 @@ std::vector<InstalledRecord> read_installed(const Tree& tree) {
   return parse_installed(tree.read_content(*entry));
 }
 
-std::string path_of(const InstalledFolder& folder, const InstalledFile& file) {
-  return folder.path.empty() ? file.name : folder.path + "/" + file.name;
-}
-
-/// The package that ships a path, by path.
-std::map<std::string, std::string> read_owners(const Tree& tree) {
-  std::map<std::string, std::string> owners;
-  for (const InstalledRecord& record : read_installed(tree))
-    for (const InstalledFolder& folder : record.folders)
-      for (const InstalledFile& file : folder.files) owners.emplace(path_of(folder, file), record.get('P'));
-  return owners;
-}
-
 std::map<std::string, std::vector<std::string>> needs_of(const std::vector<InstalledRecord>& records) {
   std::map<std::string_view, std::string> provider;
   for (const InstalledRecord& record : records) provider[record.get('P')] = record.get('P');
@@ -91,13 +78,6 @@ std::vector<std::string> explain_package(const Manifest& manifest, const Tree& t
   return lines;
 }
 
-std::vector<std::string> explain_path(const Tree& tree, const std::string& path) {
-  const auto owners = read_owners(tree);
-  const auto owner = owners.find(path);
-  if (owner == owners.end()) return {};
-  return {"/" + path + " belongs to the package " + owner->second};
-}
-
 std::vector<std::vector<std::string>> suspects(const Tree& tree, const std::vector<std::string>& paths) {
   const auto owners = read_owners(tree);
   std::vector<Script> scripts;
@@ -132,7 +112,8 @@ std::vector<InstalledPackage> read_database(const Listing& listing,
                                                  .arch = std::string(record.get('A'))});
       for (const InstalledFolder& folder : record.folders)
         for (const InstalledFile& each : folder.files)
-          if (const std::string path = path_of(folder, each); find_entry(listing, path) != nullptr)
+          if (const std::string path = join_path(folder.path, each.name);
+              find_entry(listing, path) != nullptr)
             package.paths.push_back(path);
     }
   }

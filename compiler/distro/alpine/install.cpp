@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/diagnostic.hpp"
 #include "base/root_folder.hpp"
@@ -23,6 +22,7 @@
 #include "distro/alpine/placer.hpp"
 #include "distro/alpine/sources.hpp"
 #include "distro/decoded_packages.hpp"
+#include "distro/device_node.hpp"
 #include "sandbox/run_checked.hpp"
 
 namespace alephc::alpine {
@@ -99,7 +99,8 @@ class Installer {
                                                      {"console", 5, 1, 0600}}};
     const std::string dev = open_folder("dev", 0755);
     for (const Device& device : kDevices)
-      make_device(dev + "/" + device.name, device.major, device.minor, device.mode);
+      if (const std::string place = dev + "/" + device.name; root_.find(place) == nullptr)
+        make_device(root_.root_fd(), place, device.major, device.minor, device.mode, job_.known);
     (void)open_folder("proc", 0555);
     (void)open_folder("tmp", 01777);
     (void)open_folder("var/cache/apk", 0755);
@@ -116,23 +117,6 @@ class Installer {
     if (::fchmodat(root_.root_fd(), place.c_str(), mode, 0) != 0)
       throw system_error("chmod /" + place, errno);
     return place;
-  }
-
-  void make_device(const std::string& place, unsigned major, unsigned minor, mode_t mode) {
-    const int root = root_.root_fd();
-    if (root_.find(place) != nullptr) return;
-    const bool made = ::mknodat(root, place.c_str(), S_IFCHR | mode, ::makedev(major, minor)) == 0;
-    if (!made && errno == EPERM) return stand_in_for_device(place, major, minor, mode);
-    if (!made || ::fchmodat(root, place.c_str(), mode, 0) != 0) throw system_error("make /" + place, errno);
-  }
-
-  /// Only the machine's own root can make devices.
-  void stand_in_for_device(const std::string& place, unsigned major, unsigned minor, mode_t mode) {
-    const UniqueFd file = open_at(root_.root_fd(), place, O_WRONLY | O_CREAT | O_EXCL, mode);
-    struct stat info {};
-    if (::fchmod(file.get(), mode) != 0 || ::fstat(file.get(), &info) != 0)
-      throw system_error("make /" + place, errno);
-    job_.known.add_device(info, major, minor);
   }
 
   [[nodiscard]] std::string read_below(const char* path) const {
@@ -271,11 +255,8 @@ class Installer {
     placer_.settle_folders();
     const std::string exec = open_folder(kExec, 0700);
     for (const auto& [path, text] : programs_) write(path, text, 0755);
-    SandboxOptions options{.log = job_.log, .vary = job_.vary};
-    const auto& layers = job_.below.layers();
-    for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);
-    options.root.upper = job_.upper;
-    options.root.scratch = job_.scratch;
+    const SandboxOptions options{
+        .root = sandbox_root(job_.below, job_.upper, job_.scratch), .log = job_.log, .vary = job_.vary};
     run_checked(options, commands_, "running " + join(names_of_scripts(), ", "));
     // Whatever the scripts made of the folders, nothing outside of the root is removed.
     for (const auto& [path, text] : programs_) upper_.remove(exec + "/" + base_name(path));

@@ -25,10 +25,6 @@ constexpr Attributes kPlainFolder{.mode = 0755};
 constexpr Attributes kPlainFile{.mode = 0644};
 constexpr const char* kProtectedLists = "etc/apk/protected_paths.d";
 
-std::string join_path(const std::string& folder, const std::string& name) {
-  return folder.empty() ? name : folder + "/" + name;
-}
-
 /// True if a pattern, a glob for each part, names the folder or one above it.
 bool is_below_pattern(const std::string& folder, const std::string& pattern) {
   const std::vector<std::string> parts = split(folder, '/');
@@ -123,8 +119,9 @@ void Placer::place_folder(const DecodedEntry& decoded) {
 void Placer::claim_folder(const std::string& path, const Attributes& attributes) {
   const bool is_first = !folders_.contains(path);
   note_folder(path, attributes);
-  if (is_first && !path.empty() && root_.has_folder(path)) foreign_.insert(path);
+  const std::size_t made_before = root_.made();
   (void)root_.resolve_folder(path, 0);
+  if (is_first && !path.empty() && root_.made() == made_before) foreign_.insert(path);
 }
 
 /// What the package of a file and the one that has it now say of each other.
@@ -167,7 +164,7 @@ void Placer::place_file(const DecodedEntry& decoded) {
   const Attributes attributes = attributes_of(decoded);
   if (attributes != kPlainFile) file.attributes = attributes;
   const std::string place = choose_place(decoded, file.checksum);
-  if (!place.empty()) create(decoded, place);
+  if (!place.empty()) create(decoded, place, attributes);
   owners_[entry.path] = {packages_.size() - 1, file.checksum, place};
   std::erase_if(folder.files, [&](const InstalledFile& each) { return each.name == file.name; });
   folder.files.push_back(std::move(file));
@@ -247,7 +244,7 @@ std::string Placer::read_text(const std::string& path) {
   return root_.below().read_content(*root_.below().find(path));
 }
 
-void Placer::create(const DecodedEntry& decoded, const std::string& place) {
+void Placer::create(const DecodedEntry& decoded, const std::string& place, const Attributes& attributes) {
   const Entry& entry = decoded.entry;
   const int root = root_.root_fd();
   if (!entry.hard_link.empty()) {
@@ -262,7 +259,6 @@ void Placer::create(const DecodedEntry& decoded, const std::string& place) {
                         ? ::mkfifoat(root, place.c_str(), 0600) == 0
                         : ::renameat(AT_FDCWD, decoded.content.c_str(), root, place.c_str()) == 0;
   if (!made) throw system_error("make /" + place, errno);
-  const Attributes attributes = attributes_of(decoded);
   root_.set_attributes(place, entry.type, attributes.uid, attributes.gid, attributes.mode, entry.mtime);
   if (entry.type != EntryType::regular) return;
   if (set_xattrs(entry, place)) return;  // what is known has none

@@ -69,7 +69,7 @@ class Placer {
   void read_protected();
   [[nodiscard]] bool is_protected(const std::string& path) const;
   [[nodiscard]] std::string checksum_in_place(const std::string& place);
-  void create(const DecodedEntry& decoded, const std::string& place);
+  void create(const DecodedEntry& decoded, const std::string& place, const Attributes& attributes);
   bool set_xattrs(const Entry& entry, const std::string& place) const;
   [[nodiscard]] Attributes attributes_of(const DecodedEntry& decoded);
   [[nodiscard]] std::uint32_t id_of(const char* file, const std::string& name, std::uint32_t number);

@@ -17,6 +17,7 @@
 #include "distro/alpine/indexes.hpp"
 #include "distro/alpine/package.hpp"
 #include "distro/alpine/solver.hpp"
+#include "distro/package_file.hpp"
 
 namespace alephc::alpine {
 namespace {
@@ -68,7 +69,7 @@ class Resolver {
   /// Packages given as files: their own data becomes one more index.
   void read_local_packages() {
     for (const PackageFile& file : manifest_.packages.files) {
-      const std::string shown = file.path.empty() ? public_url(file.url) : file.path;
+      const std::string shown = shown_name(file);
       with_context("reading the package " + shown, [&] { read_local_package(file); });
     }
     for (const std::string& text : local_texts_)
@@ -76,7 +77,7 @@ class Resolver {
   }
 
   void read_local_package(const PackageFile& file) {
-    const UniqueFd fd = open_local(file);
+    const UniqueFd fd = open_package_file(file, manifest_, tools_);
     struct stat info {};
     if (::fstat(fd.get(), &info) != 0) throw system_error("look at a package", errno);
     const auto size = static_cast<std::uint64_t>(info.st_size);
@@ -93,15 +94,6 @@ class Resolver {
                       .path = file.path.empty() ? file.url : file.path,
                       .identity = package.identity});
     local_texts_.push_back(index_entry(package.info, package.identity, package.info.arch, size));
-  }
-
-  UniqueFd open_local(const PackageFile& file) const {
-    if (!file.path.empty()) return open_file(manifest_.folder / file.path, O_RDONLY);
-    const RemoteFile remote{.digest = file.sha256, .urls = {file.url}, .label = public_url(file.url)};
-    tools_.fetcher.fetch({remote}, [](std::size_t) {});
-    auto fd = tools_.store.open_blob(file.sha256);
-    if (!fd) throw Error(ErrorKind::failed, "the file vanished from the store");
-    return std::move(*fd);
   }
 
   void collect_world() {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // apk decides by propagation, without ever going back: constraints are applied to the providers of a name as
 // soon as they are known, a provider that became impossible is struck out with all that needs it, a name with
-// a single provider left is decided at once, and of several the best is taken, for the names nearest to the
-// world first.
+// a single provider left is decided at once, and of several the best is taken; see order_names() for which
+// name comes first.
 #include "distro/alpine/solver.hpp"
 
 #include <algorithm>
@@ -80,8 +80,8 @@ class Search {
     for (const Need& need : world_) discover(need.name);
     order_names();
     for (const Need& need : world_) {
+      if (need.dependency.tag.empty()) continue;
       for (const Provider& provider : names_[need.name].providers) {
-        if (need.dependency.tag.empty() || provider.package == kNone) continue;
         packages_[provider.package].tags |= bit_of(need.dependency.tag);
         packages_[provider.package].preferred_tags = bit_of(need.dependency.tag);
       }

@@ -91,7 +91,7 @@ class Debian : public Distro {
   }
   [[nodiscard]] std::vector<std::string> explain_path(const Tree& tree,
                                                       const std::string& path) const override {
-    return debian::explain_path(tree, path);
+    return explain_owner(tree, path);
   }
 
   [[nodiscard]] std::vector<std::vector<std::string>> suspects(

@@ -24,7 +24,6 @@ inline constexpr std::array kTraces{"var/log/dpkg.log", "var/log/alternatives.lo
 /// Answers `why` from dpkg's database in the tree.
 [[nodiscard]] std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,
                                                        const Tree& tree, const std::string& name);
-[[nodiscard]] std::vector<std::string> explain_path(const Tree& tree, const std::string& path);
 [[nodiscard]] std::vector<std::vector<std::string>> suspects(const Tree& tree,
                                                              const std::vector<std::string>& paths);
 

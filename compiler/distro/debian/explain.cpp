@@ -108,17 +108,6 @@ std::string package_of(const std::string& file) {
   return name.substr(0, name.rfind('.'));
 }
 
-/// The package that ships a path, by path.
-std::map<std::string, std::string> read_owners(const Tree& tree) {
-  std::map<std::string, std::string> texts;
-  for (const Entry& entry : tree.entries())
-    if (is_database(entry.path)) texts[entry.path] = tree.read_content(entry);
-  std::map<std::string, std::string> owners;
-  for (const InstalledPackage& package : read_database(tree.entries(), texts))
-    for (const std::string& path : package.paths) owners.emplace(path, package.name);
-  return owners;
-}
-
 bool is_script(const std::string& path) {
   return path.starts_with(kInfo) && (path.ends_with(".postinst") || path.ends_with(".preinst") ||
                                      path.ends_with(".config") || path.ends_with(".triggers"));
@@ -145,13 +134,6 @@ std::vector<std::string> packages_that_name(const Tree& tree, const std::string&
 }
 
 }  // namespace
-
-std::vector<std::string> explain_path(const Tree& tree, const std::string& path) {
-  const auto owners = read_owners(tree);
-  const auto owner = owners.find(path);
-  if (owner == owners.end()) return {};
-  return {"/" + path + " belongs to the package " + owner->second};
-}
 
 std::vector<std::vector<std::string>> suspects(const Tree& tree, const std::vector<std::string>& paths) {
   if (paths.empty()) return {};

@@ -18,7 +18,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
@@ -30,6 +29,7 @@
 #include "distro/debian/database.hpp"
 #include "distro/debian/debian.hpp"
 #include "distro/debian/unpack.hpp"
+#include "distro/device_node.hpp"
 #include "sandbox/run_checked.hpp"
 
 namespace alephc::debian {
@@ -136,27 +136,14 @@ class Installer {
                                                      {"urandom", 1, 9},
                                                      {"zero", 1, 5}}};
     const fs::path dev = job_.upper / "dev";
-    for (const Device& device : kDevices) {
-      const std::string path = (dev / device.name).string();
-      const bool made = ::mknod(path.c_str(), S_IFCHR | 0666U, ::makedev(device.major, device.minor)) == 0;
-      if (!made && errno == EPERM)
-        stand_in_for_device(path, device.major, device.minor);
-      else if (!made || ::chmod(path.c_str(), 0666) != 0)
-        throw system_error("make /dev/" + std::string(device.name), errno);
-    }
+    for (const Device& device : kDevices)
+      make_device(root_.fd(), std::string("dev/") + device.name, device.major, device.minor, 0666,
+                  job_.known);
     static constexpr std::array<std::array<const char*, 2>, 4> kLinks{{{"/proc/self/fd", "fd"},
                                                                        {"/proc/self/fd/0", "stdin"},
                                                                        {"/proc/self/fd/1", "stdout"},
                                                                        {"/proc/self/fd/2", "stderr"}}};
     for (const auto& [target, name] : kLinks) fs::create_symlink(target, dev / name);
-  }
-
-  void stand_in_for_device(const std::string& path, unsigned major, unsigned minor) const {
-    const UniqueFd file = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    struct stat info {};
-    if (::fchmod(file.get(), 0666) != 0 || ::fstat(file.get(), &info) != 0)
-      throw system_error("make " + path, errno);
-    job_.known.add_device(info, major, minor);
   }
 
   static std::string label_of(const LockedPackage& package) { return package.name + " " + package.version; }
@@ -325,10 +312,7 @@ class Installer {
     const Timer timer(reporter_, doing);
     options.log = job_.log;
     options.vary = job_.vary;
-    const auto& layers = job_.below.layers();
-    for (auto it = layers.rbegin(); it != layers.rend(); ++it) options.root.lowers.push_back((*it)->folder);
-    options.root.upper = job_.upper;
-    options.root.scratch = job_.scratch;
+    options.root = sandbox_root(job_.below, job_.upper, job_.scratch);
     // Nothing may start a service in there.
     const bool has_policy = root_.has(kPolicy) || job_.below.find(kPolicy) != nullptr;
     if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);

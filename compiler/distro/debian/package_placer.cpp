@@ -70,7 +70,7 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
     place = unpacker_.claim(entry, package_, owner_, conffile, skip);
     if (!entry.hard_link.empty() && !skip) {
       const std::string folder = unpacker_.model_.resolve_folder(parent_path(entry.hard_link), owner_);
-      link_source = folder.empty() ? base_name(entry.hard_link) : folder + "/" + base_name(entry.hard_link);
+      link_source = join_path(folder, base_name(entry.hard_link));
       if (conffiles_.contains(entry.hard_link)) link_source += ".dpkg-new";
     }
   }

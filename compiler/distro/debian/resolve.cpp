@@ -19,6 +19,7 @@
 #include "distro/debian/debian.hpp"
 #include "distro/debian/indexes.hpp"
 #include "distro/debian/requests.hpp"
+#include "distro/package_file.hpp"
 
 namespace alephc::debian {
 namespace {
@@ -95,9 +96,9 @@ class Resolver {
   /// Packages given as files: their control data becomes one more index.
   void read_local_packages() {
     for (const PackageFile& file : manifest_.packages.files) {
-      const std::string shown = file.path.empty() ? public_url(file.url) : file.path;
+      const std::string shown = shown_name(file);
       with_context("reading the package " + shown, [&] {
-        const UniqueFd fd = open_local(file);
+        const UniqueFd fd = open_package_file(file, manifest_, tools_);
         struct stat info {};
         if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + shown, errno);
         const Digest digest = file.path.empty() ? file.sha256 : sha256_fd(fd.get());
@@ -120,15 +121,6 @@ class Resolver {
       });
     }
     if (!local_.empty()) index_.add(local_text_, static_cast<std::uint32_t>(verified_.size()));
-  }
-
-  UniqueFd open_local(const PackageFile& file) const {
-    if (!file.path.empty()) return open_file(manifest_.folder / file.path, O_RDONLY);
-    const RemoteFile remote{.digest = file.sha256, .urls = {file.url}, .label = public_url(file.url)};
-    tools_.fetcher.fetch({remote}, [](std::size_t) {});
-    auto fd = tools_.store.open_blob(file.sha256);
-    if (!fd) throw Error(ErrorKind::failed, "the file vanished from the store");
-    return std::move(*fd);
   }
 
   /// minbase: Essential + required + apt, and usr-is-merged where the release would otherwise take usrmerge.

@@ -113,7 +113,7 @@ bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& pa
 std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile,
                             bool& skip) {
   const std::string folder = model_.resolve_folder(parent_path(entry.path), owner);
-  std::string place = folder.empty() ? base_name(entry.path) : folder + "/" + base_name(entry.path);
+  std::string place = join_path(folder, base_name(entry.path));
   if (conffile) {
     place += ".dpkg-new";
   } else if (!diversions_.empty() && entry.type != EntryType::directory) {
