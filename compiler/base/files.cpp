@@ -181,14 +181,31 @@ std::uint64_t copy_direct(int from_fd, int to_fd) {
   return done;
 }
 
+/// Holes stay holes.
+void copy_sparse(int from_fd, int to_fd, std::uint64_t size) {
+  if (::ftruncate(to_fd, static_cast<off_t>(size)) != 0) throw system_error("copy a file", errno);
+  for (off_t end = 0; static_cast<std::uint64_t>(end) < size;) {
+    const off_t data = ::lseek(from_fd, end, SEEK_DATA);
+    if (data < 0 && errno == ENXIO) return;  // a hole up to the end
+    end = data < 0 ? -1 : ::lseek(from_fd, data, SEEK_HOLE);
+    if (end < 0) throw system_error("copy a file", errno);
+    const auto start = static_cast<std::uint64_t>(data);
+    if (!copy_range(from_fd, start, to_fd, start, static_cast<std::uint64_t>(end) - start))
+      throw Error(ErrorKind::failed, "a file that is copied got shorter");
+    throw_if_interrupted();
+  }
+}
+
 }  // namespace
 
 void copy_large(int from_fd, int to_fd) {
   if (::ioctl(to_fd, FICLONE, from_fd) == 0) return;
-  const std::uint64_t done = copy_direct(from_fd, to_fd);
   struct stat info {};
   if (::fstat(from_fd, &info) != 0) throw system_error("copy a file", errno);
   const auto size = static_cast<std::uint64_t>(info.st_size);
+  constexpr std::uint64_t kSector = 512;
+  if (static_cast<std::uint64_t>(info.st_blocks) * kSector < size) return copy_sparse(from_fd, to_fd, size);
+  const std::uint64_t done = copy_direct(from_fd, to_fd);
   if (!copy_range(from_fd, done, to_fd, done, size - done))
     throw Error(ErrorKind::failed, "a file that is copied got shorter");
 }

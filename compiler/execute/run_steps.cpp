@@ -292,6 +292,7 @@ class Runner {
     WriteOptions options{.image = env_.manifest.image,
                          .time = env_.lock.source_date_epoch,
                          .keep_times = !normalized,
+                         .seed = sha256(env_.lock_text),
                          .jobs = env_.jobs,
                          .blocks = env_.blocks,
                          .cache = env_.cache};

@@ -12,7 +12,7 @@
 #include "execute/package_supply.hpp"
 #include "graph/build_graph.hpp"
 #include "graph/drawing.hpp"
-#include "image/compressed_blocks.hpp"
+#include "image/squashfs/compressed_blocks.hpp"
 #include "lock/lock.hpp"
 #include "manifest/manifest.hpp"
 #include "store/store.hpp"

@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "graph/build_graph.hpp"
+#include "manifest/image_rules.hpp"
 #include "sandbox/sandbox.hpp"
 #include "tree/listing_text.hpp"
 
@@ -182,10 +183,27 @@ class Planner {
     const ImageSpec& image = manifest_.image;
     Step& step = add(StepKind::write, "write", "write " + image.format);
     step.parameters = {"format " + image.format, "time " + std::to_string(lock_.source_date_epoch)};
-    if (image.format != "squashfs") return;
+    if (image.format == "tar" || image.format == "dir") return;
     step.parameters.push_back("compression " + image.compression + " " + std::to_string(image.level));
-    step.parameters.push_back("block " + std::to_string(image.block_size));
+    if (image.format == "squashfs")
+      step.parameters.push_back("block " + std::to_string(image.block_size));
+    else
+      add_filesystem(step);
+    if (image.verity) step.parameters.push_back("verity " + sha256(lock_text_).hex());
     for (const std::string& tool : options_.tools) step.parameters.push_back(line("tool", tool));
+  }
+
+  void add_filesystem(Step& step) const {
+    const ImageSpec& image = manifest_.image;
+    step.parameters.push_back("seed " + sha256(lock_text_).hex());
+    step.parameters.push_back("size " + (image.size ? std::to_string(*image.size) : "-"));
+    step.parameters.push_back(line("label", image.label));
+    step.parameters.push_back(line("subvolume", image.subvolume));
+    if (!is_disk(image)) return;
+    step.parameters.push_back(line("filesystem", image.filesystem));
+    step.parameters.push_back("esp " + std::to_string(manifest_.boot.esp_size));
+    step.parameters.push_back(std::string("firmware") + (manifest_.boot.bios ? " bios" : "") +
+                              (manifest_.boot.uefi ? " uefi" : ""));
   }
 
   const Manifest& manifest_;

@@ -10,13 +10,16 @@
 namespace alephc {
 
 void read_checked(const Tree& tree, const Entry& entry, const std::function<void(std::string_view)>& take) {
-  thread_local std::vector<char> buffer(512 * 1024);
+  thread_local std::vector<char> buffer(kReadPiece);
   const UniqueFd fd = tree.open_content(entry);
   Sha256 hash;
-  while (const std::size_t got = read_some(fd.get(), buffer)) {
-    const std::string_view bytes(buffer.data(), got);
+  for (std::uint64_t offset = 0;; offset += buffer.size()) {
+    const ssize_t got = read_at(fd.get(), offset, buffer);
+    if (got < 0) throw system_error("read /" + entry.path, errno);
+    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
     hash.update(bytes);
-    take(bytes);
+    if (!bytes.empty()) take(bytes);
+    if (bytes.size() < buffer.size()) break;
   }
   if (hash.finish() != entry.content) throw damaged_content(entry);
 }

@@ -11,8 +11,10 @@
 
 namespace alephc {
 
-/// Streams a file's content in order and compares size and hash with the listing; throws an integrity Error
-/// on a difference.
+inline constexpr std::size_t kReadPiece = 512U * 1024U;
+
+/// Streams a file's content in order, in pieces of kReadPiece but for the last, and compares size and hash
+/// with the listing; throws an integrity Error on a difference.
 void read_checked(const Tree& tree, const Entry& entry, const std::function<void(std::string_view)>& take);
 
 /// The same in pieces of a size, of which the last may be shorter; each is the taker's to keep.

@@ -14,9 +14,10 @@
 namespace alephc {
 namespace {
 
-constexpr std::array kFormats{ImageFormat{"squashfs", ".squashfs", false, write_squashfs},
-                              ImageFormat{"tar", ".tar", false, write_tar},
-                              ImageFormat{"dir", "", true, write_folder}};
+constexpr std::array kFormats{
+    ImageFormat{"squashfs", ".squashfs", false, write_squashfs},
+    ImageFormat{"ext4", ".ext4", false, write_ext4}, ImageFormat{"btrfs", ".btrfs", false, write_btrfs},
+    ImageFormat{"tar", ".tar", false, write_tar}, ImageFormat{"dir", "", true, write_folder}};
 
 /// Makes a listing of an archive, hashing as it streams by.
 class ListingSink : public ArchiveSink {

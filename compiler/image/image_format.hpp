@@ -21,6 +21,7 @@ struct WriteOptions {
   ImageSpec image{};
   std::int64_t time = 0;    ///< of every path and of the filesystem itself
   bool keep_times = false;  ///< without normalization every path keeps its own
+  Digest seed{};            ///< what UUIDs and the like are derived from
   unsigned jobs = 1;
   const CompressedBlocks* blocks = nullptr;  ///< compressed ahead, or none
   FileHasher* hasher = nullptr;              ///< of the image, told what is final; or none
@@ -45,6 +46,8 @@ struct ImageFormat {
 [[nodiscard]] std::string block_settings(const ImageSpec& image);
 
 void write_squashfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+void write_ext4(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+void write_btrfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_tar(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 

@@ -28,7 +28,7 @@ constexpr std::array kRuntime{
     KeySpec{.name = "kind",
             .fallback = "function",
             .about = "What boots from the image",
-            .choices = "function|instance@6|volume@7"},
+            .choices = "function|instance|volume@7"},
     KeySpec{.name = "extends", .type = strings, .about = "Parts to build on: project files or stdlib:NAME"},
     KeySpec{.name = "description", .about = "One sentence for people"},
     KeySpec{.name = "license", .about = "SPDX expression of the recipe"},
@@ -37,10 +37,8 @@ constexpr std::array kRuntime{
 };
 
 constexpr std::array kBase{
-    KeySpec{.name = "distro",
-            .about = "Distribution",
-            .choices = "debian|alpine|none|ubuntu@6",
-            .required = true},
+    KeySpec{
+        .name = "distro", .about = "Distribution", .choices = "debian|ubuntu|alpine|none", .required = true},
     KeySpec{.name = "release", .about = "Release, e.g. bookworm; of Alpine 3.22 or edge", .format = F::name},
     KeySpec{
         .name = "arch", .fallback = "amd64", .about = "Architecture of the image", .choices = "amd64|arm64"},
@@ -269,10 +267,10 @@ constexpr std::array kImage{
     KeySpec{.name = "format",
             .fallback = "squashfs",
             .about = "Filesystem or container of the image",
-            .choices = "squashfs|tar|dir|ext4@6|btrfs@6|disk@6|qcow2@6"},
+            .choices = "squashfs|ext4|btrfs|disk|qcow2|tar|dir"},
     KeySpec{.name = "compression",
-            .fallback = "zstd",
-            .about = "Compressor of squashfs",
+            .fallback = "zstd, btrfs and disk none",
+            .about = "Compressor of squashfs and qcow2 (zstd, gzip, none), of files in btrfs (zstd, none)",
             .choices = "zstd|xz|gzip|lz4|none"},
     KeySpec{.name = "level",
             .type = integer,
@@ -286,11 +284,45 @@ constexpr std::array kImage{
             .type = boolean,
             .fallback = "true",
             .about = "Put manifest and lock into /usr/share/alephc"},
-    KeySpec{.name = "size", .about = "Size of the filesystem", .since = 6},
-    KeySpec{.name = "label", .about = "Label of the filesystem", .since = 6},
-    KeySpec{.name = "filesystem", .about = "Root filesystem of a disk", .since = 6},
-    KeySpec{.name = "subvolume", .about = "Root subvolume", .since = 6},
-    KeySpec{.name = "verity", .type = boolean, .about = "dm-verity beside the image", .since = 6},
+    KeySpec{.name = "size",
+            .fallback = "by what it holds",
+            .about = "Size of an ext4 or btrfs filesystem, or of the whole disk, in whole MiB",
+            .format = F::size},
+    KeySpec{.name = "label",
+            .fallback = "root",
+            .about = "Label of an ext4 (16 bytes) or btrfs filesystem (255)",
+            .format = F::label},
+    KeySpec{.name = "filesystem",
+            .fallback = "ext4",
+            .about = "Root filesystem of a disk",
+            .choices = "ext4|btrfs"},
+    KeySpec{.name = "subvolume",
+            .about = "Subvolume of btrfs that holds the tree and is mounted by default",
+            .format = F::name},
+    KeySpec{.name = "verity",
+            .type = boolean,
+            .fallback = "false",
+            .about = "Put a dm-verity hash tree beside the image: FILE.verity, FILE.roothash"},
+};
+
+constexpr std::array kBoot{
+    KeySpec{.name = "kernel",
+            .fallback = "auto",
+            .about = "Package of the kernel; auto takes the newest in the image, none makes a disk that does "
+                     "not boot",
+            .format = F::package_name},
+    KeySpec{.name = "firmware",
+            .type = strings,
+            .fallback = "[\"bios\", \"uefi\"]",
+            .about = "What can start the disk",
+            .choices = "bios|uefi"},
+    KeySpec{.name = "cmdline",
+            .fallback = "console=tty0 console=ttyS0,115200",
+            .about = "Kernel command line after root="},
+    KeySpec{.name = "esp_size",
+            .fallback = "64M",
+            .about = "EFI system partition, at least 33M",
+            .format = F::size},
 };
 
 constexpr std::array kExpect{
@@ -347,7 +379,7 @@ constexpr std::array kTables{
               .about = "Programs started and supervised by the init",
               .keys = kService},
     TableSpec{.path = "image", .about = "The output", .keys = kImage},
-    TableSpec{.path = "boot", .about = "Boot loader of disk images", .since = 6},
+    TableSpec{.path = "boot", .about = "Boot loader of disk images", .keys = kBoot},
     TableSpec{
         .path = "expect", .about = "What the result must be; in no key and never inherited", .keys = kExpect},
 };
@@ -381,6 +413,7 @@ constexpr std::array kFormats{
     FormatRule{F::host_name, "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
                "is no host name"},
     FormatRule{F::variable_name, "^[A-Za-z_][A-Za-z0-9_]*$", "is no variable name"},
+    FormatRule{F::label, "^[!-~]+$", "is no label: printable ASCII without blanks"},
     FormatRule{F::glob, "^!?/.+$", "is no path pattern: it starts with '/' or '!/'"},
 };
 

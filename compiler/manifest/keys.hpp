@@ -13,7 +13,7 @@ namespace alephc {
 /// and the check of docs/manifest.md are all made from it.
 
 inline constexpr int kThisStep =
-    3;  ///< keys of later steps are refused as "not supported by this version yet"
+    6;  ///< keys of later steps are refused as "not supported by this version yet"
 
 enum class KeyType {
   string,
@@ -45,6 +45,7 @@ enum class Format {
   user_name,
   host_name,
   variable_name,
+  label,
   glob,  ///< starts with / or !/
 };
 

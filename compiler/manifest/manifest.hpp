@@ -150,10 +150,25 @@ struct InitSpec {
 
 struct ImageSpec {
   std::string format = "squashfs";
-  std::string compression = "zstd";
-  std::uint32_t level = 0;  ///< 0: the compressor's default
+  std::string compression{};  ///< empty: the format's own, see settle_compression()
+  std::uint32_t level = 0;    ///< 0: the compressor's default
   std::uint32_t block_size = 131072;
   bool embed_recipe = true;
+  std::optional<std::uint64_t> size{};  ///< in bytes; empty: by what it holds
+  std::string label = "root";
+  std::string filesystem = "ext4";  ///< of a disk
+  std::string subvolume{};
+  bool verity = false;
+};
+
+/// How a disk starts.
+struct BootSpec {
+  std::string kernel = "auto";  ///< a package, "auto" or "none"
+  bool bios = true;
+  bool uefi = true;
+  std::string cmdline = "console=tty0 console=ttyS0,115200";
+  std::uint64_t esp_size = 64U << 20U;
+  SourceSpan kernel_at{};
 };
 
 /// What the user says the result must be. In no key, never inherited.
@@ -182,6 +197,7 @@ struct Manifest {
   std::vector<UserSpec> users{};
   InitSpec init{};
   ImageSpec image{};
+  BootSpec boot{};
   Expectation expect{};
   std::vector<std::string> parts{};  ///< names in merge order, the file itself last
 

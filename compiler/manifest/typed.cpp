@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "manifest/image_rules.hpp"
 #include "manifest/merge.hpp"
 
 namespace alephc {
@@ -274,6 +275,31 @@ void fill_image(Manifest& manifest, const Value& flat) {
   if (!block_size.empty())
     manifest.image.block_size =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(parse_size(block_size).value_or(0), UINT32_MAX));
+  std::string size;
+  image.get("size", size);
+  if (!size.empty()) manifest.image.size = parse_size(size).value_or(0);
+  image.get("label", manifest.image.label);
+  image.get("filesystem", manifest.image.filesystem);
+  image.get("subvolume", manifest.image.subvolume);
+  image.get("verity", manifest.image.verity);
+  settle_compression(manifest.image);
+}
+
+void fill_boot(BootSpec& boot, const Value& flat) {
+  const TableView view(flat.find("boot"));
+  view.get("kernel", boot.kernel);
+  boot.kernel_at = view.at("kernel");
+  std::vector<std::string> firmware{"bios", "uefi"};
+  view.get("firmware", firmware);
+  const auto has = [&](const char* name) {
+    return std::find(firmware.begin(), firmware.end(), name) != firmware.end();
+  };
+  boot.bios = has("bios");
+  boot.uefi = has("uefi");
+  view.get("cmdline", boot.cmdline);
+  std::string esp_size;
+  view.get("esp_size", esp_size);
+  if (!esp_size.empty()) boot.esp_size = parse_size(esp_size).value_or(0);
 }
 
 void check_exactly_one(const TableView& view, const std::vector<std::string>& keys, const std::string& where,
@@ -303,12 +329,44 @@ void check_image(const Manifest& manifest, const Value& flat, DiagnosticList& pr
   const std::uint32_t block = manifest.image.block_size;
   if (block < 4096 || block > 1048576 || (block & (block - 1)) != 0)
     problems.error("'block_size' must be a power of two from 4K to 1M", image.at("block_size"));
-  const std::string& compression = manifest.image.compression;
+  constexpr std::uint64_t kMiB = 1U << 20U;
+  if (manifest.image.size && (*manifest.image.size == 0 || *manifest.image.size % kMiB != 0))
+    problems.error("'size' must be in whole MiB", image.at("size"), "for example \"2G\"");
+  const std::string& format = manifest.image.format;
+  const std::vector<std::string> keys = split(std::string(image_rules(format).keys), '|');
+  for (const char* key : {"size", "label", "filesystem", "subvolume", "verity"})
+    if (image.has(key) && std::find(keys.begin(), keys.end(), key) == keys.end())
+      problems.error("'" + std::string(key) + "' means nothing for " + format, image.at(key));
+  const std::vector<std::string> known = compressions_of(format);
+  std::string compression = manifest.image.compression;
+  image.get("compression", compression);
+  if (std::find(known.begin(), known.end(), compression) == known.end())
+    problems.error("'" + compression + "' is no compression of " + format, image.at("compression"),
+                   "one of: " + join(known, ", "));
+  if (image.has("subvolume") && is_disk(manifest.image) && manifest.image.filesystem != "btrfs")
+    problems.error("'subvolume' needs filesystem = \"btrfs\"", image.at("subvolume"));
   if (!image.has("level")) return;
   if (compression == "gzip" && manifest.image.level > 9)
     problems.error("gzip has levels 1 to 9", image.at("level"));
   if (compression == "xz" || compression == "lz4" || compression == "none")
     problems.error("'" + compression + "' has no levels", image.at("level"));
+}
+
+void check_boot(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  const TableView boot(flat.find("boot"));
+  if (boot.has("firmware") && !manifest.boot.bios && !manifest.boot.uefi)
+    problems.error("'firmware' is empty: nothing could start the disk", boot.at("firmware"),
+                   "kernel = \"none\" makes a disk that does not boot");
+  // The smallest that every firmware takes for FAT32, and what a GPT leaves.
+  constexpr std::uint64_t kMiB = 1U << 20U;
+  if (manifest.boot.esp_size < 33 * kMiB || manifest.boot.esp_size % kMiB != 0 ||
+      manifest.boot.esp_size > 2048 * kMiB)
+    problems.error("'esp_size' must be from 33M to 2G, in whole MiB", boot.at("esp_size"));
+  for (const char c : manifest.boot.cmdline)
+    if (c < ' ' || c > '~' || std::string_view("\"'\\$;&|<>{}").find(c) != std::string_view::npos) {
+      problems.error("'cmdline' may hold no quotes, '$', ';' and the like", boot.at("cmdline"));
+      break;
+    }
 }
 
 void check_accounts(const Value& flat, DiagnosticList& problems) {
@@ -408,6 +466,7 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   system.get("locales", manifest.system.locales);
   system.get("hostname", manifest.system.hostname);
   fill_image(manifest, flat);
+  fill_boot(manifest.boot, flat);
 }
 
 void check_rules(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
@@ -422,6 +481,7 @@ void check_rules(const Manifest& manifest, const Value& flat, DiagnosticList& pr
   check_packages(manifest, flat, problems);
   check_alpine(manifest, flat, problems);
   check_image(manifest, flat, problems);
+  check_boot(manifest, flat, problems);
   if (manifest.kind == "function" && manifest.image.format != "squashfs")
     problems.warning("nodes boot functions from squashfs only, not from " + manifest.image.format,
                      TableView(flat.find("image")).at("format"));

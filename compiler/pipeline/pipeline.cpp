@@ -17,6 +17,7 @@
 #include "execute/project_files.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
+#include "manifest/image_rules.hpp"
 #include "manifest/keys.hpp"
 #include "manifest/load.hpp"
 #include "pipeline/expectation.hpp"
@@ -110,6 +111,13 @@ std::optional<Receipt> read_recorded(const fs::path& manifest_file, const Digest
   return receipt;
 }
 
+/// A compression that nobody chose is that of the new format.
+void set_format(ImageSpec& image, const std::string& format) {
+  if (image.compression == compressions_of(image.format).front()) image.compression.clear();
+  image.format = format;
+  settle_compression(image);
+}
+
 void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
     const std::size_t equals = text.find('=');
@@ -126,7 +134,7 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
       throw Error(ErrorKind::usage, "unknown " + key + " '" + value + "'", "one of: " + join(names, ", "));
     const auto number = parse_size(value);
     if (key == "image.format")
-      manifest.image.format = value;
+      set_format(manifest.image, value);
     else if (key == "image.compression")
       manifest.image.compression = value;
     else if (key == "image.level" && number && *number <= 22)
@@ -135,6 +143,16 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
       manifest.image.block_size = static_cast<std::uint32_t>(*number);
     else if (key == "image.embed_recipe")
       manifest.image.embed_recipe = value == "true";
+    else if (key == "image.verity")
+      manifest.image.verity = value == "true";
+    else if (key == "image.size" && number && *number > 0 && *number % (1U << 20U) == 0)
+      manifest.image.size = *number;
+    else if (key == "image.label" && !format_problem(spec->format, value))
+      manifest.image.label = value;
+    else if (key == "image.filesystem")
+      manifest.image.filesystem = value;
+    else if (key == "image.subvolume" && !format_problem(spec->format, value))
+      manifest.image.subvolume = value;
     else
       throw Error(ErrorKind::usage, "'" + value + "' is no value for " + key);
   }

@@ -63,7 +63,7 @@ class Store {
   void adopt_blob(const std::filesystem::path& file, const Digest& digest) const;
   [[nodiscard]] std::filesystem::path partial_path(const Digest& digest) const;
 
-  // Where images among the blobs have their compressed data; see image/block_cache.hpp.
+  // Where images among the blobs have their compressed data; see image/squashfs/block_cache.hpp.
   void put_block_index(const Digest& image, std::string_view bytes) const;
   struct BlockIndex {
     Digest image{};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/block_cache.hpp"
+#include "image/squashfs/block_cache.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -15,11 +15,11 @@
 
 #include "base/files.hpp"
 #include "base/trace.hpp"
-#include "image/compressed_blocks.hpp"
+#include "image/squashfs/compressed_blocks.hpp"
 #include "image/image_format.hpp"
-#include "image/squashfs_compressor.hpp"
-#include "image/squashfs_data.hpp"
-#include "image/squashfs_fragments.hpp"
+#include "image/squashfs/compressor.hpp"
+#include "image/squashfs/data.hpp"
+#include "image/squashfs/fragments.hpp"
 #include "support/catch.hpp"
 #include "tree/layer_writer.hpp"
 #include "tree/listing_text.hpp"

@@ -6,18 +6,8 @@
 
 #include <sys/sysmacros.h>
 
-// libext2fs is C of another age: its headers neither declare themselves extern "C" nor fit our warnings.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wold-style-cast"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-extern "C" {
-#include <ext2fs/ext2fs.h>
-}
-#pragma GCC diagnostic pop
-
 #include "base/diagnostic.hpp"
+#include "image/ext4/ext2fs.hpp"
 #include "image/image_format.hpp"
 #include "tree/scan.hpp"
 
@@ -31,14 +21,8 @@ void must(errcode_t code, const std::string& doing) {
   if (code != 0) throw Error(ErrorKind::integrity, "cannot " + doing + ": " + ::error_message(code));
 }
 
-struct CloseFilesystem {
-  void operator()(struct_ext2_filsys* filesystem) const { ::ext2fs_close_free(&filesystem); }
-};
 struct CloseFile {
   void operator()(ext2_file* file) const { ::ext2fs_file_close(file); }
-};
-struct CloseXattrs {
-  void operator()(ext2_xattr_handle* handle) const { ::ext2fs_xattrs_close(&handle); }
 };
 
 using Children = std::vector<std::pair<std::string, ext2_ino_t>>;
@@ -185,7 +169,7 @@ class Ext4Reader {
     const errcode_t code = ::ext2fs_xattrs_open(filesystem_.get(), number, &opened);
     if (code == EXT2_ET_MISSING_EA_FEATURE) return;
     must(code, doing);
-    const std::unique_ptr<ext2_xattr_handle, CloseXattrs> handle(opened);
+    const Ext2Xattrs handle(opened);
     must(::ext2fs_xattrs_read(handle.get()), doing);
     std::vector<std::string> names;
     must(::ext2fs_xattrs_iterate(handle.get(), collect_xattr, &names), doing);
@@ -204,7 +188,7 @@ class Ext4Reader {
   }
 
   const ReadOptions& options_;
-  std::unique_ptr<struct_ext2_filsys, CloseFilesystem> filesystem_;
+  Ext2Filesystem filesystem_;
   ImageContent content_;
   std::map<std::string, ext2_ino_t> numbers_;
   std::set<ext2_ino_t> folders_;

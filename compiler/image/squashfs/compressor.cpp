@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/squashfs_compressor.hpp"
+#include "image/squashfs/compressor.hpp"
 
 #include <cstring>
 #include <vector>

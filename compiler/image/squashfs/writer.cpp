@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// squashfs 4.0: contents by squashfs_data.cpp, inodes and tables by libsquashfs. Inodes are numbered in
+// squashfs 4.0: contents by data.cpp, inodes and tables by libsquashfs. Inodes are numbered in
 // listing order, data is laid down in listing order, directories after what they hold.
 #include <algorithm>
 #include <array>
@@ -20,9 +20,9 @@
 #include <zstd.h>
 
 #include "image/image_format.hpp"
-#include "image/squashfs_common.hpp"
-#include "image/squashfs_compressor.hpp"
-#include "image/squashfs_data.hpp"
+#include "image/squashfs/common.hpp"
+#include "image/squashfs/compressor.hpp"
+#include "image/squashfs/data.hpp"
 
 namespace alephc {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/squashfs_fragments.hpp"
+#include "image/squashfs/fragments.hpp"
 
 #include <string_view>
 #include <utility>

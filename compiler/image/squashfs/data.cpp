@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/squashfs_data.hpp"
+#include "image/squashfs/data.hpp"
 
 #include <algorithm>
 #include <condition_variable>
@@ -13,10 +13,10 @@
 #include "base/cid.hpp"
 #include "base/interrupt.hpp"
 #include "base/trace.hpp"
-#include "image/compressed_blocks.hpp"
 #include "image/content_reader.hpp"
-#include "image/squashfs_compressor.hpp"
-#include "image/squashfs_fragments.hpp"
+#include "image/squashfs/compressed_blocks.hpp"
+#include "image/squashfs/compressor.hpp"
+#include "image/squashfs/fragments.hpp"
 
 namespace alephc {
 namespace {

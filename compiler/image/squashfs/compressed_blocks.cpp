@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/compressed_blocks.hpp"
+#include "image/squashfs/compressed_blocks.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -15,7 +15,7 @@
 #include "base/files.hpp"
 #include "base/parallel.hpp"
 #include "base/trace.hpp"
-#include "image/squashfs_fragments.hpp"
+#include "image/squashfs/fragments.hpp"
 
 namespace alephc {
 namespace {

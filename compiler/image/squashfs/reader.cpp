@@ -15,7 +15,7 @@
 #include <sqfs/xattr_reader.h>
 
 #include "image/image_format.hpp"
-#include "image/squashfs_common.hpp"
+#include "image/squashfs/common.hpp"
 
 namespace alephc {
 namespace {

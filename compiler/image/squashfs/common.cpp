@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/squashfs_common.hpp"
+#include "image/squashfs/common.hpp"
 
 #include <algorithm>
 #include <cerrno>

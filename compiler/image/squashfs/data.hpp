@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "image/block_cache.hpp"
 #include "image/image_format.hpp"
-#include "image/squashfs_common.hpp"
+#include "image/squashfs/block_cache.hpp"
+#include "image/squashfs/common.hpp"
 
 namespace alephc {
 

@@ -7,8 +7,8 @@
 #include <sqfs/compressor.h>
 
 #include "base/digest.hpp"
-#include "image/block_cache.hpp"
-#include "image/squashfs_common.hpp"
+#include "image/squashfs/block_cache.hpp"
+#include "image/squashfs/common.hpp"
 #include "manifest/manifest.hpp"
 
 namespace alephc {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "image/block_cache.hpp"
+#include "image/squashfs/block_cache.hpp"
 
 #include <cstring>
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "base/digest.hpp"
-#include "image/block_cache.hpp"
-#include "image/squashfs_compressor.hpp"
+#include "image/squashfs/block_cache.hpp"
+#include "image/squashfs/compressor.hpp"
 #include "manifest/manifest.hpp"
 
 namespace alephc {

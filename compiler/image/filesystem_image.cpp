@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "image/filesystem_image.hpp"
+
+#include <array>
+
+#include "base/diagnostic.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr std::array kKinds{FilesystemKind{"ext4", write_ext4_at}, FilesystemKind{"btrfs", write_btrfs_at}};
+
+std::string mebibytes(std::uint64_t bytes) {
+  constexpr std::uint64_t kMiB = 1U << 20U;
+  return std::to_string((bytes + kMiB - 1) / kMiB) + "M";
+}
+
+}  // namespace
+
+const FilesystemKind& filesystem_kind(const std::string& name) {
+  for (const FilesystemKind& kind : kKinds)
+    if (name == kind.name) return kind;
+  throw Error(ErrorKind::failed, "unknown filesystem '" + name + "'");
+}
+
+Uuid filesystem_uuid(const Digest& seed) {
+  return derived_uuid(seed, "filesystem");
+}
+
+Error size_too_small(std::uint64_t given, std::uint64_t needed) {
+  return {ErrorKind::failed,
+          "image.size = \"" + mebibytes(given) + "\" is too small: the tree needs " + mebibytes(needed),
+          "leave 'size' out to have it chosen, or make it larger"};
+}
+
+}  // namespace alephc
