@@ -61,6 +61,7 @@ CommandAction add_why(CLI::App& app) {
 CommandAction add_shell(CLI::App& app) {
   struct Arguments {
     std::string path = ".";
+    std::string first{};
     std::string step{};
     std::vector<std::string> command{};
   };
@@ -68,15 +69,16 @@ CommandAction add_shell(CLI::App& app) {
   app.add_option("--path", arguments->path, "Folder with a runtime.toml, or a manifest file");
   app.add_option("--at", arguments->step, "The tree as it was before this step (default: the finished tree)")
       ->type_name("STEP");
+  app.add_option("PATH", arguments->first, "The same, without --path");
   app.add_option("COMMAND", arguments->command, "Command instead of a shell, after --");
   app.prefix_command(false);
   return [arguments](CommandContext& context) {
-    // "alephc shell DIR": a folder that holds a manifest is a PATH, everything else a command.
-    if (!arguments->command.empty() &&
-        std::filesystem::exists(std::filesystem::path(arguments->command.front()) / "runtime.toml")) {
-      arguments->path = arguments->command.front();
-      arguments->command.erase(arguments->command.begin());
-    }
+    // What holds a manifest, or is one, is a PATH; everything else is the command's first word.
+    const std::filesystem::path first = arguments->first;
+    if (std::filesystem::exists(first / "runtime.toml") || first.extension() == ".toml")
+      arguments->path = first;
+    else if (!first.empty())
+      arguments->command.insert(arguments->command.begin(), first);
     return open_shell(arguments->path, arguments->step, arguments->command, context.settings,
                       context.reporter);
   };

@@ -19,7 +19,7 @@ class ArchivePutter : public ArchiveSink {
         out_(out),
         owner_(owner_ids(below, archive.owner)),
         root_(below.resolve(archive.target.substr(1))) {
-    out_.put(folder(root_));
+    if (!root_.empty()) out_.put(folder(root_));
   }
 
   void begin_entry(const std::string& /*member*/, Entry entry) override {
@@ -69,7 +69,7 @@ class ArchivePutter : public ArchiveSink {
     std::vector<std::string> parts = split(path, '/');
     if (path.empty() || parts.size() <= archive_.strip) return std::nullopt;
     parts.erase(parts.begin(), parts.begin() + archive_.strip);
-    return root_ + "/" + join(parts, "/");
+    return join_path(root_, join(parts, "/"));
   }
 
   /// Nothing of an archive may be written through a link that the same archive brought.

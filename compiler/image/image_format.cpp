@@ -41,6 +41,7 @@ class ListingSink : public ArchiveSink {
       if (first == entries.end()) throw Error(ErrorKind::integrity, "a hard link to nothing: " + entry_.path);
       entry_.content = first->second.content;
       entry_.size = first->second.size;
+      entry_.xattrs = first->second.xattrs;
     }
     entries.insert_or_assign(entry_.path, entry_);
   }

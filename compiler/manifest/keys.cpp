@@ -131,7 +131,7 @@ constexpr std::array kArchive{
             .maximum = 100},
     KeySpec{.name = "target",
             .about = "Folder it is unpacked into",
-            .format = F::absolute_path,
+            .format = F::folder,
             .required = true},
     KeySpec{
         .name = "owner", .fallback = "root:root", .about = "Owner of everything in it", .format = F::owner},

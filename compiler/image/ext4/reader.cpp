@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/diagnostic.hpp"
+#include "base/little_endian.hpp"
 #include "image/ext4/ext2fs.hpp"
 #include "image/image_format.hpp"
 #include "tree/scan.hpp"
@@ -182,9 +183,22 @@ class Ext4Reader {
       std::string value(static_cast<const char*>(bytes), size);
       ::ext2fs_free_mem(static_cast<void*>(&bytes));
       if (name == "security.capability") value = portable_capability(std::move(value));
+      if (name.starts_with("system.posix_acl")) name_nobody(value);
       entry.xattrs.push_back({name, std::move(value)});
     }
     std::sort(entry.xattrs.begin(), entry.xattrs.end());
+  }
+
+  /// An access list's entries that are of no user or group: libext2fs gives them the id 0, system calls -1.
+  static void name_nobody(std::string& list) {
+    constexpr std::size_t kHead = 4;
+    constexpr std::size_t kEntry = 8;  // tag, permissions, id
+    for (std::size_t at = kHead; at + kEntry <= list.size(); at += kEntry) {
+      const std::uint64_t tag = read_little(std::string_view(list).substr(at, 2));
+      constexpr std::uint64_t kUser = 2;
+      constexpr std::uint64_t kGroup = 8;
+      if (tag != kUser && tag != kGroup) list.replace(at + 4, 4, "\xff\xff\xff\xff");
+    }
   }
 
   const ReadOptions& options_;

@@ -19,6 +19,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "base/diagnostic.hpp"
 #include "image/image_format.hpp"
 #include "image/squashfs/common.hpp"
 #include "image/squashfs/compressor.hpp"
@@ -295,7 +296,21 @@ std::vector<std::string> image_tools() {
           std::string("liblz4 ") + LZ4_versionString()};
 }
 
+namespace {
+
+void check_attributes(const Listing& entries) {
+  for (const Entry& entry : entries)
+    for (const Xattr& xattr : entry.xattrs)
+      if (xattr.name.starts_with("system."))
+        throw Error(ErrorKind::failed,
+                    "/" + entry.path + " has an access list (" + xattr.name + "), which squashfs cannot hold",
+                    "remove it with a script ('setfacl -b'), or choose another format");
+}
+
+}  // namespace
+
 void write_squashfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {
+  check_attributes(tree.entries());
   check(!tree.entries().empty() && tree.entries().front().path.empty(), "a whole tree has a root");
   SquashfsWriter(tree, options, path).run();
 }
