@@ -27,6 +27,7 @@ nlohmann::ordered_json outcome_json(const BuildOutcome& outcome) {
   json["lock"] = outcome.lock.hex();
   json["epoch"] = outcome.epoch;
   json["seconds"] = outcome.seconds;
+  if (!outcome.result.verity_root.is_zero()) json["verity_root"] = outcome.result.verity_root.hex();
   json["steps"] = nlohmann::ordered_json::array();
   for (const StepReport& step : outcome.steps)
     json["steps"].push_back({{"id", step.id},
@@ -45,6 +46,8 @@ std::string outcome_text(const BuildOutcome& outcome) {
     out += "  sha256  " + outcome.result.sha256.hex() + "\n  cid v0  " + outcome.result.cid_v0 +
            "\n  cid v1  " + outcome.result.cid_v1 + "\n";
   }
+  if (!outcome.result.verity_root.is_zero())
+    out += "  verity  " + outcome.result.verity_root.hex() + "\n";
   return out + "  tree    " + outcome.result.tree.hex() + "\n";
 }
 

@@ -20,6 +20,7 @@
 #include "execute/normalize.hpp"
 #include "execute/sandbox_steps.hpp"
 #include "image/image_format.hpp"
+#include "image/verity.hpp"
 #include "store/collect.hpp"
 #include "tree/listing_text.hpp"
 #include "tree/scan.hpp"
@@ -55,7 +56,8 @@ bool result_is_there(const Step& step, const ActionRecord& record, const StepEnv
   const auto image = parse_image_result(record.result);
   if (!image) return false;
   if (image->sha256.is_zero()) return false;  // a folder is written anew each time
-  return env.store.has_blob(image->sha256);
+  return env.store.has_blob(image->sha256) &&
+         (image->verity_tree.is_zero() || env.store.has_blob(image->verity_tree));
 }
 
 /// Puts the layers of the reports from the given one on top of a tree.
@@ -316,10 +318,19 @@ class Runner {
     result.size = hashes.size;
     result.cid_v0 = hashes.cid_v0;
     result.cid_v1 = hashes.cid_v1;
+    if (env_.manifest.image.verity) add_verity(file, work.path() / "verity", options.seed, result);
     env_.store.adopt_blob(file, hashes.sha256);
     if (env_.cache != nullptr && env_.manifest.image.format == "squashfs")
       env_.store.put_block_index(hashes.sha256, env_.cache->kept_bytes());
     return image_result_text(result);
+  }
+
+  void add_verity(const fs::path& image, const fs::path& tree, const Digest& seed,
+                  ImageResult& result) const {
+    const TraceSpan span("image", "dm-verity");
+    result.verity_root = write_verity(image, tree, seed, env_.jobs);
+    result.verity_tree = sha256_file(tree);
+    env_.store.adopt_blob(tree, result.verity_tree);
   }
 
   [[nodiscard]] std::vector<std::string> layer_steps() const {
@@ -354,11 +365,15 @@ class Runner {
 }  // namespace
 
 std::string image_result_text(const ImageResult& result) {
-  return nlohmann::ordered_json{{"sha256", result.sha256.hex()}, {"size", result.size},
-                                {"cid_v0", result.cid_v0},       {"cid_v1", result.cid_v1},
-                                {"tree", result.tree.hex()},     {"accounts", result.accounts},
-                                {"groups", result.groups}}
-      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  nlohmann::ordered_json json{{"sha256", result.sha256.hex()}, {"size", result.size},
+                              {"cid_v0", result.cid_v0},       {"cid_v1", result.cid_v1},
+                              {"tree", result.tree.hex()},     {"accounts", result.accounts},
+                              {"groups", result.groups}};
+  if (!result.verity_tree.is_zero()) {
+    json["verity_tree"] = result.verity_tree.hex();
+    json["verity_root"] = result.verity_root.hex();
+  }
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::optional<ImageResult> parse_image_result(const std::string& text) {
@@ -372,6 +387,8 @@ std::optional<ImageResult> parse_image_result(const std::string& text) {
                      .cid_v0 = json.value("cid_v0", ""),
                      .cid_v1 = json.value("cid_v1", ""),
                      .tree = *tree,
+                     .verity_tree = Digest::from_hex(json.value("verity_tree", "")).value_or(Digest{}),
+                     .verity_root = Digest::from_hex(json.value("verity_root", "")).value_or(Digest{}),
                      .accounts = json["accounts"],
                      .groups = json["groups"]};
 }

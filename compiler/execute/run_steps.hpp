@@ -54,6 +54,8 @@ struct ImageResult {
   std::string cid_v0{};
   std::string cid_v1{};
   Digest tree{};
+  Digest verity_tree{};  ///< sha256 of the dm-verity hash tree's file; zero: none was asked for
+  Digest verity_root{};
   std::vector<std::string> accounts{};  ///< "name:uid:gid" of /etc/passwd
   std::vector<std::string> groups{};    ///< "name:gid" of /etc/group
 };

@@ -191,10 +191,9 @@ void require_root(const Settings& settings) {
         "'alephc doctor' shows what is missing; root needs none of it");
 }
 
-/// Copies the image out of the store: all or nothing.
-void deliver(const Store& store, const ImageResult& result, const fs::path& output) {
-  const TraceSpan span("image", "copy to its place");
-  const auto blob = store.open_blob(result.sha256);
+/// Copies a file out of the store: all or nothing.
+void deliver_file(const Store& store, const Digest& digest, const fs::path& output) {
+  const auto blob = store.open_blob(digest);
   if (!blob) throw Error(ErrorKind::failed, "the image vanished from the store", "run the command again");
   std::string temp = fs::absolute(output).string() + ".XXXXXX";
   UniqueFd file(::mkostemp(temp.data(), O_CLOEXEC));
@@ -207,7 +206,16 @@ void deliver(const Store& store, const ImageResult& result, const fs::path& outp
     ::unlink(temp.c_str());
     throw;
   }
-  store.remember_output(output, result.sha256);
+  store.remember_output(output, digest);
+}
+
+/// Hands out the image and what goes beside it.
+void deliver(const Store& store, const ImageResult& result, const fs::path& output) {
+  const TraceSpan span("image", "copy to its place");
+  if (!store.is_known_output(output, result.sha256)) deliver_file(store, result.sha256, output);
+  if (result.verity_tree.is_zero()) return;
+  deliver_file(store, result.verity_tree, output.string() + ".verity");
+  atomic_write(output.string() + ".roothash", result.verity_root.hex() + "\n");
 }
 
 Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome) {
@@ -231,6 +239,7 @@ void remember_build(const Locked& locked, const BuildOutcome& outcome, const Sto
     if (const auto digest = Digest::from_hex(step.result)) record.layers.insert(*digest);
   }
   if (!outcome.result.sha256.is_zero()) record.blobs.insert(outcome.result.sha256);
+  if (!outcome.result.verity_tree.is_zero()) record.blobs.insert(outcome.result.verity_tree);
   for (const LockedLayer& layer : locked.lock.layers)
     for (const LockedPackage& package : layer.packages) record.blobs.insert(package.sha256);
   for (const LockedRepository& repository : locked.lock.repositories) record.blobs.insert(repository.index);
@@ -362,7 +371,7 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   const bool is_folder = image_format(outcome.format).is_folder;
   outcome.output_was_there = !is_folder && store.is_known_output(outcome.image, outcome.result.sha256);
   const fs::path receipt_file = outcome.image.string() + ".receipt.json";
-  if (!is_folder && !outcome.output_was_there) deliver(store, outcome.result, outcome.image);
+  if (!is_folder) deliver(store, outcome.result, outcome.image);
   if (!outcome.output_was_there || !fs::exists(receipt_file) || request.record) {
     const std::string receipt = receipt_text(make_receipt(locked, outcome));
     atomic_write(receipt_file, receipt);

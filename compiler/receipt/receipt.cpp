@@ -23,6 +23,7 @@ std::string receipt_text(const Receipt& receipt) {
     json["cid_v1"] = receipt.image.cid_v1;
   }
   json["tree"] = receipt.image.tree.hex();
+  if (!receipt.image.verity_root.is_zero()) json["verity_root"] = receipt.image.verity_root.hex();
   json["layers"] = nlohmann::ordered_json::array();
   for (const auto& [step, digest] : receipt.layers)
     json["layers"].push_back({{"step", step}, {"layer", digest}});
@@ -49,6 +50,7 @@ Receipt parse_receipt(const std::string& file, const std::string& text) {
     receipt.source_date_epoch = json.at("source_date_epoch");
     receipt.format = json.at("format");
     receipt.image.tree = digest("tree");
+    if (json.contains("verity_root")) receipt.image.verity_root = digest("verity_root");
     if (json.contains("sha256")) {
       receipt.image.sha256 = digest("sha256");
       receipt.image.size = json.at("size");
