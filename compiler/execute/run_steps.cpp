@@ -292,6 +292,8 @@ class Runner {
         graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
     if (normalized) check_final_tree(tree, layer_steps());
     WriteOptions options{.image = env_.manifest.image,
+                         .boot = env_.manifest.boot,
+                         .arch = env_.manifest.base.arch,
                          .time = env_.lock.source_date_epoch,
                          .keep_times = !normalized,
                          .seed = sha256(env_.lock_text),

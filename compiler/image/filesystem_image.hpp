@@ -28,6 +28,8 @@ struct FilesystemKind {
 
 /// The UUID that a filesystem of this seed has.
 [[nodiscard]] Uuid filesystem_uuid(const Digest& seed);
+/// The serial number of the EFI system partition's FAT.
+[[nodiscard]] std::uint32_t esp_serial(const Digest& seed);
 
 [[nodiscard]] std::uint64_t write_ext4_at(const Tree& tree, const WriteOptions& options,
                                           const FilesystemPlace& place);

@@ -14,10 +14,13 @@
 namespace alephc {
 namespace {
 
-constexpr std::array kFormats{
-    ImageFormat{"squashfs", ".squashfs", false, write_squashfs},
-    ImageFormat{"ext4", ".ext4", false, write_ext4}, ImageFormat{"btrfs", ".btrfs", false, write_btrfs},
-    ImageFormat{"tar", ".tar", false, write_tar}, ImageFormat{"dir", "", true, write_folder}};
+constexpr std::array kFormats{ImageFormat{"squashfs", ".squashfs", false, write_squashfs},
+                              ImageFormat{"ext4", ".ext4", false, write_ext4},
+                              ImageFormat{"btrfs", ".btrfs", false, write_btrfs},
+                              ImageFormat{"disk", ".img", false, write_disk},
+                              ImageFormat{"qcow2", ".qcow2", false, write_qcow2},
+                              ImageFormat{"tar", ".tar", false, write_tar},
+                              ImageFormat{"dir", "", true, write_folder}};
 
 /// Makes a listing of an archive, hashing as it streams by.
 class ListingSink : public ArchiveSink {
@@ -107,7 +110,8 @@ struct Magic {
   std::string_view bytes;
   ImageContent (*read)(const std::filesystem::path& path, const ReadOptions& options);
 };
-constexpr std::array kMagics{Magic{0, "hsqs", read_squashfs}, Magic{1080, "\x53\xef", read_ext4},
+constexpr std::array kMagics{Magic{0, "hsqs", read_squashfs}, Magic{512, "EFI PART", read_disk},
+                             Magic{0, "QFI\xfb", read_qcow2}, Magic{1080, "\x53\xef", read_ext4},
                              Magic{65600, "_BHRfS_M", read_btrfs}};
 
 }  // namespace

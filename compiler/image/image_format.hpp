@@ -19,6 +19,8 @@ class FileHasher;
 
 struct WriteOptions {
   ImageSpec image{};
+  BootSpec boot{};
+  std::string arch = "amd64";
   std::int64_t time = 0;    ///< of every path and of the filesystem itself
   bool keep_times = false;  ///< without normalization every path keeps its own
   Digest seed{};            ///< what UUIDs and the like are derived from
@@ -48,6 +50,8 @@ struct ImageFormat {
 void write_squashfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_ext4(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_btrfs(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+void write_disk(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
+void write_qcow2(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_tar(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 
@@ -70,5 +74,7 @@ struct ReadOptions {
 [[nodiscard]] ImageContent read_squashfs(const std::filesystem::path& path, const ReadOptions& options);
 [[nodiscard]] ImageContent read_ext4(const std::filesystem::path& path, const ReadOptions& options);
 [[nodiscard]] ImageContent read_btrfs(const std::filesystem::path& path, const ReadOptions& options);
+[[nodiscard]] ImageContent read_disk(const std::filesystem::path& path, const ReadOptions& options);
+[[nodiscard]] ImageContent read_qcow2(const std::filesystem::path& path, const ReadOptions& options);
 
 }  // namespace alephc

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <filesystem>
+
+#include "image/image_format.hpp"
+
+namespace alephc {
+
+/// Packs a disk into qcow2, version 3 (QEMU, docs/interop/qcow2.txt): clusters of 64 KiB, those of zeros left
+/// out, the others compressed as options.image says. The same bytes for any number of jobs.
+void pack_qcow2(const std::filesystem::path& disk, const WriteOptions& options,
+                const std::filesystem::path& path);
+
+/// Unpacks one that stands for itself: without backing file, encryption or external data.
+void unpack_qcow2(const std::filesystem::path& path, const std::filesystem::path& disk);
+
+}  // namespace alephc

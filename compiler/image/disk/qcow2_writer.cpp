@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/fd.hpp"
+#include "base/files.hpp"
+#include "base/parallel.hpp"
+#include "image/disk/qcow2.hpp"
+
+namespace alephc {
+namespace {
+
+constexpr unsigned kClusterBits = 16;
+constexpr std::uint64_t kCluster = 1ULL << kClusterBits;
+constexpr std::uint64_t kTableEntries = kCluster / 8;
+constexpr std::uint64_t kRefcounts = kCluster / 2;  ///< in one block of them
+constexpr std::uint64_t kCopied = 1ULL << 63U;
+constexpr std::uint64_t kCompressed = 1ULL << 62U;
+constexpr unsigned kLengthShift = 62 - (kClusterBits - 8);
+constexpr std::uint64_t kSector = 512;
+constexpr std::size_t kWindow = 512;  ///< clusters compressed at once
+constexpr int kZstdLevel = 9;
+constexpr int kDeflateWindow = -12;  ///< raw, and no larger than QEMU's
+
+/// Numbers of qcow2 are big-endian.
+void put_big(std::string& out, std::uint64_t value, std::size_t size = 8) {
+  for (std::size_t i = size; i > 0; --i) out += static_cast<char>((value >> (8 * (i - 1))) & 0xffU);
+}
+
+struct FreeContext {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+};
+
+std::string deflated(const std::string& bytes, int level) {
+  z_stream stream{};
+  check(::deflateInit2(&stream, level, Z_DEFLATED, kDeflateWindow, 9, Z_DEFAULT_STRATEGY) == Z_OK,
+        "zlib makes a compressor");
+  std::string out(bytes.size(), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const bool fits = ::deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  out.resize(fits ? stream.total_out : 0);
+  ::deflateEnd(&stream);
+  return out;
+}
+
+class Qcow2Writer {
+ public:
+  Qcow2Writer(const std::filesystem::path& disk, const WriteOptions& options,
+              const std::filesystem::path& path)
+      : options_(options),
+        disk_(open_file(disk, O_RDONLY)),
+        file_(open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644)),
+        size_(std::filesystem::file_size(disk)),
+        mapping_((size_ + kCluster - 1) / kCluster) {}
+
+  void run() {
+    read_clusters();
+    end_ = round_up(end_);
+    write_mapping();
+    write_refcounts();
+    put(0, header());
+    if (::ftruncate(file_.get(), static_cast<off_t>(end_)) != 0) throw system_error("write the image", errno);
+  }
+
+ private:
+  static std::uint64_t round_up(std::uint64_t value) { return (value + kCluster - 1) / kCluster * kCluster; }
+
+  struct Cluster {
+    std::uint64_t index = 0;
+    std::string bytes{};
+    std::string packed{};  ///< empty: compression gains nothing
+  };
+
+  void read_clusters() {
+    std::vector<Cluster> window;
+    for (std::uint64_t index = 0; index < mapping_.size(); ++index) {
+      const off_t data = ::lseek(disk_.get(), static_cast<off_t>(index * kCluster), SEEK_DATA);
+      if (data < 0 && errno == ENXIO) break;
+      if (data > 0) index = std::max(index, static_cast<std::uint64_t>(data) / kCluster);
+      Cluster cluster{.index = index, .bytes = std::string(kCluster, '\0')};
+      if (read_at(disk_.get(), index * kCluster, cluster.bytes) < 0)
+        throw system_error("read the disk", errno);
+      if (cluster.bytes.find_first_not_of('\0') == std::string::npos) continue;
+      window.push_back(std::move(cluster));
+      if (window.size() == kWindow) flush(window);
+    }
+    flush(window);
+  }
+
+  void flush(std::vector<Cluster>& window) {
+    if (options_.image.compression != "none")
+      parallel_for(window.size(), options_.jobs, [&](std::size_t i) { compress(window[i]); });
+    for (const Cluster& cluster : window) place(cluster);
+    window.clear();
+  }
+
+  void compress(Cluster& cluster) const {
+    const auto level = static_cast<int>(options_.image.level);
+    if (options_.image.compression == "gzip") {
+      cluster.packed = deflated(cluster.bytes, level != 0 ? level : Z_DEFAULT_COMPRESSION);
+    } else {
+      thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+      std::string packed(ZSTD_compressBound(kCluster), '\0');
+      const std::size_t size =
+          ZSTD_compressCCtx(context.get(), packed.data(), packed.size(), cluster.bytes.data(), kCluster,
+                            level != 0 ? level : kZstdLevel);
+      check(ZSTD_isError(size) == 0, "zstd compresses");
+      packed.resize(size);
+      cluster.packed = std::move(packed);
+    }
+    if (cluster.packed.size() + kSector >= kCluster) cluster.packed.clear();
+  }
+
+  /// Compressed clusters lie side by side; the others on a boundary.
+  void place(const Cluster& cluster) {
+    if (cluster.packed.empty()) {
+      end_ = round_up(end_);
+      mapping_[cluster.index] = end_ | kCopied;
+      put(end_, cluster.bytes);
+      count(end_, end_ + kCluster);
+      end_ += kCluster;
+      return;
+    }
+    const std::uint64_t last = end_ + cluster.packed.size();
+    const std::uint64_t more_sectors = (last - 1) / kSector - end_ / kSector;
+    mapping_[cluster.index] = end_ | kCompressed | (more_sectors << kLengthShift);
+    put(end_, cluster.packed);
+    // A reader takes whole sectors, and so does the count of who uses a cluster.
+    count(end_, (last + kSector - 1) / kSector * kSector);
+    end_ = last;
+  }
+
+  void count(std::uint64_t from, std::uint64_t to) {
+    const std::uint64_t last = (to - 1) >> kClusterBits;
+    if (refcounts_.size() <= last) refcounts_.resize(last + 1);
+    for (std::uint64_t i = from >> kClusterBits; i <= last; ++i) ++refcounts_[i];
+  }
+
+  std::uint64_t append(const std::string& bytes) {
+    const std::uint64_t at = end_;
+    put(at, bytes);
+    end_ = round_up(at + bytes.size());
+    count(at, end_);
+    return at;
+  }
+
+  void write_mapping() {
+    std::string level1;
+    for (std::uint64_t first = 0; first < mapping_.size(); first += kTableEntries) {
+      const std::uint64_t last = std::min<std::uint64_t>(mapping_.size(), first + kTableEntries);
+      std::string table;
+      bool is_used = false;
+      for (std::uint64_t i = first; i < last; ++i) {
+        put_big(table, mapping_[i]);
+        is_used = is_used || mapping_[i] != 0;
+      }
+      table.resize(kCluster, '\0');
+      put_big(level1, is_used ? append(table) | kCopied : 0);
+    }
+    level1_entries_ = level1.size() / 8;
+    level1_at_ = append(level1);
+  }
+
+  /// The counts cover themselves: as many blocks as it takes for everything and them.
+  void write_refcounts() {
+    count(0, kCluster);
+    const std::uint64_t used = end_ >> kClusterBits;
+    std::uint64_t blocks = 1;
+    const auto table_clusters = [](std::uint64_t count) {
+      return (count * 8 + kCluster - 1) >> kClusterBits;
+    };
+    while (blocks * kRefcounts < used + blocks + table_clusters(blocks)) ++blocks;
+    refcount_clusters_ = table_clusters(blocks);
+    refcounts_at_ = end_;
+    count(end_, end_ + (blocks + refcount_clusters_) * kCluster);
+    refcounts_.resize(blocks * kRefcounts);
+    std::string table;
+    for (std::uint64_t i = 0; i < blocks; ++i) put_big(table, end_ + (refcount_clusters_ + i) * kCluster);
+    table.resize(refcount_clusters_ * kCluster, '\0');
+    for (const std::uint16_t value : refcounts_) put_big(table, value, 2);
+    put(end_, table);
+    end_ += table.size();
+  }
+
+  [[nodiscard]] std::string header() const {
+    const bool zstd = options_.image.compression == "zstd";
+    constexpr std::uint64_t kOtherCompression = 1U << 3U;
+    std::string bytes("QFI\xfb", 4);
+    put_big(bytes, 3, 4);
+    put_big(bytes, 0);  // backing file
+    put_big(bytes, 0, 4);
+    put_big(bytes, kClusterBits, 4);
+    put_big(bytes, size_);
+    put_big(bytes, 0, 4);  // encryption
+    put_big(bytes, level1_entries_, 4);
+    put_big(bytes, level1_at_);
+    put_big(bytes, refcounts_at_);
+    put_big(bytes, refcount_clusters_, 4);
+    put_big(bytes, 0, 4);  // snapshots
+    put_big(bytes, 0);
+    put_big(bytes, zstd ? kOtherCompression : 0);
+    put_big(bytes, 0);       // compatible features
+    put_big(bytes, 0);       // those that a writer clears
+    put_big(bytes, 4, 4);    // counts of 2^4 bits
+    put_big(bytes, 112, 4);  // length of this
+    put_big(bytes, zstd ? 1 : 0, 1);
+    bytes.resize(kCluster, '\0');
+    return bytes;
+  }
+
+  void put(std::uint64_t at, std::string_view bytes) const {
+    if (!write_at(file_.get(), at, bytes)) throw system_error("write the image", errno);
+  }
+
+  const WriteOptions& options_;
+  UniqueFd disk_;
+  UniqueFd file_;
+  std::uint64_t size_;
+  std::vector<std::uint64_t> mapping_;    ///< entry of the second level, by cluster of the disk
+  std::vector<std::uint16_t> refcounts_;  ///< by cluster of the file
+  std::uint64_t end_ = kCluster;          ///< the first one is the header's
+  std::uint64_t level1_at_ = 0;
+  std::uint64_t level1_entries_ = 0;
+  std::uint64_t refcounts_at_ = 0;
+  std::uint64_t refcount_clusters_ = 0;
+};
+
+}  // namespace
+
+void pack_qcow2(const std::filesystem::path& disk, const WriteOptions& options,
+                const std::filesystem::path& path) {
+  Qcow2Writer(disk, options, path).run();
+}
+
+void write_qcow2(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {
+  const TempDir work(path.parent_path(), ".alephc");
+  WriteOptions raw = options;
+  // Clusters are compressed, not files: what is compressed already gains nothing.
+  raw.image.compression = "none";
+  const std::filesystem::path disk = work.path() / "disk";
+  write_disk(tree, raw, disk);
+  pack_qcow2(disk, options, path);
+}
+
+}  // namespace alephc
