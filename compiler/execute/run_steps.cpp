@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "execute/accounts.hpp"
+#include "execute/boot_step.hpp"
 #include "execute/data_steps.hpp"
 #include "execute/final_check.hpp"
 #include "execute/init_step.hpp"
@@ -38,7 +39,7 @@ double seconds_since(Clock::time_point start) {
 bool is_data(StepKind kind) {
   using enum StepKind;
   return kind == early_files || kind == files || kind == system || kind == exclude || kind == init ||
-         kind == normalize || kind == archive;
+         kind == normalize || kind == archive || kind == boot;
 }
 
 std::vector<Digest> layer_digests(const std::vector<StepReport>& reports) {
@@ -201,6 +202,9 @@ class Runner {
       case StepKind::worker:
         run_commands("compiling the ASGI worker", compile_worker_commands(), place);
         break;
+      case StepKind::boot_loader:
+        run_commands("making GRUB's cores", boot_loader_commands(env_.manifest), place);
+        break;
       case StepKind::locales:
         run_commands("generating locales", env_.distro.locale_commands(env_.manifest.system), place);
         break;
@@ -258,6 +262,9 @@ class Runner {
         break;
       case StepKind::exclude:
         exclude_paths(env_.manifest, below, out);
+        break;
+      case StepKind::boot:
+        put_boot(env_.manifest, sha256(env_.lock_text), below, out);
         break;
       case StepKind::init:
         put_init(env_.manifest, env_.lock, env_.store, below, out);

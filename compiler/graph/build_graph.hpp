@@ -19,6 +19,8 @@ enum class StepKind {
   archive,
   files,
   run,
+  boot,
+  boot_loader,
   remove,
   exclude,
   init,

@@ -28,6 +28,7 @@ class Planner {
     for (std::size_t i = 0; i < manifest_.archives.size(); ++i) add_archive(i);
     add_files(false);
     for (std::size_t i = 0; i < manifest_.runs.size(); ++i) add_run(i);
+    if (is_disk(manifest_.image) && manifest_.boot.kernel != "none") add_boot();
     add_remove();
     add_init();
     if (options_.normalize) add_normalize();
@@ -133,6 +134,20 @@ class Planner {
     for (const std::string& input : run.inputs) add_inputs(step, input);
   }
 
+  void add_boot() {
+    Step& step = add(StepKind::boot, "boot", "put in what starts the disk");
+    step.parameters = {"seed " + sha256(lock_text_).hex(),
+                       line("filesystem", manifest_.image.filesystem + " " + manifest_.image.subvolume),
+                       line("cmdline", manifest_.boot.cmdline), firmware()};
+    Step& loader = add(StepKind::boot_loader, "boot:loader", "make GRUB's cores");
+    loader.parameters = {"version 1", line("filesystem", manifest_.image.filesystem), firmware()};
+  }
+
+  [[nodiscard]] std::string firmware() const {
+    return "firmware " + manifest_.base.arch + (manifest_.boot.bios ? " bios" : "") +
+           (manifest_.boot.uefi ? " uefi" : "");
+  }
+
   void add_remove() {
     if (!lock_.removed.empty()) {
       Step& step =
@@ -202,8 +217,7 @@ class Planner {
     if (!is_disk(image)) return;
     step.parameters.push_back(line("filesystem", image.filesystem));
     step.parameters.push_back("esp " + std::to_string(manifest_.boot.esp_size));
-    step.parameters.push_back(std::string("firmware") + (manifest_.boot.bios ? " bios" : "") +
-                              (manifest_.boot.uefi ? " uefi" : ""));
+    step.parameters.push_back(firmware());
   }
 
   const Manifest& manifest_;
@@ -245,6 +259,10 @@ const char* kind_name(StepKind kind) {
       return "files";
     case run:
       return "run";
+    case boot:
+      return "boot";
+    case boot_loader:
+      return "boot-loader";
     case remove:
       return "remove";
     case exclude:

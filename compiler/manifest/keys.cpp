@@ -129,10 +129,7 @@ constexpr std::array kArchive{
             .fallback = "0",
             .about = "Leading folders to drop",
             .maximum = 100},
-    KeySpec{.name = "target",
-            .about = "Folder it is unpacked into",
-            .format = F::folder,
-            .required = true},
+    KeySpec{.name = "target", .about = "Folder it is unpacked into", .format = F::folder, .required = true},
     KeySpec{
         .name = "owner", .fallback = "root:root", .about = "Owner of everything in it", .format = F::owner},
     KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
@@ -198,7 +195,7 @@ constexpr std::array kUser{
 constexpr std::array kInit{
     KeySpec{
         .name = "program",
-        .fallback = "aleph",
+        .fallback = "aleph, of instances none",
         .about = "PID 1 of the image: alephc's init, the distribution's (with our agent as a unit), or none",
         .choices = "aleph|distro|none"},
     KeySpec{.name = "sshd",

@@ -250,6 +250,11 @@ InitSpec init_of(const Value& flat) {
   InitSpec init;
   std::string program = "aleph";
   view.get("program", program);
+  // What a node tells functions over vsock it tells instances by cloud-init.
+  const TableView runtime(flat.find("runtime"));
+  std::string kind;
+  runtime.get("kind", kind);
+  if (kind == "instance" && !view.has("program")) program = "none";
   if (program == "distro") init.program = InitSpec::Program::distro;
   if (program == "none") init.program = InitSpec::Program::none;
   view.get("sshd", init.sshd);
@@ -285,12 +290,15 @@ void fill_image(Manifest& manifest, const Value& flat) {
   settle_compression(manifest.image);
 }
 
-void fill_boot(BootSpec& boot, const Value& flat) {
+void fill_boot(Manifest& manifest, const Value& flat) {
+  BootSpec& boot = manifest.boot;
   const TableView view(flat.find("boot"));
   view.get("kernel", boot.kernel);
   boot.kernel_at = view.at("kernel");
   std::vector<std::string> firmware{"bios", "uefi"};
-  view.get("firmware", firmware);
+  if (manifest.base.arch == "arm64") firmware = {"uefi"};
+  if (boot.kernel == "none") firmware.clear();
+  if (boot.kernel != "none") view.get("firmware", firmware);
   const auto has = [&](const char* name) {
     return std::find(firmware.begin(), firmware.end(), name) != firmware.end();
   };
@@ -354,9 +362,11 @@ void check_image(const Manifest& manifest, const Value& flat, DiagnosticList& pr
 
 void check_boot(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
   const TableView boot(flat.find("boot"));
-  if (boot.has("firmware") && !manifest.boot.bios && !manifest.boot.uefi)
+  if (manifest.boot.kernel != "none" && !manifest.boot.bios && !manifest.boot.uefi)
     problems.error("'firmware' is empty: nothing could start the disk", boot.at("firmware"),
                    "kernel = \"none\" makes a disk that does not boot");
+  if (manifest.boot.bios && manifest.base.arch != "amd64")
+    problems.error("there is no BIOS on " + manifest.base.arch, boot.at("firmware"));
   // The smallest that every firmware takes for FAT32, and what a GPT leaves.
   constexpr std::uint64_t kMiB = 1U << 20U;
   if (manifest.boot.esp_size < 33 * kMiB || manifest.boot.esp_size % kMiB != 0 ||
@@ -466,7 +476,9 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   system.get("locales", manifest.system.locales);
   system.get("hostname", manifest.system.hostname);
   fill_image(manifest, flat);
-  fill_boot(manifest.boot, flat);
+  fill_boot(manifest, flat);
+  if (is_disk(manifest.image) && manifest.boot.kernel != "auto" && manifest.boot.kernel != "none")
+    manifest.packages.install.push_back({manifest.boot.kernel, manifest.boot.kernel_at});
 }
 
 void check_rules(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {

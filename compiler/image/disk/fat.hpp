@@ -18,6 +18,7 @@ struct Volume {
   std::uint64_t size = 0;    ///< in bytes, a multiple of 1 MiB, at least 33 MiB
   std::uint64_t sector = 0;  ///< of the disk, where it begins
   std::uint32_t serial = 0;
+  std::string label = "ESP";  ///< up to 11 upper-case characters
   std::int64_t time = 0;  ///< of every file, in seconds; not before 1980
 };
 

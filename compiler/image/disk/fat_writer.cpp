@@ -23,8 +23,9 @@ constexpr std::uint32_t kEnd = 0x0fffffff;
 constexpr std::size_t kEntry = 32;
 constexpr std::size_t kLongPart = 13;  ///< UTF-16 units in one entry of a long name
 constexpr std::size_t kLongestName = 255;
-constexpr char kReadOnlyFolder = 0x10;
+constexpr char kFolder = 0x10;
 constexpr char kArchive = 0x20;
+constexpr char kLabel = 0x08;
 constexpr char kLongName = 0x0f;
 
 void set(std::string& bytes, std::size_t at, std::uint64_t value, std::size_t size) {
@@ -201,18 +202,18 @@ class VolumeMaker {
  private:
   void fill_folders(const std::vector<File>& files) {
     folders_.clear();
-    folders_[""];
+    folders_[""].put(label(), kLabel, 0, 0, stamp_);
     for (const File& file : files) {
       const auto parent = folders_.find(parent_path(file.path));
       check(parent != folders_.end(), "folders stand before what they hold");
-      parent->second.add(file.path, file.is_folder ? kReadOnlyFolder : kArchive, first_[file.path],
+      parent->second.add(file.path, file.is_folder ? kFolder : kArchive, first_[file.path],
                          file.content.size(), stamp_);
       if (!file.is_folder) continue;
       Folder& folder = folders_[file.path];
-      folder.put(".          ", kReadOnlyFolder, first_[file.path], 0, stamp_);
+      folder.put(".          ", kFolder, first_[file.path], 0, stamp_);
       // The root is called 0 there.
       const std::string up = parent_path(file.path);
-      folder.put("..         ", kReadOnlyFolder, up.empty() ? 0 : first_[up], 0, stamp_);
+      folder.put("..         ", kFolder, up.empty() ? 0 : first_[up], 0, stamp_);
     }
   }
 
@@ -227,6 +228,12 @@ class VolumeMaker {
     first_[path] = static_cast<std::uint32_t>(table_.size());
     for (std::uint64_t i = 1; i < count; ++i) table_.push_back(static_cast<std::uint32_t>(table_.size() + 1));
     table_.push_back(kEnd);
+  }
+
+  [[nodiscard]] std::string label() const {
+    std::string label = volume_.label;
+    label.resize(11, ' ');
+    return label;
   }
 
   [[nodiscard]] std::string boot_sector() const {
@@ -257,7 +264,7 @@ class VolumeMaker {
     put_little(sector, 0, 1);
     put_little(sector, 0x29, 1);
     put_little(sector, volume_.serial, 4);
-    sector += "ESP        FAT32   ";
+    sector += label() + "FAT32   ";
     sector.resize(kSector - 2, '\0');
     return sector + "\x55\xaa";
   }
