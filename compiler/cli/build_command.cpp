@@ -46,8 +46,7 @@ std::string outcome_text(const BuildOutcome& outcome) {
     out += "  sha256  " + outcome.result.sha256.hex() + "\n  cid v0  " + outcome.result.cid_v0 +
            "\n  cid v1  " + outcome.result.cid_v1 + "\n";
   }
-  if (!outcome.result.verity_root.is_zero())
-    out += "  verity  " + outcome.result.verity_root.hex() + "\n";
+  if (!outcome.result.verity_root.is_zero()) out += "  verity  " + outcome.result.verity_root.hex() + "\n";
   return out + "  tree    " + outcome.result.tree.hex() + "\n";
 }
 

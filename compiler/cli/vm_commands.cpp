@@ -14,6 +14,7 @@
 #include "image/image_format.hpp"
 #include "vm/conformance.hpp"
 #include "vm/http_front.hpp"
+#include "vm/instance.hpp"
 #include "vm/kernel.hpp"
 #include "vm/program.hpp"
 
@@ -25,7 +26,7 @@ using Json = nlohmann::ordered_json;
 
 struct VmArguments {
   std::string image = ".";
-  std::string memory = "256M";
+  std::string memory{};
   unsigned cpus = 1;
   std::string kernel{};
   std::string accel = "auto";
@@ -34,7 +35,8 @@ struct VmArguments {
 
 void add_vm_options(CLI::App& app, VmArguments& arguments) {
   app.add_option("IMAGE", arguments.image, "An image file, or a project to build first");
-  app.add_option("--memory", arguments.memory, "Memory of the machine")->type_name("SIZE");
+  app.add_option("--memory", arguments.memory, "Memory of the machine (default: 256M, of instances 1G)")
+      ->type_name("SIZE");
   app.add_option("--cpus", arguments.cpus, "Processors of the machine")->check(CLI::Range(1U, 64U));
   app.add_option("--kernel", arguments.kernel,
                  "A kernel with everything built in, as the nodes have (default: Debian's)")
@@ -50,23 +52,29 @@ fs::path bootable_image(const std::string& given, const fs::path& folder, Comman
   return build_runtime({.path = given, .output = folder / "image"}, context.settings, context.reporter).image;
 }
 
-std::string root_type_of(const fs::path& image) {
-  std::string head(1082, '\0');
-  head.resize(read_some(open_file(image, O_RDONLY).get(), head));
-  if (head.starts_with("hsqs")) return "squashfs";
-  constexpr std::size_t kExt4Magic = 1080;
-  if (head.size() >= kExt4Magic + 2 && head.substr(kExt4Magic, 2) == "\x53\xef") return "ext4";
-  throw Error(ErrorKind::failed,
-              image.string() + " is neither squashfs nor ext4: no machine can boot from it");
+std::uint64_t memory_of(const VmArguments& arguments, const std::string& fallback) {
+  const std::string& text = arguments.memory.empty() ? fallback : arguments.memory;
+  const auto memory = parse_size(text);
+  if (!memory || *memory < (32ULL << 20U))
+    throw Error(ErrorKind::usage, "'" + text + "' is no memory size of at least 32M");
+  return *memory >> 20U;
+}
+
+BootFiles boot_files_for(Hardware hardware, CommandContext& context) {
+  const Store store(context.settings.store);
+  const Fetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
+  return boot_files(hardware, context.settings.mirrors, {store, fetcher, context.reporter});
 }
 
 MachineSpec machine_spec(const VmArguments& arguments, const fs::path& image, CommandContext& context) {
-  const auto memory = parse_size(arguments.memory);
-  if (!memory || *memory < (32ULL << 20U))
-    throw Error(ErrorKind::usage, "'" + arguments.memory + "' is no memory size of at least 32M");
+  const std::string format = image_format_of(image).value_or("");
+  if (format != "squashfs" && format != "ext4")
+    throw Error(ErrorKind::failed,
+                image.string() + " is neither squashfs nor ext4: no function starts from it",
+                format.empty() ? "" : "'alephc run' boots it as an instance");
   MachineSpec spec{.image = image,
-                   .root_type = root_type_of(image),
-                   .memory_mib = *memory >> 20U,
+                   .root_type = format,
+                   .memory_mib = memory_of(arguments, "256M"),
                    .cpus = arguments.cpus,
                    .accel = arguments.accel,
                    .quiet_kernel = !arguments.console};
@@ -74,9 +82,7 @@ MachineSpec machine_spec(const VmArguments& arguments, const fs::path& image, Co
     spec.kernel = arguments.kernel;
     return spec;
   }
-  const Store store(context.settings.store);
-  const Fetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
-  const BootFiles files = boot_files(context.settings.mirrors, {store, fetcher, context.reporter});
+  const BootFiles files = boot_files_for(Hardware::microvm, context);
   spec.kernel = files.kernel;
   spec.initramfs = files.initramfs;
   return spec;
@@ -122,7 +128,17 @@ struct RunArguments {
   std::string request{};
   unsigned ssh_port = 0;
   bool watch = false;
+  std::string firmware = "bios";
+  std::string disk_size{};
 };
+
+std::vector<std::string> authorized_keys(const RunArguments& arguments) {
+  std::vector<std::string> keys;
+  if (arguments.authorized_key.empty()) return keys;
+  for (const std::string& line : split(read_file(arguments.authorized_key), '\n'))
+    if (!line.empty()) keys.push_back(line);
+  return keys;
+}
 
 /// "SRC:MOUNT[:ro]" → a drive and what the init is told of it.
 void add_volumes(const RunArguments& arguments, GuestProgram& program, MachineSpec& spec) {
@@ -153,9 +169,7 @@ PreparedProgram program_of(const RunArguments& arguments, const fs::path& work) 
       throw Error(ErrorKind::usage, "'" + text + "' is no NAME=VALUE");
     prepared.program.variables[text.substr(0, equals)] = text.substr(equals + 1);
   }
-  if (!arguments.authorized_key.empty())
-    for (const std::string& line : split(read_file(arguments.authorized_key), '\n'))
-      if (!line.empty()) prepared.program.authorized_keys.push_back(line);
+  prepared.program.authorized_keys = authorized_keys(arguments);
   return prepared;
 }
 
@@ -208,10 +222,58 @@ int answer_one(const RunArguments& arguments, CommandContext& context, Session& 
   return 0;
 }
 
+/// Boots an instance and stays with it until it ends or the user stops it.
+int run_instance(const RunArguments& arguments, const fs::path& image, const std::string& format,
+                 CommandContext& context) {
+  for (const auto& [given, option] :
+       {std::pair{!arguments.request.empty(), "--request"}, std::pair{!arguments.volumes.empty(), "--volume"},
+        std::pair{!arguments.env.empty(), "--env"}, std::pair{arguments.watch, "--watch"}})
+    if (given)
+      throw Error(ErrorKind::usage, std::string(option) + " is for functions, and this is an instance");
+  InstanceSpec spec{.image = image,
+                    .format = format,
+                    .uefi = arguments.firmware == "uefi",
+                    .memory_mib = memory_of(arguments.vm, "1G"),
+                    .cpus = arguments.vm.cpus,
+                    .accel = arguments.vm.accel,
+                    .ssh_port = arguments.ssh_port,
+                    .authorized_keys = authorized_keys(arguments)};
+  if (!arguments.disk_size.empty()) {
+    const auto size = parse_size(arguments.disk_size);
+    if (!size) throw Error(ErrorKind::usage, "'" + arguments.disk_size + "' is no size such as 10G");
+    spec.disk_size = *size;
+  }
+  if (format == "ext4" || format == "btrfs") spec.boot = boot_files_for(Hardware::instance, context);
+  Console console(arguments.vm.console);
+  Instance instance(
+      spec, [&](const std::string& line) { console(line); }, context.reporter);
+  if (instance.wait_ssh()) {
+    const long milliseconds_to_ssh = milliseconds(instance.machine());
+    if (context.options.json)
+      print(Json{{"ssh_port", instance.ssh_port()},
+                 {"ssh_ms", milliseconds_to_ssh},
+                 {"accel", instance.machine().accel()}}
+                .dump() +
+            "\n");
+    context.reporter.note("ssh -p " + std::to_string(instance.ssh_port()) +
+                          " root@127.0.0.1  (answers after " + std::to_string(milliseconds_to_ssh) + " ms, " +
+                          instance.machine().accel() + "; Ctrl-C stops)");
+  }
+  while (!interrupted() && !instance.machine().has_ended())
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  return 0;
+}
+
 /// One life of the machine; true if it is to start again with what changed.
 bool run_once(const RunArguments& arguments, CommandContext& context, int& code) {
   const TempDir work(fs::temp_directory_path(), "alephc-run");
   const fs::path image = bootable_image(arguments.vm.image, work.path(), context);
+  const std::string format = image_format_of(image).value_or("");
+  const bool is_root = format == "ext4" || format == "btrfs";
+  if (format == "disk" || format == "qcow2" || (is_root && arguments.program_path.empty())) {
+    code = run_instance(arguments, image, format, context);
+    return false;
+  }
   PreparedProgram prepared = program_of(arguments, work.path());
   MachineSpec spec = machine_spec(arguments.vm, image, context);
   if (!prepared.code_image.empty()) spec.drives.push_back({prepared.code_image, true});
@@ -279,6 +341,10 @@ CommandAction add_run(CLI::App& app) {
                  "Forward this port of 127.0.0.1 to the machine's port 22");
   app.add_option("--listen", arguments->listen, "Where the program is served")->type_name("HOST:PORT");
   app.add_option("--request", arguments->request, "Answer one request, such as 'GET /', and stop");
+  app.add_option("--firmware", arguments->firmware, "What starts an instance's disk")
+      ->check(CLI::IsMember({"bios", "uefi"}));
+  app.add_option("--disk-size", arguments->disk_size, "Size of an instance's disk, if larger than the image")
+      ->type_name("SIZE");
   app.add_flag("--watch", arguments->watch, "Start again when the program changes");
   return [arguments](CommandContext& context) {
     int code = 0;

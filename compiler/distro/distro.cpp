@@ -18,7 +18,7 @@ struct Row {
 
 // To add a distribution: a folder with its Distro, a row here, a choice in manifest/keys.cpp.
 constexpr std::array kDistros{Row{"alpine", alpine::make_alpine}, Row{"debian", debian::make_debian},
-                              Row{"none", none::make_none}};
+                              Row{"none", none::make_none}, Row{"ubuntu", debian::make_debian}};
 
 }  // namespace
 

@@ -104,27 +104,41 @@ ImageContent read_archive(const std::filesystem::path& path, const UniqueFd& fd,
   return content;
 }
 
-/// A filesystem that is known by bytes at a place.
+/// A format that is known by bytes at a place.
 struct Magic {
+  const char* format;
   std::uint64_t offset;
   std::string_view bytes;
   ImageContent (*read)(const std::filesystem::path& path, const ReadOptions& options);
 };
-constexpr std::array kMagics{Magic{0, "hsqs", read_squashfs}, Magic{512, "EFI PART", read_disk},
-                             Magic{0, "QFI\xfb", read_qcow2}, Magic{1080, "\x53\xef", read_ext4},
-                             Magic{65600, "_BHRfS_M", read_btrfs}};
+constexpr std::array kMagics{
+    Magic{"squashfs", 0, "hsqs", read_squashfs},   Magic{"disk", 512, "EFI PART", read_disk},
+    Magic{"qcow2", 0, "QFI\xfb", read_qcow2},      Magic{"ext4", 1080, "\x53\xef", read_ext4},
+    Magic{"btrfs", 65600, "_BHRfS_M", read_btrfs},
+};
+
+const Magic* find_magic(int fd) {
+  for (const Magic& magic : kMagics) {
+    std::string head(magic.bytes.size(), '\0');
+    if (read_at(fd, magic.offset, head) == static_cast<ssize_t>(head.size()) && head == magic.bytes)
+      return &magic;
+  }
+  return nullptr;
+}
 
 }  // namespace
+
+std::optional<std::string> image_format_of(const std::filesystem::path& path) {
+  const Magic* magic = find_magic(open_file(path, O_RDONLY).get());
+  if (magic == nullptr) return std::nullopt;
+  return magic->format;
+}
 
 ImageContent read_image(const std::filesystem::path& path, const ReadOptions& options) {
   if (std::filesystem::is_directory(path)) return read_folder(path, options);
   const UniqueFd fd = open_file(path, O_RDONLY);
-  for (const Magic& magic : kMagics) {
-    std::string head(magic.bytes.size(), '\0');
-    const ssize_t got = read_at(fd.get(), magic.offset, head);
-    if (got == static_cast<ssize_t>(head.size()) && head == magic.bytes) return magic.read(path, options);
-  }
-  return read_archive(path, fd, options);
+  const Magic* magic = find_magic(fd.get());
+  return magic != nullptr ? magic->read(path, options) : read_archive(path, fd, options);
 }
 
 }  // namespace alephc

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,8 @@ struct ReadOptions {
   bool only_wanted = false;                          ///< contents of the others are not read, nor hashed
   [[nodiscard]] bool keeps(const std::string& path) const { return wanted && wanted(path); }
 };
+/// The format of a file that is known by its magic; nothing for archives and everything else.
+[[nodiscard]] std::optional<std::string> image_format_of(const std::filesystem::path& path);
 [[nodiscard]] ImageContent read_image(const std::filesystem::path& path, const ReadOptions& options);
 
 [[nodiscard]] ImageContent read_folder(const std::filesystem::path& path, const ReadOptions& options);

@@ -10,11 +10,13 @@ namespace alephc {
 namespace {
 
 /// What the nodes' kernel has built in.
-const std::vector<std::string>& wanted_modules() {
-  static const std::vector<std::string> kNames{
+std::vector<std::string> wanted_modules(Hardware hardware) {
+  if (hardware == Hardware::instance)
+    return {"virtio_pci", "virtio_blk", "virtio_net",     "virtio_console", "virtio_rng", "vfat",
+            "nls_cp437",  "nls_ascii",  "crc32c_generic", "crc32c_intel",   "ext4",       "btrfs"};
+  return {
       "virtio_mmio", "virtio_blk", "virtio_net", "virtio_rng", "vsock",          "vmw_vsock_virtio_transport",
       "squashfs",    "overlay",    "ext4",       "btrfs",      "crc32c_generic", "crc32c_intel"};
-  return kNames;
 }
 
 std::optional<BootFiles> kept(const Store& store, const Digest& key) {
@@ -32,13 +34,14 @@ std::optional<BootFiles> kept(const Store& store, const Digest& key) {
 
 }  // namespace
 
-BootFiles boot_files(const Mirrors& mirrors, const ToolBox& tools) {
-  const std::string key_text = "alephc-boot 1\nboot " + sha256(boot_program()).hex() + "\nmodules " +
-                               join(wanted_modules(), ",") + "\n";
+BootFiles boot_files(Hardware hardware, const Mirrors& mirrors, const ToolBox& tools) {
+  const std::vector<std::string> wanted = wanted_modules(hardware);
+  const std::string key_text =
+      "alephc-boot 1\nboot " + sha256(boot_program()).hex() + "\nmodules " + join(wanted, ",") + "\n";
   const Digest key = sha256(key_text);
   const FileLock lock = tools.store.lock_key(key);
   if (auto files = kept(tools.store, key)) return *files;
-  GuestKernel kernel = fetch_guest_kernel(mirrors, wanted_modules(), tools);
+  GuestKernel kernel = fetch_guest_kernel(mirrors, wanted, tools);
   Initramfs archive;
   archive.folder("dev");
   archive.character_device("dev/console", 5, 1);

@@ -46,7 +46,7 @@ std::string tsc_frequency() {
 
 std::string kernel_command_line(const MachineSpec& spec, const std::string& accel) {
   std::string line = "console=ttyS0 reboot=t panic=1 random.trust_cpu=on ro";
-  if (accel == "tcg") line += " tsc_early_khz=" + tsc_frequency();
+  if (accel == "tcg") line += " " + emulation_parameters();
   if (spec.quiet_kernel) line += " quiet loglevel=1";
   if (spec.initramfs.empty()) return line + " root=/dev/vda";
   return line + " alephc.root=" + spec.root_type;
@@ -61,6 +61,45 @@ sockaddr_vm vsock_address(unsigned cid, unsigned port) {
 }
 
 }  // namespace
+
+std::string emulation_parameters() {
+  return "tsc_early_khz=" + tsc_frequency();
+}
+
+std::string qemu_path(const fs::path& path) {
+  std::string text = fs::absolute(path).string();
+  for (std::size_t at = text.find(','); at != std::string::npos; at = text.find(',', at + 2))
+    text.insert(at, ",");
+  return text;
+}
+
+std::vector<std::string> qemu_arguments(const std::string& accel, unsigned cpus, std::uint64_t memory_mib) {
+  if (!find_program("qemu-system-x86_64"))
+    throw Error(ErrorKind::host, "qemu-system-x86_64 is not installed", "install qemu-system-x86");
+  return {"qemu-system-x86_64",
+          "-nodefaults",
+          "-no-user-config",
+          "-no-reboot",
+          "-display",
+          "none",
+          "-serial",
+          "stdio",
+          "-accel",
+          accel == "kvm" ? "kvm" : "tcg,thread=multi",
+          "-cpu",
+          accel == "kvm" ? "host" : "max",
+          "-smp",
+          std::to_string(cpus),
+          "-m",
+          std::to_string(memory_mib) + "M"};
+}
+
+Machine::Machine(const std::vector<std::string>& command, std::string accel,
+                 std::function<void(const std::string&)> on_line)
+    : folder_(fs::temp_directory_path(), "alephc-vm"), accel_(std::move(accel)) {
+  start(command);
+  reader_ = std::thread([this, on_line = std::move(on_line)] { read_console(on_line); });
+}
 
 Machine::Machine(const MachineSpec& spec, std::function<void(const std::string&)> on_line)
     : folder_(fs::temp_directory_path(), "alephc-vm") {
@@ -80,44 +119,18 @@ Machine::~Machine() {
 }
 
 std::vector<std::string> Machine::qemu_command(const MachineSpec& spec) {
-  if (!find_program("qemu-system-x86_64"))
-    throw Error(ErrorKind::host, "qemu-system-x86_64 is not installed", "install qemu-system-x86");
-  const std::string memory = std::to_string(spec.memory_mib) + "M";
-  std::vector<std::string> argv{"qemu-system-x86_64",
-                                "-nodefaults",
-                                "-no-user-config",
-                                "-no-reboot",
-                                "-display",
-                                "none",
-                                "-serial",
-                                "stdio",
-                                "-M",
-                                "microvm,acpi=on,pcie=off,rtc=on,memory-backend=ram",
-                                "-accel",
-                                accel_ == "kvm" ? "kvm" : "tcg,thread=multi",
-                                "-cpu",
-                                accel_ == "kvm" ? "host" : "max",
-                                "-smp",
-                                std::to_string(spec.cpus),
-                                "-m",
-                                memory,
-                                "-object",
-                                "memory-backend-memfd,id=ram,share=on,size=" + memory,
-                                "-kernel",
-                                spec.kernel.string(),
-                                "-append",
-                                kernel_command_line(spec, accel_)};
+  std::vector<std::string> argv = qemu_arguments(accel_, spec.cpus, spec.memory_mib);
   const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
+  add({"-M", "microvm,acpi=on,pcie=off,rtc=on,memory-backend=ram", "-object",
+       "memory-backend-memfd,id=ram,share=on,size=" + std::to_string(spec.memory_mib) + "M", "-kernel",
+       spec.kernel.string(), "-append", kernel_command_line(spec, accel_)});
   if (!spec.initramfs.empty()) add({"-initrd", spec.initramfs.string()});
   std::vector<Drive> drives{{spec.image, true}};
   drives.insert(drives.end(), spec.drives.begin(), spec.drives.end());
   for (std::size_t i = 0; i < drives.size(); ++i) {
     const std::string id = "disk" + std::to_string(i);
-    std::string file = fs::absolute(drives[i].file).string();
-    for (std::size_t at = file.find(','); at != std::string::npos; at = file.find(',', at + 2))
-      file.insert(at, ",");
-    add({"-drive",
-         "id=" + id + ",if=none,format=raw,file=" + file + (drives[i].read_only ? ",readonly=on" : "")});
+    add({"-drive", "id=" + id + ",if=none,format=raw,file=" + qemu_path(drives[i].file) +
+                       (drives[i].read_only ? ",readonly=on" : "")});
     add({"-device", "virtio-blk-device,drive=" + id});
   }
   if (::access(kVhost, R_OK | W_OK) == 0) {

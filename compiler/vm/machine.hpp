@@ -40,12 +40,23 @@ struct MachineSpec {
 /// Whether a guest really runs under KVM here: a /dev/kvm that opens but cannot run one is no KVM.
 [[nodiscard]] bool kvm_works();
 
+/// A path in an option of QEMU, where commas are doubled.
+[[nodiscard]] std::string qemu_path(const std::filesystem::path& path);
+/// Arguments that every machine has: accelerator, processors, memory.
+[[nodiscard]] std::vector<std::string> qemu_arguments(const std::string& accel, unsigned cpus,
+                                                      std::uint64_t memory_mib);
+/// What the guest of an emulated machine must be told on its kernel's command line.
+[[nodiscard]] std::string emulation_parameters();
+
 /// A virtual machine under QEMU (or Firecracker, where both it and KVM are there). Starts in the constructor
 /// and is gone with the object.
 class Machine {
  public:
   /// on_line gets every line of the console, from a thread of its own.
   Machine(const MachineSpec& spec, std::function<void(const std::string&)> on_line);
+  /// A command of QEMU as it is, whose console is its standard output.
+  Machine(const std::vector<std::string>& command, std::string accel,
+          std::function<void(const std::string&)> on_line);
   ~Machine();
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;

@@ -1,14 +1,43 @@
 #!/usr/bin/env python3
 """The same lock, built under variation: one factor at a time and all at once, every recipe, every format. As root.
 
-run.py ALEPHC [--pairwise] [--markdown FILE] [RECIPE…]     RECIPE: a folder, or "init" for what alephc init makes; default: all below recipes/
+run.py ALEPHC [--pairwise | --formats] [--markdown FILE] [RECIPE…]     RECIPE: a folder, or "init" for what alephc init makes; default: all
+below recipes/
+
+--formats builds each output format ten times: root and rootless, 1 and 9 jobs, the store on three filesystems. Without RECIPE on a small tree
+of its own, which needs no mirror.
 
 --pairwise builds so few combinations that each pair of levels of two factors meets at least once: what CI runs."""
 import argparse, hashlib, itertools, json, os, pathlib, shutil, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FORMATS = {"squashfs zstd": [], "squashfs xz": ["image.compression=xz", "image.level=6"], "squashfs gzip": ["image.compression=gzip"], "squashfs lz4": ["image.compression=lz4"],
-           "tar": ["image.format=tar"]}
+           "tar": ["image.format=tar"], "ext4": ["image.format=ext4"], "ext4 of 200 MiB with verity": ["image.format=ext4", "image.size=200M", "image.verity=true"],
+           "btrfs": ["image.format=btrfs"], "btrfs zstd in a subvolume": ["image.format=btrfs", "image.compression=zstd", "image.subvolume=root"]}
+DISKS = {"disk": ["image.format=disk"], "disk btrfs": ["image.format=disk", "image.filesystem=btrfs"], "qcow2": ["image.format=qcow2"],
+         "qcow2 gzip": ["image.format=qcow2", "image.compression=gzip"]}
+SMALL = '''schema = 1
+[runtime]
+name = "small"
+kind = "instance"
+[base]
+distro = "none"
+[boot]
+kernel = "none"
+[[file]]
+target = "/bin/busybox"
+source = "busybox"
+mode = "0755"
+[[file]]
+target = "/srv"
+source = "srv"
+[[file]]
+target = "/links/short"
+link = "../bin/busybox"
+[[file]]
+target = "/links/long"
+link = "%s"
+''' % ("/".join(["target"] * 30))
 
 
 class Variant:
@@ -179,6 +208,7 @@ def missing(make):
 
 def prepare(alephc, recipe, work):
     """A lock and a bundle of a recipe, in a scratch copy."""
+    work.mkdir(exist_ok=True)
     project = work / "project"
     if str(recipe) == "init":
         subprocess.run([str(alephc), "-q", "init", str(project)], check=True, stdout=subprocess.DEVNULL)
@@ -223,6 +253,42 @@ def build(alephc, project, bundle, levels, extra=()):
         return hashes
 
 
+def small_recipe(folder):
+    """Files of many sizes, with holes and without."""
+    project = folder / "small"
+    (project / "srv/many").mkdir(parents=True)
+    (project / "runtime.toml").write_text(SMALL)
+    shutil.copy(shutil.which("busybox"), project / "busybox")
+    for index in range(300):
+        (project / f"srv/many/{index}").write_text(f"{index}\n" * (index * 5))
+    block = bytes(range(256)) * 16
+    (project / "srv/holes").write_bytes((block + bytes(100000)) * 40)
+    (project / "srv/zeros").write_bytes(bytes(3000000))
+    return project
+
+
+def format_rows():
+    for levels in ([], [jobs_one], [jobs_nine], [tmpfs], [btrfs], [rootless], [rootless, jobs_one], [tmpfs, jobs_nine], [btrfs, jobs_one], [clock, jobs_nine]):
+        yield " + ".join(level.__name__ for level in levels) or "as it is", levels
+
+
+def compare_formats(alephc, recipe, top):
+    """True if every format is the same in ten of ten builds."""
+    project, bundle = prepare(alephc, recipe, top)
+    good = True
+    for name, extra in {**FORMATS, **DISKS}.items():
+        hashes, built = set(), 0
+        for _, makes in format_rows():
+            if next(filter(None, map(missing, makes)), None):
+                continue
+            hashes |= build(alephc, project, bundle, makes, extra)
+            built += 1
+        same = len(hashes) == 1 and not any("FAILED" in each for each in hashes)
+        good = good and same
+        print(f"  {recipe.name} {name}: " + (f"{built} of {built} builds are the same" if same else f"DIFFERENT: {', '.join(sorted(hashes))}"), flush=True)
+    return good
+
+
 def single_rows():
     for factor, levels in FACTORS.items():
         for level, make in levels.items():
@@ -257,6 +323,7 @@ def main():
     parser.add_argument("alephc", type=pathlib.Path)
     parser.add_argument("recipes", nargs="*", type=pathlib.Path)
     parser.add_argument("--pairwise", action="store_true")
+    parser.add_argument("--formats", action="store_true")
     parser.add_argument("--markdown", type=pathlib.Path)
     arguments = parser.parse_intermixed_args()
     if os.geteuid() != 0:
@@ -268,8 +335,10 @@ def main():
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp"), prefix="alephc-lock.") as top:
         top = pathlib.Path(top)
         top.chmod(0o755)
+        if arguments.formats:
+            chosen = arguments.recipes or [small_recipe(top)]
+            return 0 if all([compare_formats(alephc, recipe, top / f"{recipe.name}.work") for recipe in chosen]) else 1
         for recipe in recipes:
-            (top / recipe.name).mkdir()
             project, bundle = prepare(alephc, recipe, top / recipe.name)
             reference = build(alephc, project, bundle, [])
             columns.append(recipe.name)

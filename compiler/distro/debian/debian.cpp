@@ -109,10 +109,11 @@ class Debian : public Distro {
       return file;
     }
     for (const LockedRepository& repository : lock.repositories)
-      if (repository.name == "debian")
-        file.content += "deb [check-valid-until=no] " +
-                        snapshot_base(repository.suite, compact_date(repository.date + 12 * 3600)) + " " +
-                        repository.suite + " " + join(manifest.base.components, " ") + "\n";
+      if (repository.name == manifest.base.distro)
+        file.content +=
+            "deb [check-valid-until=no] " +
+            snapshot_base(manifest.base.distro, repository.suite, compact_date(repository.date + 12 * 3600)) +
+            " " + repository.suite + " " + join(manifest.base.components, " ") + "\n";
     return file;
   }
 };

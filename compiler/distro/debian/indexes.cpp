@@ -53,7 +53,7 @@ std::optional<VerifiedSource> fetch_release(const Source& source, const ToolBox&
   for (const std::string& base : source.bases) urls.push_back(suite_url(source, base, "InRelease"));
   VerifiedSource verified{.source = source};
   const auto accept = [&](const std::string& text) {
-    verified.release = verify_release(text, source.keyring, source.fingerprint, source.id());
+    verified.release = verify_release(text, keys_of(source), source.fingerprint, source.id());
   };
   std::vector<std::string> asked;
   const auto text = fetch_signed(urls, kMaxRelease, tools.fetcher, accept, asked);

@@ -55,10 +55,12 @@ class Prover {
       return;
     }
     const auto spare = spare_.find(proof.repository);
-    if (!std::filesystem::exists(source.keyring) && spare != spare_.end()) source.keyring = spare->second;
-    proof.keyring = source.keyring;
+    const bool is_there = std::filesystem::exists(source.keyring) || !source.embedded_keys.empty();
+    if (!is_there && spare != spare_.end()) source.keyring = spare->second;
+    // Keys that every alephc has need not travel with a bundle.
+    if (std::filesystem::exists(source.keyring)) proof.keyring = source.keyring;
     std::vector<VerifiedSource> verified(1);
-    verified[0].release = verify_release(*text, source.keyring, source.fingerprint, source.id());
+    verified[0].release = verify_release(*text, keys_of(source), source.fingerprint, source.id());
     verified[0].source = std::move(source);
     proof.signer = verified[0].release.signer;
     check_signer(proof, repository);

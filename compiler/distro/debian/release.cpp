@@ -112,16 +112,12 @@ Release parse_release(std::string text) {
   return release;
 }
 
-Release verify_release(const std::string& in_release, const fs::path& keyring, const std::string& fingerprint,
+Release verify_release(const std::string& in_release, const std::string& keys, const std::string& fingerprint,
                        const std::string& label) {
   if (!in_release.starts_with("-----BEGIN PGP SIGNED MESSAGE-----"))
     refuse(label, "cannot be verified", {"the file does not begin with a signed message"});
   const TempDir work(fs::temp_directory_path(), "alephc-gpgv");
-  const auto key = read_file_if_exists(keyring);
-  if (!key)
-    throw Error(ErrorKind::host, "the keyring " + keyring.string() + " is missing",
-                "install debian-archive-keyring, or name a keyring with base.keyring");
-  atomic_write(work.path() / "keyring.gpg", without_armor(*key, label));
+  atomic_write(work.path() / "keyring.gpg", without_armor(keys, label));
   atomic_write(work.path() / "InRelease", in_release);
   const CommandResult result = run_command({.argv = {"gpgv", "--homedir", work.path().string(), "--status-fd",
                                                      "2", "--keyring", (work.path() / "keyring.gpg").string(),

@@ -33,7 +33,7 @@ struct Release {
 /// Checks the OpenPGP signature of an InRelease with gpgv against a keyring (binary or armored) and returns
 /// only what is covered by it. If fingerprint is not empty the good signature must be of that primary key.
 /// Throws an integrity Error.
-[[nodiscard]] Release verify_release(const std::string& in_release, const std::filesystem::path& keyring,
+[[nodiscard]] Release verify_release(const std::string& in_release, const std::string& keys,
                                      const std::string& fingerprint, const std::string& label);
 
 /// Parses the text of a Release; no signature is looked at.

@@ -130,7 +130,7 @@ class Resolver {
     std::set<std::string> base{"apt"};
     for (const IndexedPackage& package : index_.packages()) {
       const bool ours = package.source < sources_.size() && package.source < verified_.size() &&
-                        verified_[package.source].source.name == "debian" &&
+                        verified_[package.source].source.name == manifest_.base.distro &&
                         verified_[package.source].source.suite == release &&
                         (package.arch == arch_ || package.arch == "all");
       if (!ours) continue;

@@ -11,12 +11,13 @@ namespace alephc::debian {
 
 /// One suite of one archive that packages are taken from.
 struct Source {
-  std::string name{};   ///< "debian" or [[repository]].name
+  std::string name{};   ///< "debian", "ubuntu" or [[repository]].name
   std::string suite{};  ///< "./" and the like for flat archives
   std::vector<std::string> components{};
   std::vector<std::string> bases{};  ///< addresses of the archive, best first
   std::filesystem::path keyring{};
-  std::string fingerprint{};  ///< pinned, or empty
+  std::string embedded_keys{};  ///< instead, where there is no such file
+  std::string fingerprint{};    ///< pinned, or empty
   bool distribution_keyring = false;
   bool check_valid_until = true;
   bool optional = false;      ///< the release may have no such suite (a default)
@@ -26,6 +27,9 @@ struct Source {
   [[nodiscard]] bool is_flat() const { return suite.ends_with('/'); }
   [[nodiscard]] std::string id() const { return name + "/" + suite; }
 };
+
+/// The keys that a source is to be signed with; an Error when there are none on this machine.
+[[nodiscard]] std::string keys_of(const Source& source);
 
 /// All sources of a manifest in order of precedence. date is a snapshot date or empty: then bases are mirrors
 /// first and the snapshot archive last.
@@ -44,7 +48,8 @@ struct AptEntry {
 [[nodiscard]] std::vector<AptEntry> parse_sources_list(const std::string& text);  ///< one-line format
 [[nodiscard]] std::vector<AptEntry> parse_deb822_sources(const std::string& text);
 
-/// The public snapshot archive as it was at date.
-[[nodiscard]] std::string snapshot_base(const std::string& suite, const std::string& date);
+/// The distribution's public snapshot archive as it was at date.
+[[nodiscard]] std::string snapshot_base(const std::string& distro, const std::string& suite,
+                                        const std::string& date);
 
 }  // namespace alephc::debian

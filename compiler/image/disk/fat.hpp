@@ -19,7 +19,7 @@ struct Volume {
   std::uint64_t sector = 0;  ///< of the disk, where it begins
   std::uint32_t serial = 0;
   std::string label = "ESP";  ///< up to 11 upper-case characters
-  std::int64_t time = 0;  ///< of every file, in seconds; not before 1980
+  std::int64_t time = 0;      ///< of every file, in seconds; not before 1980
 };
 
 /// A FAT32 filesystem (Microsoft, "FAT: General Overview of On-Disk Format", 1.03) up to its last used byte:

@@ -12,6 +12,13 @@ namespace alephc {
 void pack_qcow2(const std::filesystem::path& disk, const WriteOptions& options,
                 const std::filesystem::path& path);
 
+/// Makes an empty qcow2 of a size in bytes over another image, given by its absolute path.
+void make_overlay(const std::filesystem::path& backing, std::uint64_t size,
+                  const std::filesystem::path& path);
+
+/// The size in bytes of the disk in a qcow2.
+[[nodiscard]] std::uint64_t qcow2_disk_size(const std::filesystem::path& path);
+
 /// Unpacks one that stands for itself: without backing file, encryption or external data.
 void unpack_qcow2(const std::filesystem::path& path, const std::filesystem::path& disk);
 

@@ -143,6 +143,12 @@ class Qcow2Reader {
 
 }  // namespace
 
+std::uint64_t qcow2_disk_size(const std::filesystem::path& path) {
+  std::string size(8, '\0');
+  if (read_at(open_file(path, O_RDONLY).get(), 24, size) != 8) damaged();
+  return big(size);
+}
+
 void unpack_qcow2(const std::filesystem::path& path, const std::filesystem::path& disk) {
   Qcow2Reader(path, disk).run();
 }

@@ -53,6 +53,46 @@ std::string deflated(const std::string& bytes, int level) {
   return out;
 }
 
+struct Qcow2Header {
+  std::uint64_t size = 0;
+  std::uint64_t level1_entries = 0;
+  std::uint64_t level1_at = 0;
+  std::uint64_t refcounts_at = 0;
+  std::uint64_t refcount_clusters = 0;
+  bool zstd = false;
+  std::string backing{};
+
+  /// Its cluster.
+  [[nodiscard]] std::string bytes() const {
+    constexpr std::uint64_t kLength = 112;
+    constexpr std::uint64_t kOtherCompression = 1U << 3U;
+    constexpr std::uint64_t kBackingAt = kLength + 8;  // behind the end of the extensions
+    std::string out("QFI\xfb", 4);
+    put_big(out, 3, 4);
+    put_big(out, backing.empty() ? 0 : kBackingAt);
+    put_big(out, backing.size(), 4);
+    put_big(out, kClusterBits, 4);
+    put_big(out, size);
+    put_big(out, 0, 4);  // encryption
+    put_big(out, level1_entries, 4);
+    put_big(out, level1_at);
+    put_big(out, refcounts_at);
+    put_big(out, refcount_clusters, 4);
+    put_big(out, 0, 4);  // snapshots
+    put_big(out, 0);
+    put_big(out, zstd ? kOtherCompression : 0);
+    put_big(out, 0);     // compatible features
+    put_big(out, 0);     // those that a writer clears
+    put_big(out, 4, 4);  // counts of 2^4 bits
+    put_big(out, kLength, 4);
+    put_big(out, zstd ? 1 : 0, 1);
+    out.resize(kBackingAt, '\0');
+    out += backing;
+    out.resize(kCluster, '\0');
+    return out;
+  }
+};
+
 class Qcow2Writer {
  public:
   Qcow2Writer(const std::filesystem::path& disk, const WriteOptions& options,
@@ -68,7 +108,13 @@ class Qcow2Writer {
     end_ = round_up(end_);
     write_mapping();
     write_refcounts();
-    put(0, header());
+    put(0, Qcow2Header{.size = size_,
+                       .level1_entries = level1_entries_,
+                       .level1_at = level1_at_,
+                       .refcounts_at = refcounts_at_,
+                       .refcount_clusters = refcount_clusters_,
+                       .zstd = options_.image.compression == "zstd"}
+               .bytes());
     if (::ftruncate(file_.get(), static_cast<off_t>(end_)) != 0) throw system_error("write the image", errno);
   }
 
@@ -192,32 +238,6 @@ class Qcow2Writer {
     end_ += table.size();
   }
 
-  [[nodiscard]] std::string header() const {
-    const bool zstd = options_.image.compression == "zstd";
-    constexpr std::uint64_t kOtherCompression = 1U << 3U;
-    std::string bytes("QFI\xfb", 4);
-    put_big(bytes, 3, 4);
-    put_big(bytes, 0);  // backing file
-    put_big(bytes, 0, 4);
-    put_big(bytes, kClusterBits, 4);
-    put_big(bytes, size_);
-    put_big(bytes, 0, 4);  // encryption
-    put_big(bytes, level1_entries_, 4);
-    put_big(bytes, level1_at_);
-    put_big(bytes, refcounts_at_);
-    put_big(bytes, refcount_clusters_, 4);
-    put_big(bytes, 0, 4);  // snapshots
-    put_big(bytes, 0);
-    put_big(bytes, zstd ? kOtherCompression : 0);
-    put_big(bytes, 0);       // compatible features
-    put_big(bytes, 0);       // those that a writer clears
-    put_big(bytes, 4, 4);    // counts of 2^4 bits
-    put_big(bytes, 112, 4);  // length of this
-    put_big(bytes, zstd ? 1 : 0, 1);
-    bytes.resize(kCluster, '\0');
-    return bytes;
-  }
-
   void put(std::uint64_t at, std::string_view bytes) const {
     if (!write_at(file_.get(), at, bytes)) throw system_error("write the image", errno);
   }
@@ -240,6 +260,30 @@ class Qcow2Writer {
 void pack_qcow2(const std::filesystem::path& disk, const WriteOptions& options,
                 const std::filesystem::path& path) {
   Qcow2Writer(disk, options, path).run();
+}
+
+void make_overlay(const std::filesystem::path& backing, std::uint64_t size,
+                  const std::filesystem::path& path) {
+  // One cluster each: header, table of counts, counts, first level of the mapping.
+  constexpr std::uint64_t kClusters = 4;
+  const std::uint64_t entries = (size + kCluster * kTableEntries - 1) / (kCluster * kTableEntries);
+  const std::string name = backing.string();
+  constexpr std::size_t kLongestName = 1023;
+  if (entries > kTableEntries || name.size() > kLongestName)
+    throw Error(ErrorKind::failed,
+                "a disk of " + std::to_string(size) + " bytes is too large, or its path too long");
+  std::string bytes = Qcow2Header{.size = size,
+                                  .level1_entries = entries,
+                                  .level1_at = 3 * kCluster,
+                                  .refcounts_at = kCluster,
+                                  .refcount_clusters = 1,
+                                  .backing = name}
+                          .bytes();
+  put_big(bytes, 2 * kCluster);
+  bytes.resize(2 * kCluster, '\0');
+  for (std::uint64_t i = 0; i < kClusters; ++i) put_big(bytes, 1, 2);
+  bytes.resize(kClusters * kCluster, '\0');
+  write_all(open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600).get(), bytes);
 }
 
 void write_qcow2(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "vm/instance.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <thread>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/interrupt.hpp"
+#include "image/disk/fat.hpp"
+#include "image/disk/qcow2.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMiB = 1U << 20U;
+constexpr const char* kFirmware = "/usr/share/ovmf/OVMF.fd";
+
+sockaddr_in loopback(unsigned port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+unsigned free_port() {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    throw system_error("find a free port", errno);
+  return ntohs(address.sin_port);
+}
+
+/// QEMU takes connections before anybody in the guest does: only a greeting counts.
+bool greets(unsigned port) {
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in address = loopback(port);
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return false;
+  constexpr int kPatience = 5000;
+  pollfd wait{.fd = fd.get(), .events = POLLIN, .revents = 0};
+  std::array<char, 4> greeting{};
+  return ::poll(&wait, 1, kPatience) == 1 && ::read(fd.get(), greeting.data(), greeting.size()) == 4 &&
+         std::string_view(greeting.data(), greeting.size()) == "SSH-";
+}
+
+void write_seed(const InstanceSpec& spec, const fs::path& file) {
+  const std::string meta = "instance-id: alephc-run\nlocal-hostname: alephc\n";
+  const std::string network =
+      "version: 2\nethernets:\n  card:\n    match:\n      name: \"e*\"\n    dhcp4: true\n";
+  constexpr std::uint64_t kSize = 34 * kMiB;  // the least that is FAT32; all but the front is a hole
+  const std::string volume =
+      fat::make_volume({.size = kSize, .label = "CIDATA"},
+                       {{.path = "meta-data", .content = meta},
+                        {.path = "network-config", .content = network},
+                        {.path = "user-data", .content = user_data(spec.authorized_keys)}});
+  atomic_write(file, volume, 0600);
+  fs::resize_file(file, kSize);
+}
+
+}  // namespace
+
+std::string user_data(const std::vector<std::string>& authorized_keys) {
+  // JSON is YAML, and quotes what keys and their comments may hold.
+  const nlohmann::ordered_json data{{"disable_root", false},
+                                    {"ssh_pwauth", false},
+                                    {"ssh_authorized_keys", authorized_keys},
+                                    {"resize_rootfs", true}};
+  return "#cloud-config\n" + data.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Instance::Instance(const InstanceSpec& spec, const std::function<void(const std::string&)>& on_line,
+                   Reporter& reporter)
+    : folder_(fs::temp_directory_path(), "alephc-instance"),
+      ssh_port_(spec.ssh_port != 0 ? spec.ssh_port : free_port()) {
+  if (spec.uefi && !fs::exists(kFirmware))
+    throw Error(ErrorKind::host, "there is no UEFI firmware for virtual machines", "install ovmf");
+  if (spec.accel == "kvm" && !kvm_works())
+    throw Error(ErrorKind::host, "KVM cannot run a guest on this machine", "use --accel tcg");
+  write_seed(spec, folder_.path() / "seed");
+  if (spec.accel != "tcg" && kvm_works()) {
+    std::atomic<bool> spoke{false};
+    make_drives(spec);
+    machine_ =
+        std::make_unique<Machine>(command(spec, "kvm"), "kvm", [&spoke, on_line](const std::string& line) {
+          // The emulator's own complaints are not the guest's.
+          if (!line.starts_with("qemu-system")) spoke = true;
+          on_line(line);
+        });
+    constexpr auto kPatience = std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!spoke && !machine_->has_ended() && !interrupted() && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (spoke || spec.accel == "kvm") return;
+    machine_.reset();
+  }
+  reporter.note("KVM cannot run a guest here: emulating, which is slow");
+  make_drives(spec);
+  machine_ = std::make_unique<Machine>(command(spec, "tcg"), "tcg", on_line);
+}
+
+void Instance::make_drives(const InstanceSpec& spec) const {
+  const std::uint64_t size = spec.format == "qcow2" ? qcow2_disk_size(spec.image) : fs::file_size(spec.image);
+  fs::remove(folder_.path() / "root");
+  make_overlay(fs::canonical(spec.image), std::max(size, spec.disk_size), folder_.path() / "root");
+}
+
+std::vector<std::string> Instance::command(const InstanceSpec& spec, const std::string& accel) const {
+  std::vector<std::string> argv = qemu_arguments(accel, spec.cpus, spec.memory_mib);
+  const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
+  add({"-machine", "pc"});
+  if (spec.uefi) add({"-bios", kFirmware});
+  if (!spec.boot.kernel.empty()) {
+    std::string line = "console=ttyS0 alephc.write alephc.root=" + spec.format;
+    if (accel == "tcg") line += " " + emulation_parameters();
+    add({"-kernel", spec.boot.kernel.string(), "-initrd", spec.boot.initramfs.string(), "-append", line});
+  }
+  const std::string backing = spec.format == "qcow2" ? "qcow2" : "raw";
+  add({"-drive",
+       "if=virtio,format=qcow2,backing.driver=" + backing + ",file=" + qemu_path(folder_.path() / "root")});
+  add({"-drive", "if=virtio,format=raw,readonly=on,file=" + qemu_path(folder_.path() / "seed")});
+  add({"-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:" + std::to_string(ssh_port_) + "-:22", "-device",
+       "virtio-net-pci,netdev=net"});
+  add({"-device", "virtio-serial-pci", "-chardev",
+       "socket,id=agent,server=on,wait=off,path=" + qemu_path(folder_.path() / "agent"), "-device",
+       "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"});
+  return argv;
+}
+
+bool Instance::wait_ssh() const {
+  while (!interrupted() && !machine_->has_ended()) {
+    if (greets(ssh_port_)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  return false;
+}
+
+}  // namespace alephc
