@@ -27,9 +27,10 @@ Uuid filesystem_uuid(const Digest& seed) {
   return derived_uuid(seed, "filesystem");
 }
 
-Error size_too_small(std::uint64_t given, std::uint64_t needed) {
+Error size_too_small(const FilesystemPlace& place, std::uint64_t needed) {
   return {ErrorKind::failed,
-          "image.size = \"" + mebibytes(given) + "\" is too small: the tree needs " + mebibytes(needed),
+          "image.size = \"" + mebibytes(place.size.value_or(0) + place.around) +
+              "\" is too small: the tree needs " + mebibytes(needed + place.around),
           "leave 'size' out to have it chosen, or make it larger"};
 }
 

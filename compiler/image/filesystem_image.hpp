@@ -15,6 +15,7 @@ struct FilesystemPlace {
   std::filesystem::path file{};         ///< exists, and is all zeros where the filesystem goes
   std::uint64_t offset = 0;             ///< in bytes, a multiple of 1 MiB
   std::optional<std::uint64_t> size{};  ///< empty: by formula
+  std::uint64_t around = 0;             ///< what a disk has besides it, for messages
 };
 
 /// A filesystem that can be an image or a partition of one. To add one: a file with a writer, a row here and
@@ -37,6 +38,6 @@ struct FilesystemKind {
                                            const FilesystemPlace& place);
 
 /// The Error of an image.size that holds less than the tree needs.
-[[nodiscard]] Error size_too_small(std::uint64_t given, std::uint64_t needed);
+[[nodiscard]] Error size_too_small(const FilesystemPlace& place, std::uint64_t needed);
 
 }  // namespace alephc

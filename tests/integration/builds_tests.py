@@ -1,7 +1,7 @@
 """build: what the image holds, what stays the same, what happens when things go wrong."""
 import io, json, os, pathlib, random, shutil, signal, subprocess, tarfile, tempfile, time
 
-from fixture import run
+from fixture import UbuntuArchive, run
 
 
 def linked_files():
@@ -596,3 +596,34 @@ def test_completion_scripts_are_well_formed_and_know_every_command(world):
         if shutil.which(shell):
             subprocess.run([shell, "-n"], input=script, text=True, check=True)
     world.fails(2, "completion", "completion", "tcsh")
+
+
+def test_ubuntu_is_taken_from_an_archive_like_its_own(world):
+    archive = UbuntuArchive(world.folder / "ubuntu-archive")
+    for component in ("main", "universe", "updates"):
+        (archive.root / "pool" / component).mkdir()
+    for deb in (world.archive.root / "pool").glob("*.deb"):
+        if "f@example.org" not in run("dpkg-deb", "-f", str(deb), "Maintainer").stdout:  # real ones only
+            shutil.copy(deb, archive.root / "pool/main")
+    archive.repack(next((archive.root / "pool/main").glob("hostname_*.deb")))
+    extra = archive.add_package("extra", "1", [("usr/share/extra", "one\n", 0o644)], fields="Section: universe/misc\n")
+    archive.repack(extra)
+    shutil.move(extra, archive.root / "pool/universe")
+    newer = archive.add_package("extra", "2", [("usr/share/extra", "two\n", 0o644)], fields="Phased-Update-Percentage: 10\n")
+    shutil.move(newer, archive.root / "pool/updates")
+    archive.publish_pocket("jammy", {"main": "pool/main", "universe": "pool/universe"}, "Thu, 21 Apr 2022 17:16:08 UTC")
+    archive.publish_pocket("jammy-updates", {"universe": "pool/updates"}, "Mon, 02 Nov 2026 00:00:00 UTC")
+    archive.publish_pocket("jammy-security", {}, "Mon, 02 Nov 2026 00:00:00 UTC")
+    shutil.copy(archive.key, world.project / "ubuntu.gpg")
+    manifest = ('schema = 1\n[runtime]\nname = "u"\n[base]\ndistro = "ubuntu"\nrelease = "jammy"\ncomponents = ["main", "universe"]\nimage_sources = "snapshot"\n'
+                'keyring = "ubuntu.gpg"\n[packages]\ninstall = ["extra"]\n[init]\nprogram = "none"\n')
+    (world.project / "runtime.toml").write_text(manifest)
+    mirror = archive.server.url + "/debian"
+    tree = world.build(mirror=mirror)
+    assert (tree / "usr/share/extra").read_text() == "two\n", "a phased update depends on the machine"
+    lock = (world.project / "runtime.lock").read_text()
+    assert '"ubuntu"' in lock and "jammy-updates" in lock and archive.fingerprint in lock
+    sources = (tree / "etc/apt/sources.list").read_text()
+    assert "https://snapshot.ubuntu.com/ubuntu/20220422T051608Z jammy main universe" in sources, sources
+    (world.project / "runtime.toml").write_text(manifest.replace('keyring = "ubuntu.gpg"\n', ""))
+    world.fails(3, "the signature of ubuntu/jammy", "lock", "project", "--update", mirror=mirror)

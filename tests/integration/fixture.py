@@ -154,6 +154,39 @@ class Archive:
         return self.server.url + "/debian"
 
 
+class UbuntuArchive(Archive):
+    """Laid out and signed as Ubuntu's: pockets of one archive, by-hash, no end of validity, packages packed with zstd."""
+
+    def __init__(self, folder):
+        folder.mkdir()
+        super().__init__(folder)
+
+    def repack(self, deb):
+        with tempfile.TemporaryDirectory() as work:
+            run("dpkg-deb", "-R", str(deb), f"{work}/p")
+            run("dpkg-deb", "-Zzstd", "-b", f"{work}/p", str(deb))
+
+    def publish_pocket(self, suite, pools, date):
+        """pools: component → folder below the archive."""
+        root = self.root / "dists" / suite
+        lines = ["Origin: Ubuntu", "Label: Ubuntu", f"Suite: {suite}", "Version: 22.04", f"Codename: {suite.split('-')[0]}", f"Date: {date}",
+                 "Architectures: amd64 arm64 armhf i386 ppc64el riscv64 s390x", "Components: main restricted universe multiverse", "Acquire-By-Hash: yes", "SHA256:"]
+        for component in ("main", "restricted", "universe", "multiverse"):
+            binary = root / component / "binary-amd64"
+            (binary / "by-hash/SHA256").mkdir(parents=True)
+            packages = run("apt-ftparchive", "packages", pools[component], cwd=self.root).stdout if component in pools else ""
+            (binary / "Packages").write_text(packages)
+            run("xz", "-kf", str(binary / "Packages"))
+            for name in ("Packages", "Packages.xz"):
+                data = (binary / name).read_bytes()
+                digest = hashlib.sha256(data).hexdigest()
+                (binary / "by-hash/SHA256" / digest).write_bytes(data)
+                lines.append(f" {digest} {len(data)} {component}/binary-amd64/{name}")
+            (binary / "Packages").unlink()  # the archive has the packed ones only
+        (root / "Release").write_text("\n".join(lines) + "\n")
+        self.gpg("--batch", "--passphrase", "", "--clearsign", "-o", str(root / "InRelease"), str(root / "Release"))
+
+
 def base_packages(alephc, cache):
     """The minimal Debian 12 as .deb files, fetched through this machine's own mirror."""
     done = cache / "complete"

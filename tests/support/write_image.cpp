@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // write_image FOLDER FORMAT FILE [KEY=VALUE…]: the writer of a format on a folder of this machine, without a
-// build around it. Prints the tree digest of what it wrote. Keys: compression, jobs, size, label, subvolume.
+// build around it. Prints the tree digest of what it wrote. Keys: compression, jobs, size, label, filesystem,
+// subvolume, uefi.
 #include <cstdio>
 #include <memory>
 
@@ -22,12 +23,15 @@ void set(WriteOptions& options, const std::string& argument) {
   if (key == "compression") options.image.compression = value;
   if (key == "size") options.image.size = parse_size(value);
   if (key == "label") options.image.label = value;
+  if (key == "filesystem") options.image.filesystem = value;
+  if (key == "uefi") options.boot.uefi = value == "true";
   if (key == "subvolume") options.image.subvolume = value;
 }
 
 void run(int argc, char** argv) {
   WriteOptions options{.time = 1700000000, .seed = sha256("seed"), .jobs = 2};
   options.image.format = argv[2];
+  options.boot.bios = options.boot.uefi = false;
   for (int i = 4; i < argc; ++i) set(options, argv[i]);
   settle_compression(options.image);
   auto layer = std::make_shared<Layer>();
@@ -35,7 +39,12 @@ void run(int argc, char** argv) {
   layer->listing = scan_folder(argv[1], {.jobs = options.jobs}).listing;
   Tree tree;
   tree.add(layer);
-  image_format(argv[2]).write(tree, options, argv[3]);
+  try {
+    image_format(argv[2]).write(tree, options, argv[3]);
+  } catch (...) {
+    std::filesystem::remove(argv[3]);  // as a build does, with its work folder
+    throw;
+  }
   std::printf("%s\n", tree_digest(tree.entries()).hex().c_str());
 }
 

@@ -60,7 +60,7 @@ class FilesystemWriter {
     make_fixed_trees();
     settle();
     const std::uint64_t needed = chunks_.back().space.end() + kMiB;
-    if (total_ < needed) throw size_too_small(total_, needed);
+    if (total_ < needed) throw size_too_small(place_, needed);
     write_nodes();
     write_superblocks();
     return total_;

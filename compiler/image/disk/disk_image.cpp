@@ -100,11 +100,9 @@ class DiskWriter {
   }
 
   std::uint64_t write_root() {
-    FilesystemPlace place{.file = path_, .offset = root_start()};
-    const std::uint64_t around = root_start() + kTail;
-    const auto& size = options_.image.size;
-    if (size && *size <= around + kMiB) throw size_too_small(*size, around + 2 * kMiB);
-    if (size) place.size = *size - around;
+    FilesystemPlace place{.file = path_, .offset = root_start(), .around = root_start() + kTail};
+    // A disk too small for its partitions has a root of no size, whose writer says what it needs.
+    if (options_.image.size) place.size = *options_.image.size - std::min(*options_.image.size, place.around);
     return filesystem_kind(options_.image.filesystem).write(without_esp(tree_), options_, place);
   }
 

@@ -465,7 +465,7 @@ std::uint64_t write_ext4_at(const Tree& tree, const WriteOptions& options, const
   const std::uint64_t blocks =
       place.size ? *place.size / kBlock : blocks_for(options, place, layout, layout.blocks + slack);
   const auto too_small = [&] {
-    return size_too_small(*place.size, blocks_for(options, place, layout, layout.blocks + 1) * kBlock);
+    return size_too_small(place, blocks_for(options, place, layout, layout.blocks + 1) * kBlock);
   };
   constexpr std::uint64_t kSmallest = 2 * kMiB / kBlock;
   if (blocks < std::max(layout.blocks, kSmallest)) throw too_small();
