@@ -599,7 +599,7 @@ def test_completion_scripts_are_well_formed_and_know_every_command(world):
 
 
 def test_ubuntu_is_taken_from_an_archive_like_its_own(world):
-    archive = UbuntuArchive(world.folder / "ubuntu-archive")
+    archive = UbuntuArchive(world.folder.parent / "ubuntu")  # short: a socket goes below it
     for component in ("main", "universe", "updates"):
         (archive.root / "pool" / component).mkdir()
     for deb in (world.archive.root / "pool").glob("*.deb"):
@@ -625,5 +625,3 @@ def test_ubuntu_is_taken_from_an_archive_like_its_own(world):
     assert '"ubuntu"' in lock and "jammy-updates" in lock and archive.fingerprint in lock
     sources = (tree / "etc/apt/sources.list").read_text()
     assert "https://snapshot.ubuntu.com/ubuntu/20220422T051608Z jammy main universe" in sources, sources
-    (world.project / "runtime.toml").write_text(manifest.replace('keyring = "ubuntu.gpg"\n', ""))
-    world.fails(3, "the signature of ubuntu/jammy", "lock", "project", "--update", mirror=mirror)

@@ -93,6 +93,28 @@ def test_filesystems_are_clean_and_the_kernel_reads_the_same_tree(world):
         image.unlink()
 
 
+def test_btrfs_of_the_kernel_is_read_with_and_without_root(world):
+    tree = small_tree(world)
+    wanted = digest_of(world, tree)
+    for options in ("loop", "loop,compress-force=zlib", "loop,compress-force=zstd:5", "loop,nodatacow"):
+        image = world.folder / "other"
+        with open(image, "wb") as file:
+            file.truncate(600 << 20)
+        run("mkfs.btrfs", "-q", str(image))
+        with Mounted(world, image, "btrfs", options) as folder:
+            run("cp", "-a", f"{tree}/.", str(folder))
+            os.chown(folder, 0, 0)
+            folder.chmod(0o755)
+            run("btrfs", "subvolume", "create", str(folder / "removed"))
+            run("btrfs", "subvolume", "delete", "-C", str(folder / "removed"))
+        assert digest_of(world, image) == wanted, options
+        image.chmod(0o644)
+        world.folder.parent.chmod(0o755), world.folder.chmod(0o755)
+        rootless = run("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups", world.alephc, "--store", "/nonexistent", "tree", str(image), check=False, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+        assert rootless.returncode == 0 and wanted in rootless.stdout, rootless.stderr
+        image.unlink()
+
+
 def test_a_tree_of_fifty_thousand_files_and_four_gibibytes_of_nothing(world):
     tree = world.folder / "tree"
     NastyTree(tree)

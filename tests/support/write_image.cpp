@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // write_image FOLDER FORMAT FILE [KEY=VALUE…]: the writer of a format on a folder of this machine, without a
-// build around it. Prints the tree digest of what it wrote. Keys: compression, jobs, size, label, filesystem,
-// subvolume, uefi.
+// build around it. Prints the tree digest of what it wrote. Keys: compression, level, jobs, size, label,
+// filesystem, subvolume, uefi.
 #include <cstdio>
 #include <memory>
 
@@ -22,6 +22,7 @@ void set(WriteOptions& options, const std::string& argument) {
   if (key == "jobs") options.jobs = static_cast<unsigned>(std::stoul(value));
   if (key == "compression") options.image.compression = value;
   if (key == "size") options.image.size = parse_size(value);
+  if (key == "level") options.image.level = static_cast<std::uint32_t>(std::stoul(value));
   if (key == "label") options.image.label = value;
   if (key == "filesystem") options.image.filesystem = value;
   if (key == "uefi") options.boot.uefi = value == "true";

@@ -1,72 +1,282 @@
 // SPDX-License-Identifier: MIT
-#include <mutex>
-#include <thread>
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <set>
 
-#include <sched.h>
-#include <sys/mount.h>
-#include <unistd.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <zlib.h>
+#include <zstd.h>
 
 #include "base/diagnostic.hpp"
-#include "base/files.hpp"
-#include "base/identity.hpp"
-#include "base/subprocess.hpp"
-#include "base/text.hpp"
+#include "base/little_endian.hpp"
+#include "base/parallel.hpp"
+#include "image/btrfs/volume.hpp"
 #include "image/image_format.hpp"
+#include "tree/scan.hpp"
 
-// No library reads btrfs. Root has the kernel mount it, read-only and in a mount namespace that ends with the
-// reading thread; others have the filesystem's own rescue tool take the files out, which loses device nodes
-// and hard links.
 namespace alephc {
+namespace btrfs {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr int kMaxDepth = 256;
+constexpr std::uint64_t kLargestPiece = 1U << 20U;  ///< of a file, read at once
+constexpr std::uint64_t kLargestPacked = 1U << 20U;
 
-bool run(const std::vector<std::string>& argv) {
-  return find_program(argv.front()) &&
-         run_command({.argv = argv, .environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}}}).exit_code ==
-             0;
+struct Extent {
+  std::uint64_t offset = 0;  ///< in the file
+  std::uint64_t length = 0;
+  std::uint8_t compression = kNone;
+  std::uint64_t unpacked = 0;  ///< bytes of the whole extent
+  std::uint64_t disk = 0;      ///< 0: a hole
+  std::uint64_t disk_length = 0;
+  std::uint64_t start = 0;  ///< in the unpacked extent
+  std::string inline_data{};
+};
+
+struct Child {
+  std::string name{};
+  Key location{};
+};
+
+struct Inode {
+  Entry entry{};
+  std::vector<Child> children{};
+  std::vector<Extent> extents{};
+};
+using Inodes = std::map<std::uint64_t, Inode>;
+
+EntryType type_of(std::uint64_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return EntryType::directory;
+    case S_IFREG:
+      return EntryType::regular;
+    case S_IFLNK:
+      return EntryType::symlink;
+    case S_IFCHR:
+      return EntryType::char_device;
+    case S_IFBLK:
+      return EntryType::block_device;
+    case S_IFIFO:
+      return EntryType::fifo;
+    default:
+      throw Error(ErrorKind::integrity, "the image has a socket, or a file of no kind");
+  }
 }
 
-ImageContent read_tree(const fs::path& folder, const ReadOptions& options) {
-  ImageContent content = read_folder(folder, options);
-  content.format = "btrfs";
-  return content;
+void read_inode(std::string_view data, Entry& entry) {
+  const std::uint64_t mode = number_at(data, 52, 4);
+  const std::uint64_t device = number_at(data, 56, 8);
+  entry.type = type_of(mode);
+  entry.mode = entry.type == EntryType::symlink ? 0777U : static_cast<std::uint32_t>(mode & 07777U);
+  entry.uid = static_cast<std::uint32_t>(number_at(data, 44, 4));
+  entry.gid = static_cast<std::uint32_t>(number_at(data, 48, 4));
+  entry.mtime = static_cast<std::int64_t>(number_at(data, 136, 8));
+  if (entry.type == EntryType::regular) entry.size = number_at(data, 16, 8);
+  if (entry.type == EntryType::char_device || entry.type == EntryType::block_device) {
+    entry.major = static_cast<std::uint32_t>(device >> 20U);
+    entry.minor = static_cast<std::uint32_t>(device & 0xfffffU);
+  }
 }
 
-std::optional<ImageContent> read_mounted(const fs::path& image, const fs::path& place,
-                                         const ReadOptions& options) {
-  // Two images may be the same filesystem to the kernel, which mounts one of them at a time.
-  static std::mutex one_at_a_time;
-  const std::lock_guard guard(one_at_a_time);
-  std::optional<ImageContent> content;
-  std::exception_ptr failure;
-  std::thread reader([&] {
-    try {
-      if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-        return;
-      if (run({"mount", "-t", "btrfs", "-o", "loop,ro,nodev,nosuid,noexec", image.string(), place.string()}))
-        content = read_tree(place, options);
-    } catch (...) {
-      failure = std::current_exception();
+Extent read_extent(std::uint64_t offset, std::string_view data) {
+  Extent extent{.offset = offset,
+                .compression = static_cast<std::uint8_t>(number_at(data, 16, 1)),
+                .unpacked = number_at(data, 8, 8)};
+  const std::uint64_t type = number_at(data, 20, 1);
+  if (type == kInline) {
+    extent.inline_data = data.substr(21);
+    extent.length = extent.unpacked;
+    return extent;
+  }
+  extent.disk = type == kRegular ? number_at(data, 21, 8) : 0;  // what is only reserved is zeros
+  extent.disk_length = number_at(data, 29, 8);
+  extent.start = number_at(data, 37, 8);
+  extent.length = number_at(data, 45, 8);
+  return extent;
+}
+
+void read_xattrs(std::string_view data, Entry& entry) {
+  while (!data.empty()) {
+    const std::uint64_t value_size = number_at(data, 25, 2);
+    const std::uint64_t name_size = number_at(data, 27, 2);
+    const std::string name(bytes_at(data, 30, name_size));
+    std::string value(bytes_at(data, 30 + name_size, value_size));
+    if (name == "security.capability") value = portable_capability(std::move(value));
+    if (keeps_xattr(name)) entry.xattrs.push_back({name, std::move(value)});
+    data.remove_prefix(30 + name_size + value_size);
+  }
+}
+
+std::string unpacked(const Extent& extent, const std::string& packed) {
+  if (extent.unpacked > kLargestPiece) damaged("an extent that unpacks to too much");
+  std::string bytes(extent.unpacked, '\0');
+  if (extent.compression == kZlib) {
+    uLongf size = bytes.size();
+    const int code = ::uncompress(reinterpret_cast<Bytef*>(bytes.data()), &size,
+                                  reinterpret_cast<const Bytef*>(packed.data()), packed.size());
+    if (code != Z_OK) damaged("a compressed extent");
+  } else if (extent.compression == kZstd) {
+    const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
+    ZSTD_inBuffer in{packed.data(), packed.size(), 0};
+    ZSTD_outBuffer out{bytes.data(), bytes.size(), 0};
+    for (std::size_t left = 1; left != 0 && in.pos < in.size && out.pos < out.size;) {
+      left = ZSTD_decompressStream(context.get(), &out, &in);
+      if (ZSTD_isError(left) != 0) damaged("a compressed extent");
     }
-  });
-  reader.join();
-  if (failure) std::rethrow_exception(failure);
-  return content;
+  } else {
+    throw Error(ErrorKind::failed, "files compressed with LZO cannot be read");
+  }
+  return bytes;
 }
+
+class Reader {
+ public:
+  Reader(const std::filesystem::path& path, const ReadOptions& options)
+      : volume_(open_file(path, O_RDONLY)), options_(options) {}
+
+  ImageContent run() {
+    visit_subvolume(volume_.default_subvolume(), "", 0);
+    read_contents();
+    std::sort(content_.listing.begin(), content_.listing.end(),
+              [](const Entry& a, const Entry& b) { return a.path < b.path; });
+    std::map<Inode*, std::string> first_of;
+    for (Entry& entry : content_.listing) {
+      if (entry.type == EntryType::directory) continue;
+      const auto [it, is_new] = first_of.try_emplace(inode_at_.at(entry.path), entry.path);
+      if (!is_new) entry.hard_link = it->second;
+      entry.content = it->first->entry.content;
+    }
+    content_.format = "btrfs";
+    return std::move(content_);
+  }
+
+ private:
+  Inodes& subvolume(std::uint64_t id) {
+    const auto [it, is_new] = subvolumes_.try_emplace(id);
+    Inodes& inodes = it->second;
+    if (!is_new) return inodes;
+    volume_.walk(volume_.subvolume_root(id), [&](const Key& key, std::string_view data) {
+      Inode& inode = inodes[key.objectid];
+      if (key.type == kInodeItem) read_inode(data, inode.entry);
+      if (key.type == kXattrItem) read_xattrs(data, inode.entry);
+      if (key.type == kExtentData) inode.extents.push_back(read_extent(key.offset, data));
+      if (key.type == kDirIndex)
+        inode.children.push_back({std::string(bytes_at(data, 30, number_at(data, 27, 2))), read_key(data)});
+    });
+    return inodes;
+  }
+
+  void visit_subvolume(std::uint64_t id, const std::string& path, int depth) {
+    if (!visiting_.insert(id).second) damaged("a subvolume in two places");
+    visit(subvolume(id), kFirstFree, path, depth);
+  }
+
+  void visit(Inodes& inodes, std::uint64_t number, const std::string& path, int depth) {
+    if (depth > kMaxDepth) damaged("folders without end");
+    const auto inode = inodes.find(number);
+    if (inode == inodes.end()) damaged("a name of nothing: /" + path);
+    Entry entry = inode->second.entry;
+    entry.path = path;
+    std::sort(entry.xattrs.begin(), entry.xattrs.end());
+    if (entry.type == EntryType::symlink)
+      for (const Extent& extent : inode->second.extents) entry.link_target += extent.inline_data;
+    inode_at_[path] = &inode->second;
+    content_.listing.push_back(std::move(entry));
+    if (inode->second.entry.type != EntryType::directory) return;
+    if (!folders_.insert(&inode->second).second) damaged("/" + path + " is in two places");
+    for (const Child& child : inode->second.children) {
+      if (child.name.empty() || child.name.find('/') != std::string::npos)
+        damaged("a file called '" + child.name + "'");
+      const std::string place = join_path(path, child.name);
+      if (child.location.type == kRootItem)
+        visit_subvolume(child.location.objectid, place, depth + 1);
+      else
+        visit(inodes, child.location.objectid, place, depth + 1);
+    }
+  }
+
+  /// Of each inode once, whatever its names.
+  void read_contents() {
+    std::map<Inode*, std::string> wanted;
+    for (const Entry& entry : content_.listing) {
+      if (entry.type != EntryType::regular) continue;
+      const bool keep = options_.keeps(entry.path);
+      if (!keep && options_.only_wanted) continue;
+      std::string& kept = wanted[inode_at_.at(entry.path)];
+      if (keep) {
+        kept = entry.path;
+        content_.texts[entry.path];
+      }
+    }
+    std::vector<std::pair<Inode*, std::string>> files(wanted.begin(), wanted.end());
+    parallel_for(files.size(), options_.jobs, [&](std::size_t i) {
+      auto& [inode, path] = files[i];
+      std::string* text = path.empty() ? nullptr : &content_.texts.at(path);
+      Sha256 hash;
+      each_piece(*inode, [&](std::string_view bytes) {
+        hash.update(bytes);
+        if (text != nullptr) *text += bytes;
+      });
+      inode->entry.content = hash.finish();
+    });
+  }
+
+  template <typename Take>
+  void each_piece(const Inode& inode, Take&& take) const {
+    const std::uint64_t size = inode.entry.size;
+    std::uint64_t at = 0;
+    for (const Extent& extent : inode.extents) {
+      if (extent.offset < at && extent.offset + extent.length > at) damaged("extents that overlap");
+      give_zeros(std::min(extent.offset, size) - std::min(at, size), take);
+      at = std::max(at, extent.offset);
+      if (at >= size) return;
+      const std::uint64_t length = std::min(extent.length, size - at);
+      give_extent(extent, length, take);
+      at += length;
+    }
+    give_zeros(size - at, take);
+  }
+
+  template <typename Take>
+  static void give_zeros(std::uint64_t count, Take&& take) {
+    static const std::string kZeros(kLargestPiece, '\0');
+    for (; count > 0; count -= std::min(count, kLargestPiece))
+      take(std::string_view(kZeros).substr(0, std::min(count, kLargestPiece)));
+  }
+
+  template <typename Take>
+  void give_extent(const Extent& extent, std::uint64_t length, Take&& take) const {
+    if (extent.compression != kNone) {
+      if (extent.disk_length > kLargestPacked) damaged("a compressed extent");
+      const bool is_inline = !extent.inline_data.empty();
+      const std::string packed =
+          is_inline ? extent.inline_data : volume_.read(extent.disk, extent.disk_length);
+      const std::string bytes = unpacked(extent, packed);
+      return take(bytes_at(bytes, is_inline ? 0 : extent.start, length));
+    }
+    if (!extent.inline_data.empty()) return take(bytes_at(extent.inline_data, 0, length));
+    if (extent.disk == 0) return give_zeros(length, take);
+    for (std::uint64_t done = 0; done < length; done += kLargestPiece)
+      take(volume_.read(extent.disk + extent.start + done, std::min(kLargestPiece, length - done)));
+  }
+
+  Volume volume_;
+  const ReadOptions& options_;
+  ImageContent content_;
+  std::map<std::uint64_t, Inodes> subvolumes_;
+  std::set<std::uint64_t> visiting_;
+  std::set<Inode*> folders_;
+  std::map<std::string, Inode*> inode_at_;
+};
 
 }  // namespace
+}  // namespace btrfs
 
-ImageContent read_btrfs(const fs::path& path, const ReadOptions& options) {
-  const fs::path image = fs::absolute(path);
-  const TempDir work(fs::temp_directory_path(), "alephc-btrfs");
-  if (::geteuid() == 0 && !in_user_namespace())
-    if (auto content = read_mounted(image, work.path(), options)) return std::move(*content);
-  if (!find_program("btrfs"))
-    throw Error(ErrorKind::host, "reading a btrfs image needs the program btrfs", "install btrfs-progs");
-  if (!run({"btrfs", "restore", "-m", "-S", "-x", image.string(), work.path().string()}))
-    throw Error(ErrorKind::integrity, "cannot read the btrfs filesystem in " + path.string());
-  return read_tree(work.path(), options);
+ImageContent read_btrfs(const std::filesystem::path& path, const ReadOptions& options) {
+  return with_context("reading " + path.string(), [&] { return btrfs::Reader(path, options).run(); });
 }
 
 }  // namespace alephc

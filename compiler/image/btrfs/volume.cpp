@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "image/btrfs/volume.hpp"
+
+#include "base/crc32c.hpp"
+#include "base/diagnostic.hpp"
+#include "base/little_endian.hpp"
+
+namespace alephc::btrfs {
+namespace {
+
+constexpr std::size_t kSuperblockSize = 4096;
+constexpr std::size_t kChecksum = 32;
+constexpr std::size_t kKeySize = 17;
+constexpr std::size_t kChunkHead = 48;
+constexpr std::size_t kStripeSize = 32;
+constexpr int kMaxLevel = 8;
+
+}  // namespace
+
+void damaged(const std::string& what) {
+  throw Error(ErrorKind::integrity, "the btrfs filesystem is damaged: " + what);
+}
+
+std::string_view bytes_at(std::string_view bytes, std::size_t at, std::size_t size) {
+  if (at > bytes.size() || size > bytes.size() - at) damaged("an item is cut off");
+  return bytes.substr(at, size);
+}
+
+std::uint64_t number_at(std::string_view bytes, std::size_t at, std::size_t size) {
+  return read_little(bytes_at(bytes, at, size));
+}
+
+Key read_key(std::string_view bytes) {
+  return {number_at(bytes, 0, 8), static_cast<std::uint8_t>(number_at(bytes, 8, 1)), number_at(bytes, 9, 8)};
+}
+
+Volume::Volume(UniqueFd device) : device_(std::move(device)) {
+  read_superblock();
+  walk(chunk_tree_, [&](const Key& key, std::string_view data) {
+    if (key.type == kChunkItem) add_chunk(key.offset, data);
+  });
+  walk(root_tree_, [&](const Key& key, std::string_view data) {
+    constexpr std::size_t kRootAt = 176;
+    if (key.type == kRootItem) roots_[key.objectid] = number_at(data, kRootAt, 8);
+    if (key.objectid == kRootTreeDir && key.type == kDirItem) default_ = read_key(data).objectid;
+  });
+}
+
+void Volume::read_superblock() {
+  std::string block(kSuperblockSize, '\0');
+  if (read_at(device_.get(), kSuperblocks[0], block) != static_cast<ssize_t>(block.size()))
+    damaged("it is cut off");
+  const auto number = [&](std::size_t at, std::size_t size) { return number_at(block, at, size); };
+  has_crc_ = number(196, 2) == 0;
+  if (has_crc_ && number(0, 4) != (~crc32c(~0U, std::string_view(block).substr(kChecksum)) & 0xffffffffU))
+    damaged("the sum of its superblock");
+  if (number(136, 8) != 1)
+    throw Error(ErrorKind::failed, "a btrfs filesystem of several devices cannot be read");
+  if (number(96, 8) != 0)
+    throw Error(ErrorKind::integrity, "its log holds changes: what is read is not what would be mounted",
+                "mount and unmount a copy of it first");
+  node_size_ = static_cast<std::uint32_t>(number(148, 4));
+  if (node_size_ < 4096 || node_size_ > 65536) damaged("its size of nodes");
+  root_tree_ = number(80, 8);
+  chunk_tree_ = number(88, 8);
+  constexpr std::size_t kArray = 811;
+  const std::string_view array = bytes_at(block, kArray, number(160, 4));
+  for (std::size_t at = 0; at < array.size();) {
+    const Key key = read_key(array.substr(at));
+    at += kKeySize;
+    add_chunk(key.offset, array.substr(at));
+    at += kChunkHead + number_at(array, at + 44, 2) * kStripeSize;
+  }
+}
+
+void Volume::add_chunk(std::uint64_t logical, std::string_view item) {
+  constexpr std::uint64_t kStriped = (1U << 3U) | (1U << 6U) | (1U << 7U) | (1U << 8U);  // RAID 0, 10, 5, 6
+  if ((number_at(item, 24, 8) & kStriped) != 0)
+    throw Error(ErrorKind::failed, "a striped btrfs filesystem cannot be read");
+  chunks_[logical] = {number_at(item, 0, 8), number_at(item, kChunkHead + 8, 8)};
+}
+
+std::string Volume::read(std::uint64_t address, std::uint64_t size) const {
+  auto chunk = chunks_.upper_bound(address);
+  if (chunk == chunks_.begin()) damaged("an address in no chunk");
+  --chunk;
+  const std::uint64_t offset = address - chunk->first;
+  if (offset >= chunk->second.length || size > chunk->second.length - offset)
+    damaged("an address in no chunk");
+  std::string bytes(size, '\0');
+  if (read_at(device_.get(), chunk->second.physical + offset, bytes) != static_cast<ssize_t>(size))
+    damaged("it is cut off");
+  return bytes;
+}
+
+void Volume::walk(std::uint64_t root, const Visit& visit) const {
+  walk_node(root, kMaxLevel, visit);
+}
+
+void Volume::walk_node(std::uint64_t address, int level, const Visit& visit) const {
+  const std::string node = read(address, node_size_);
+  if (has_crc_ &&
+      number_at(node, 0, 4) != (~crc32c(~0U, std::string_view(node).substr(kChecksum)) & 0xffffffffU))
+    damaged("the sum of a node");
+  const std::uint64_t count = number_at(node, 96, 4);
+  const auto own_level = static_cast<int>(number_at(node, 100, 1));
+  // Levels fall with every step down, so that no loop of nodes goes on for ever.
+  if (number_at(node, 48, 8) != address || own_level >= level) damaged("a node that is not where it says");
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (own_level > 0) {
+      walk_node(number_at(node, kHeader + i * kPointer + kKeySize, 8), own_level, visit);
+      continue;
+    }
+    const std::size_t head = kHeader + i * kItemHead;
+    const std::uint64_t at = number_at(node, head + kKeySize, 4);
+    const std::uint64_t size = number_at(node, head + kKeySize + 4, 4);
+    visit(read_key(bytes_at(node, head, kKeySize)), bytes_at(node, kHeader + at, size));
+  }
+}
+
+std::uint64_t Volume::subvolume_root(std::uint64_t id) const {
+  const auto root = roots_.find(id);
+  if (root == roots_.end()) damaged("a subvolume without a tree");
+  return root->second;
+}
+
+}  // namespace alephc::btrfs
