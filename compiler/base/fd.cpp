@@ -76,6 +76,10 @@ bool write_at(int fd, std::uint64_t offset, std::string_view data) {
   return true;
 }
 
+void write_all_at(int fd, std::uint64_t offset, std::string_view data) {
+  if (!write_at(fd, offset, data)) throw system_error("write", errno);
+}
+
 void write_all(int fd, std::string_view data) {
   while (!data.empty()) {
     const ssize_t put = ::write(fd, data.data(), data.size());

@@ -53,6 +53,7 @@ class UniqueFd {
 /// pwrite(2) of all of it; false with errno set if that fails.
 [[nodiscard]] bool write_at(int fd, std::uint64_t offset, std::string_view data);
 void write_all(int fd, std::string_view data);
+void write_all_at(int fd, std::uint64_t offset, std::string_view data);
 [[nodiscard]] std::string read_all(int fd);
 
 /// A pipe with both ends O_CLOEXEC.

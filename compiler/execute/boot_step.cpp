@@ -164,7 +164,8 @@ class BootStep {
     const bool ext4 = manifest_.image.filesystem == "ext4";
     std::string text = "UUID=" + root_ + " / " + manifest_.image.filesystem +
                        (ext4 ? " rw,discard,errors=remount-ro 0 1\n" : " rw,discard=async 0 0\n");
-    if (manifest_.boot.uefi) text += "UUID=" + esp_ + " /boot/efi vfat umask=0022 0 1\n";
+    // Only updates of the boot loader want it: a slow device must not keep the machine from starting.
+    if (manifest_.boot.uefi) text += "UUID=" + esp_ + " /boot/efi vfat umask=0022,nofail 0 0\n";
     return text;
   }
 

@@ -136,7 +136,7 @@ class Planner {
 
   void add_boot() {
     Step& step = add(StepKind::boot, "boot", "put in what starts the disk");
-    step.parameters = {"seed " + sha256(lock_text_).hex(),
+    step.parameters = {"version 1", "seed " + sha256(lock_text_).hex(),
                        line("filesystem", manifest_.image.filesystem + " " + manifest_.image.subvolume),
                        line("cmdline", manifest_.boot.cmdline), firmware()};
     Step& loader = add(StepKind::boot_loader, "boot:loader", "make GRUB's cores");

@@ -114,7 +114,7 @@ class ContentWriter {
 
  private:
   void put(std::uint64_t at, std::string_view bytes) const {
-    if (!write_at(image_, at, bytes)) throw system_error("write the image", errno);
+    write_all_at(image_, at, bytes);
     if (on_written_) on_written_(at, bytes);
   }
 

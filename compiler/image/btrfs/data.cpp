@@ -2,10 +2,8 @@
 #include "image/btrfs/data.hpp"
 
 #include <algorithm>
-#include <cerrno>
 
 #include <fcntl.h>
-#include <zstd.h>
 
 #include "base/crc32c.hpp"
 #include "base/diagnostic.hpp"
@@ -13,6 +11,7 @@
 #include "base/parallel.hpp"
 #include "image/content_reader.hpp"
 #include "image/data_runs.hpp"
+#include "image/zstd_frame.hpp"
 
 namespace alephc::btrfs {
 
@@ -38,10 +37,6 @@ std::uint32_t sum_of(std::string_view bytes) {
 bool is_inline(const Entry& entry) {
   return entry.size <= kLargestInline;
 }
-
-struct FreeContext {
-  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-};
 
 class DataWriter {
  public:
@@ -157,15 +152,10 @@ class DataWriter {
   }
 
   void compress(Piece& piece) const {
-    thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
     const int level = options_.image.level != 0 ? static_cast<int>(options_.image.level) : kZstdLevel;
-    std::string packed(ZSTD_compressBound(piece.bytes.size()), '\0');
-    const std::size_t size = ZSTD_compressCCtx(context.get(), packed.data(), packed.size(),
-                                               piece.bytes.data(), piece.bytes.size(), level);
-    check(ZSTD_isError(size) == 0, "zstd compresses");
-    if (round_up(size) >= piece.bytes.size()) return;
-    packed.resize(size);
-    packed.resize(round_up(size), '\0');
+    std::string packed = zstd_frame(piece.bytes, level);
+    if (round_up(packed.size()) >= piece.bytes.size()) return;
+    packed.resize(round_up(packed.size()), '\0');
     piece.packed = std::move(packed);
   }
 
@@ -178,8 +168,7 @@ class DataWriter {
         {.offset = piece.offset, .length = piece.bytes.size(), .disk = disk, .compressed = compressed});
     contents_.sums.resize((disk.end() - contents_.start) / kSector);
     keep_sums(disk.start, bytes);
-    if (!write_at(image_.get(), place_.offset + disk.start, bytes))
-      throw system_error("write the image", errno);
+    write_all_at(image_.get(), place_.offset + disk.start, bytes);
   }
 
   const Tree& tree_;

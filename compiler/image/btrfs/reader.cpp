@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <map>
-#include <memory>
 #include <set>
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <zlib.h>
-#include <zstd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/little_endian.hpp"
 #include "base/parallel.hpp"
 #include "image/btrfs/volume.hpp"
 #include "image/image_format.hpp"
+#include "image/zstd_frame.hpp"
 #include "tree/scan.hpp"
 
 namespace alephc {
@@ -119,13 +118,8 @@ std::string unpacked(const Extent& extent, const std::string& packed) {
                                   reinterpret_cast<const Bytef*>(packed.data()), packed.size());
     if (code != Z_OK) damaged("a compressed extent");
   } else if (extent.compression == kZstd) {
-    const std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
-    ZSTD_inBuffer in{packed.data(), packed.size(), 0};
-    ZSTD_outBuffer out{bytes.data(), bytes.size(), 0};
-    for (std::size_t left = 1; left != 0 && in.pos < in.size && out.pos < out.size;) {
-      left = ZSTD_decompressStream(context.get(), &out, &in);
-      if (ZSTD_isError(left) != 0) damaged("a compressed extent");
-    }
+    bytes = unpack_zstd_frame(packed, extent.unpacked);
+    bytes.resize(extent.unpacked, '\0');
   } else {
     throw Error(ErrorKind::failed, "files compressed with LZO cannot be read");
   }

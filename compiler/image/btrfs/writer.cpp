@@ -383,7 +383,7 @@ class FilesystemWriter {
   }
 
   void put(int image, std::uint64_t address, std::string_view bytes) const {
-    if (!write_at(image, place_.offset + address, bytes)) throw system_error("write the image", errno);
+    write_all_at(image, place_.offset + address, bytes);
   }
 
   [[nodiscard]] std::uint64_t incompatible_features() const {

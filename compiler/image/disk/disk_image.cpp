@@ -83,8 +83,8 @@ class DiskWriter {
     if (options_.boot.bios) add_partition(14, gpt::kBiosBoot, "bios", kBiosStart, kBiosLength);
     if (options_.boot.uefi) write_esp();
     const gpt::Tables tables = gpt::make_tables(partitions_, derived_uuid(options_.seed, "disk"), size_);
-    put(0, tables.front);
-    put(size_ - tables.back.size(), tables.back);
+    write_all_at(image_.get(), 0, tables.front);
+    write_all_at(image_.get(), size_ - tables.back.size(), tables.back);
     if (options_.boot.bios) write_boot_code();
   }
 
@@ -122,7 +122,7 @@ class DiskWriter {
                              .sector = esp_start() / gpt::kSector,
                              .serial = esp_serial(options_.seed),
                              .time = options_.time};
-    put(esp_start(), fat::make_volume(volume, esp_files(tree_)));
+    write_all_at(image_.get(), esp_start(), fat::make_volume(volume, esp_files(tree_)));
   }
 
   /// What grub-bios-setup does: the boot sector is told where the core begins, the core's first sector where
@@ -144,12 +144,8 @@ class DiskWriter {
     std::string rest;
     put_little(rest, kBiosStart / gpt::kSector + 1);
     core.replace(kBlockList, rest.size(), rest);
-    put(0, boot);
-    put(kBiosStart, core);
-  }
-
-  void put(std::uint64_t at, std::string_view bytes) const {
-    if (!write_at(image_.get(), at, bytes)) throw system_error("write the image", errno);
+    write_all_at(image_.get(), 0, boot);
+    write_all_at(image_.get(), kBiosStart, core);
   }
 
   const Tree& tree_;

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
-#include <zstd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "image/disk/qcow2.hpp"
+#include "image/zstd_frame.hpp"
 
 namespace alephc {
 namespace {
@@ -88,7 +88,7 @@ class Qcow2Reader {
         bytes = read(entry & kOffset, cluster_);
       if (bytes.empty() || bytes.find_first_not_of('\0') == std::string::npos) continue;
       bytes.resize(std::min<std::uint64_t>(bytes.size(), size_ - at));
-      if (!write_at(disk_.get(), at, bytes)) throw system_error("unpack the image", errno);
+      write_all_at(disk_.get(), at, bytes);
     }
   }
 
@@ -104,15 +104,8 @@ class Qcow2Reader {
   }
 
   [[nodiscard]] std::string from_zstd(const std::string& packed) const {
-    std::string bytes(cluster_, '\0');
-    ZSTD_DCtx* context = ZSTD_createDCtx();
-    ZSTD_inBuffer in{packed.data(), packed.size(), 0};
-    ZSTD_outBuffer out{bytes.data(), bytes.size(), 0};
-    std::size_t left = 1;
-    while (left != 0 && ZSTD_isError(left) == 0 && in.pos < in.size && out.pos < out.size)
-      left = ZSTD_decompressStream(context, &out, &in);
-    ZSTD_freeDCtx(context);
-    if (out.pos != bytes.size()) damaged();
+    std::string bytes = unpack_zstd_frame(packed, cluster_);
+    if (bytes.size() != cluster_) damaged();
     return bytes;
   }
 

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 
 #include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
-#include <zstd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/files.hpp"
 #include "base/parallel.hpp"
 #include "image/disk/qcow2.hpp"
+#include "image/zstd_frame.hpp"
 
 namespace alephc {
 namespace {
@@ -33,10 +32,6 @@ constexpr int kDeflateWindow = -12;  ///< raw, and no larger than QEMU's
 void put_big(std::string& out, std::uint64_t value, std::size_t size = 8) {
   for (std::size_t i = size; i > 0; --i) out += static_cast<char>((value >> (8 * (i - 1))) & 0xffU);
 }
-
-struct FreeContext {
-  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-};
 
 std::string deflated(const std::string& bytes, int level) {
   z_stream stream{};
@@ -108,13 +103,14 @@ class Qcow2Writer {
     end_ = round_up(end_);
     write_mapping();
     write_refcounts();
-    put(0, Qcow2Header{.size = size_,
-                       .level1_entries = level1_entries_,
-                       .level1_at = level1_at_,
-                       .refcounts_at = refcounts_at_,
-                       .refcount_clusters = refcount_clusters_,
-                       .zstd = options_.image.compression == "zstd"}
-               .bytes());
+    write_all_at(file_.get(), 0,
+                 Qcow2Header{.size = size_,
+                             .level1_entries = level1_entries_,
+                             .level1_at = level1_at_,
+                             .refcounts_at = refcounts_at_,
+                             .refcount_clusters = refcount_clusters_,
+                             .zstd = options_.image.compression == "zstd"}
+                     .bytes());
     if (::ftruncate(file_.get(), static_cast<off_t>(end_)) != 0) throw system_error("write the image", errno);
   }
 
@@ -155,14 +151,7 @@ class Qcow2Writer {
     if (options_.image.compression == "gzip") {
       cluster.packed = deflated(cluster.bytes, level != 0 ? level : Z_DEFAULT_COMPRESSION);
     } else {
-      thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
-      std::string packed(ZSTD_compressBound(kCluster), '\0');
-      const std::size_t size =
-          ZSTD_compressCCtx(context.get(), packed.data(), packed.size(), cluster.bytes.data(), kCluster,
-                            level != 0 ? level : kZstdLevel);
-      check(ZSTD_isError(size) == 0, "zstd compresses");
-      packed.resize(size);
-      cluster.packed = std::move(packed);
+      cluster.packed = zstd_frame(cluster.bytes, level != 0 ? level : kZstdLevel);
     }
     if (cluster.packed.size() + kSector >= kCluster) cluster.packed.clear();
   }
@@ -172,7 +161,7 @@ class Qcow2Writer {
     if (cluster.packed.empty()) {
       end_ = round_up(end_);
       mapping_[cluster.index] = end_ | kCopied;
-      put(end_, cluster.bytes);
+      write_all_at(file_.get(), end_, cluster.bytes);
       count(end_, end_ + kCluster);
       end_ += kCluster;
       return;
@@ -180,7 +169,7 @@ class Qcow2Writer {
     const std::uint64_t last = end_ + cluster.packed.size();
     const std::uint64_t more_sectors = (last - 1) / kSector - end_ / kSector;
     mapping_[cluster.index] = end_ | kCompressed | (more_sectors << kLengthShift);
-    put(end_, cluster.packed);
+    write_all_at(file_.get(), end_, cluster.packed);
     // A reader takes whole sectors, and so does the count of who uses a cluster.
     count(end_, (last + kSector - 1) / kSector * kSector);
     end_ = last;
@@ -194,7 +183,7 @@ class Qcow2Writer {
 
   std::uint64_t append(const std::string& bytes) {
     const std::uint64_t at = end_;
-    put(at, bytes);
+    write_all_at(file_.get(), at, bytes);
     end_ = round_up(at + bytes.size());
     count(at, end_);
     return at;
@@ -234,12 +223,8 @@ class Qcow2Writer {
     for (std::uint64_t i = 0; i < blocks; ++i) put_big(table, end_ + (refcount_clusters_ + i) * kCluster);
     table.resize(refcount_clusters_ * kCluster, '\0');
     for (const std::uint16_t value : refcounts_) put_big(table, value, 2);
-    put(end_, table);
+    write_all_at(file_.get(), end_, table);
     end_ += table.size();
-  }
-
-  void put(std::uint64_t at, std::string_view bytes) const {
-    if (!write_at(file_.get(), at, bytes)) throw system_error("write the image", errno);
   }
 
   const WriteOptions& options_;
