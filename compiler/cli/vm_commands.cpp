@@ -243,7 +243,13 @@ int run_instance(const RunArguments& arguments, const fs::path& image, const std
     if (!size) throw Error(ErrorKind::usage, "'" + arguments.disk_size + "' is no size such as 10G");
     spec.disk_size = *size;
   }
-  if (format == "ext4" || format == "btrfs") spec.boot = boot_files_for(Hardware::instance, context);
+  const bool is_root = format == "ext4" || format == "btrfs";
+  if (!is_root && !arguments.vm.kernel.empty())
+    throw Error(ErrorKind::usage, "--kernel is for images without one, and this is a disk");
+  if (is_root && !arguments.vm.kernel.empty())
+    spec.boot.kernel = arguments.vm.kernel;
+  else if (is_root)
+    spec.boot = boot_files_for(Hardware::instance, context);
   Console console(arguments.vm.console);
   Instance instance(
       spec, [&](const std::string& line) { console(line); }, context.reporter);

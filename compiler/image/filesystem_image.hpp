@@ -37,6 +37,9 @@ struct FilesystemKind {
 [[nodiscard]] std::uint64_t write_btrfs_at(const Tree& tree, const WriteOptions& options,
                                            const FilesystemPlace& place);
 
+/// The library that shapes ext4's bytes besides our own code, "libext2fs 1.47.0".
+[[nodiscard]] std::string ext4_library();
+
 /// The Error of an image.size that holds less than the tree needs.
 [[nodiscard]] Error size_too_small(const FilesystemPlace& place, std::uint64_t needed);
 

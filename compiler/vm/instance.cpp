@@ -126,9 +126,12 @@ std::vector<std::string> Instance::command(const InstanceSpec& spec, const std::
   add({"-machine", "pc"});
   if (spec.uefi) add({"-bios", kFirmware});
   if (!spec.boot.kernel.empty()) {
-    std::string line = "console=ttyS0 alephc.write alephc.root=" + spec.format;
+    const bool mounts_itself = spec.boot.initramfs.empty();
+    std::string line = "console=ttyS0 " + (mounts_itself ? "root=/dev/vda rw rootfstype=" + spec.format
+                                                         : "alephc.write alephc.root=" + spec.format);
     if (accel == "tcg") line += " " + emulation_parameters();
-    add({"-kernel", spec.boot.kernel.string(), "-initrd", spec.boot.initramfs.string(), "-append", line});
+    add({"-kernel", spec.boot.kernel.string(), "-append", line});
+    if (!mounts_itself) add({"-initrd", spec.boot.initramfs.string()});
   }
   const std::string backing = spec.format == "qcow2" ? "qcow2" : "raw";
   add({"-drive",

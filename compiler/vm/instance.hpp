@@ -20,7 +20,7 @@ namespace alephc {
 struct InstanceSpec {
   std::filesystem::path image{};  ///< stays as it is: the machine writes to an overlay
   std::string format{};           ///< "disk", "qcow2", "ext4" or "btrfs"
-  BootFiles boot{};               ///< of filesystems
+  BootFiles boot{};               ///< of filesystems; without an initramfs the kernel mounts /dev/vda itself
   bool uefi = false;
   std::uint64_t memory_mib = 1024;
   unsigned cpus = 1;

@@ -480,6 +480,12 @@ std::uint64_t write_ext4_at(const Tree& tree, const WriteOptions& options, const
   return size;
 }
 
+std::string ext4_library() {
+  const char* version = nullptr;
+  ::ext2fs_get_library_version(&version, nullptr);
+  return std::string("libext2fs ") + version;
+}
+
 void write_ext4(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {
   (void)open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0644);
   (void)write_ext4_at(tree, options, {.file = path, .size = options.image.size});

@@ -20,6 +20,7 @@
 #include <zstd.h>
 
 #include "base/diagnostic.hpp"
+#include "image/filesystem_image.hpp"
 #include "image/image_format.hpp"
 #include "image/squashfs/common.hpp"
 #include "image/squashfs/compressor.hpp"
@@ -291,9 +292,12 @@ class SquashfsWriter {
 }  // namespace
 
 std::vector<std::string> image_tools() {
-  return {"libsquashfs 1", std::string("libzstd ") + ZSTD_versionString(),
-          std::string("liblzma ") + lzma_version_string(), std::string("zlib ") + zlibVersion(),
-          std::string("liblz4 ") + LZ4_versionString()};
+  return {"libsquashfs 1",
+          std::string("libzstd ") + ZSTD_versionString(),
+          std::string("liblzma ") + lzma_version_string(),
+          std::string("zlib ") + zlibVersion(),
+          std::string("liblz4 ") + LZ4_versionString(),
+          ext4_library()};
 }
 
 namespace {
