@@ -126,7 +126,9 @@ std::string hash_of(const Vector& vector) {
   if (vector.format == "digest") return tree_digest(tree.entries()).hex();
   const TempDir temp(std::filesystem::temp_directory_path());
   const ImageSpec image{.format = vector.format, .compression = vector.compression};
-  image_format(vector.format).write(tree, {.image = image, .time = kTime, .jobs = 2}, temp.path() / "image");
+  const BootSpec boot{.kernel = "none", .bios = false, .uefi = false};
+  const WriteOptions options{.image = image, .boot = boot, .time = kTime, .seed = sha256("seed"), .jobs = 2};
+  image_format(vector.format).write(tree, options, temp.path() / "image");
   return sha256_file(temp.path() / "image").hex();
 }
 
@@ -146,8 +148,8 @@ TEST_CASE("the images of output epoch 1 have the bytes that they always had") {
     const std::vector<std::string> words = split_words(line);
     if (words.size() != 5 || words[0] != "vector") continue;
     const Vector vector{words[1], words[2], words[3], words[4]};
-    // What a compressor writes is its version's affair; everything else is ours.
-    const bool ours = vector.compression == "none";
+    // What a compressor, or the library of ext4, writes is its version's affair; everything else is ours.
+    const bool ours = vector.compression == "none" && vector.format != "ext4" && vector.format != "disk";
     if (!ours && !same_tools) continue;
     CAPTURE(vector.tree, vector.format, vector.compression);
     CHECK(hash_of(vector) == vector.hash);
