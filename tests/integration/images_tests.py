@@ -115,6 +115,19 @@ def test_btrfs_of_the_kernel_is_read_with_and_without_root(world):
         image.unlink()
 
 
+def test_btrfs_of_mkfs_is_read(world):
+    tree = small_tree(world)
+    image = world.folder / "other"
+    with open(image, "wb") as file:
+        file.truncate(900 << 20)
+    for name in ("user.large", "user.empty", "user.bytes"):  # what mkfs.btrfs leaves out, or stumbles over
+        os.removexattr(tree / "attributes/user", name)
+    run("mkfs.btrfs", "-q", "--rootdir", str(tree), str(image))
+    wanted, got = tree_of(world, tree).splitlines(), tree_of(world, image).splitlines()
+    links = lambda lines: [line for line in lines if line.startswith(("links/", "contents/", "names/"))]
+    assert links(got) == links(wanted)
+
+
 def test_a_tree_of_fifty_thousand_files_and_four_gibibytes_of_nothing(world):
     tree = world.folder / "tree"
     NastyTree(tree)

@@ -61,10 +61,12 @@ COMPOSED = "${GREETING} there"
 name = "adds-one"
 stage = "before_variables"
 source = "adds_one.sh"
+timeout = "60s"
 [[init.plugin]]
 name = "fails-quietly"
 stage = "after_network"
 exec = ["false"]
+timeout = "60s"
 on_error = "warn"
 [[init.service]]
 name = "counter"

@@ -177,6 +177,8 @@ class Reader {
     std::sort(entry.xattrs.begin(), entry.xattrs.end());
     if (entry.type == EntryType::symlink)
       for (const Extent& extent : inode->second.extents) entry.link_target += extent.inline_data;
+    // mkfs.btrfs --rootdir writes the end of the string too.
+    entry.link_target.resize(std::min(entry.link_target.size(), entry.link_target.find('\0')));
     inode_at_[path] = &inode->second;
     content_.listing.push_back(std::move(entry));
     if (inode->second.entry.type != EntryType::directory) return;
