@@ -181,21 +181,6 @@ std::uint64_t copy_direct(int from_fd, int to_fd) {
   return done;
 }
 
-/// Holes stay holes.
-void copy_sparse(int from_fd, int to_fd, std::uint64_t size) {
-  if (::ftruncate(to_fd, static_cast<off_t>(size)) != 0) throw system_error("copy a file", errno);
-  for (off_t end = 0; static_cast<std::uint64_t>(end) < size;) {
-    const off_t data = ::lseek(from_fd, end, SEEK_DATA);
-    if (data < 0 && errno == ENXIO) return;  // a hole up to the end
-    end = data < 0 ? -1 : ::lseek(from_fd, data, SEEK_HOLE);
-    if (end < 0) throw system_error("copy a file", errno);
-    const auto start = static_cast<std::uint64_t>(data);
-    if (!copy_range(from_fd, start, to_fd, start, static_cast<std::uint64_t>(end) - start))
-      throw Error(ErrorKind::failed, "a file that is copied got shorter");
-    throw_if_interrupted();
-  }
-}
-
 }  // namespace
 
 void copy_large(int from_fd, int to_fd) {
@@ -204,10 +189,31 @@ void copy_large(int from_fd, int to_fd) {
   if (::fstat(from_fd, &info) != 0) throw system_error("copy a file", errno);
   const auto size = static_cast<std::uint64_t>(info.st_size);
   constexpr std::uint64_t kSector = 512;
-  if (static_cast<std::uint64_t>(info.st_blocks) * kSector < size) return copy_sparse(from_fd, to_fd, size);
+  if (static_cast<std::uint64_t>(info.st_blocks) * kSector < size) {
+    if (::ftruncate(to_fd, static_cast<off_t>(size)) != 0) throw system_error("copy a file", errno);
+    if (!copy_data(from_fd, 0, to_fd, 0, size))
+      throw Error(ErrorKind::failed, "a file that is copied got shorter");
+    return;
+  }
   const std::uint64_t done = copy_direct(from_fd, to_fd);
   if (!copy_range(from_fd, done, to_fd, done, size - done))
     throw Error(ErrorKind::failed, "a file that is copied got shorter");
+}
+
+bool copy_data(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to, std::uint64_t count) {
+  const std::uint64_t end = from + count;
+  for (std::uint64_t at = from; at < end;) {
+    const off_t data = ::lseek(from_fd, static_cast<off_t>(at), SEEK_DATA);
+    if (data < 0 && errno == ENXIO) return true;  // a hole up to the end of the file
+    const off_t hole = data < 0 ? -1 : ::lseek(from_fd, data, SEEK_HOLE);
+    if (hole < 0) throw system_error("copy a file", errno);
+    const auto start = static_cast<std::uint64_t>(data);
+    if (start >= end) return true;
+    at = std::min(static_cast<std::uint64_t>(hole), end);
+    if (!copy_range(from_fd, start, to_fd, to + (start - from), at - start)) return false;
+    throw_if_interrupted();
+  }
+  return true;
 }
 
 bool copy_range(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to, std::uint64_t count) {

@@ -48,6 +48,9 @@ void copy_large(int from_fd, int to_fd);
 /// before.
 [[nodiscard]] bool copy_range(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to,
                               std::uint64_t count);
+/// The same but for holes of the first file (the end of it counts as one): there the other stays as it is.
+[[nodiscard]] bool copy_data(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to,
+                             std::uint64_t count);
 
 /// A folder that is removed with the object.
 class TempDir {

@@ -13,6 +13,13 @@ inline void put_little(std::string& out, std::uint64_t value, std::size_t size =
 }
 
 /// The number that at most 8 bytes spell, the lowest first.
+/// Over the bytes at a place, which are there.
+inline void set_little(std::string& bytes, std::size_t at, std::uint64_t value, std::size_t size) {
+  std::string text;
+  put_little(text, value, size);
+  bytes.replace(at, size, text);
+}
+
 [[nodiscard]] inline std::uint64_t read_little(std::string_view bytes) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i)

@@ -11,6 +11,7 @@
 #include "base/interrupt.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "image/filesystem_image.hpp"
 #include "image/image_format.hpp"
 #include "vm/conformance.hpp"
 #include "vm/http_front.hpp"
@@ -243,7 +244,7 @@ int run_instance(const RunArguments& arguments, const fs::path& image, const std
     if (!size) throw Error(ErrorKind::usage, "'" + arguments.disk_size + "' is no size such as 10G");
     spec.disk_size = *size;
   }
-  const bool is_root = format == "ext4" || format == "btrfs";
+  const bool is_root = is_filesystem(format);
   if (!is_root && !arguments.vm.kernel.empty())
     throw Error(ErrorKind::usage, "--kernel is for images without one, and this is a disk");
   if (is_root && !arguments.vm.kernel.empty())
@@ -275,7 +276,7 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
   const TempDir work(fs::temp_directory_path(), "alephc-run");
   const fs::path image = bootable_image(arguments.vm.image, work.path(), context);
   const std::string format = image_format_of(image).value_or("");
-  const bool is_root = format == "ext4" || format == "btrfs";
+  const bool is_root = is_filesystem(format);
   if (format == "disk" || format == "qcow2" || (is_root && arguments.program_path.empty())) {
     code = run_instance(arguments, image, format, context);
     return false;

@@ -67,7 +67,7 @@ class BootStep {
     put("boot/grub/grub.cfg", menu());
     put(kLoadConfig,
         "search.fs_uuid " + root_ + " root\nset prefix=($root)" + boot_folder(manifest_.image) + "/grub\n");
-    put_folder("boot/efi");
+    put_folder(kEspFolder);
     if (!has_fstab()) put("etc/fstab", fstab());
     if (below_.find("usr/sbin/grub-mkconfig") != nullptr) put("etc/default/grub.d/10-alephc.cfg", defaults());
   }

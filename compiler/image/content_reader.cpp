@@ -2,6 +2,7 @@
 #include "image/content_reader.hpp"
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,11 @@ void read_checked_pieces(const Tree& tree, const Entry& entry, std::size_t piece
     if (static_cast<std::size_t>(got) < piece) break;
   }
   if (hash.finish() != entry.content) throw damaged_content(entry);
+}
+
+bool is_zeros(std::string_view bytes) {
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 Error damaged_content(const Entry& entry) {

@@ -21,6 +21,9 @@ void read_checked(const Tree& tree, const Entry& entry, const std::function<void
 void read_checked_pieces(const Tree& tree, const Entry& entry, std::size_t piece,
                          const std::function<void(std::string)>& take);
 
+/// True for nothing, too.
+[[nodiscard]] bool is_zeros(std::string_view bytes);
+
 /// The error of a content that is not what the listing says.
 [[nodiscard]] Error damaged_content(const Entry& entry);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include <unistd.h>
 
@@ -16,10 +15,6 @@ namespace alephc {
 namespace {
 
 constexpr std::size_t kPiece = 1U << 20U;
-
-bool is_zero(const char* bytes, std::size_t size) {
-  return bytes[0] == 0 && std::memcmp(bytes, bytes + 1, size - 1) == 0;
-}
 
 /// Gets the blocks of a file in order and joins them to runs.
 class RunBuilder {
@@ -58,7 +53,7 @@ std::vector<DataRun> scan(const Tree& tree, const Entry& entry) {
     if (got == 0) break;
     for (std::size_t i = 0; i < static_cast<std::size_t>(got); i += kDataBlock) {
       const std::size_t size = std::min<std::size_t>(kDataBlock, static_cast<std::size_t>(got) - i);
-      if (!is_zero(&buffer[i], size)) runs.data(at + i, size);
+      if (!is_zeros({&buffer[i], size})) runs.data(at + i, size);
     }
     at += static_cast<std::uint64_t>(got);
   }

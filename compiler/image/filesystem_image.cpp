@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/filesystem_image.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "base/diagnostic.hpp"
@@ -21,6 +22,11 @@ const FilesystemKind& filesystem_kind(const std::string& name) {
   for (const FilesystemKind& kind : kKinds)
     if (name == kind.name) return kind;
   throw Error(ErrorKind::failed, "unknown filesystem '" + name + "'");
+}
+
+bool is_filesystem(const std::string& format) {
+  return std::any_of(kKinds.begin(), kKinds.end(),
+                     [&](const FilesystemKind& kind) { return format == kind.name; });
 }
 
 Uuid filesystem_uuid(const Digest& seed) {

@@ -26,9 +26,12 @@ struct FilesystemKind {
   std::uint64_t (*write)(const Tree& tree, const WriteOptions& options, const FilesystemPlace& place);
 };
 [[nodiscard]] const FilesystemKind& filesystem_kind(const std::string& name);
+[[nodiscard]] bool is_filesystem(const std::string& format);
 
 /// The UUID that a filesystem of this seed has.
 [[nodiscard]] Uuid filesystem_uuid(const Digest& seed);
+/// What the tree has below this goes to a disk's EFI system partition.
+inline constexpr const char* kEspFolder = "boot/efi";
 /// The serial number of the EFI system partition's FAT.
 [[nodiscard]] std::uint32_t esp_serial(const Digest& seed);
 

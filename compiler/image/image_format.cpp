@@ -117,10 +117,10 @@ constexpr std::array kMagics{
     Magic{"btrfs", 65600, "_BHRfS_M", read_btrfs},
 };
 
-const Magic* find_magic(int fd) {
+const Magic* find_magic(int fd, std::uint64_t offset) {
   for (const Magic& magic : kMagics) {
     std::string head(magic.bytes.size(), '\0');
-    if (read_at(fd, magic.offset, head) == static_cast<ssize_t>(head.size()) && head == magic.bytes)
+    if (read_at(fd, offset + magic.offset, head) == static_cast<ssize_t>(head.size()) && head == magic.bytes)
       return &magic;
   }
   return nullptr;
@@ -128,16 +128,20 @@ const Magic* find_magic(int fd) {
 
 }  // namespace
 
-std::optional<std::string> image_format_of(const std::filesystem::path& path) {
-  const Magic* magic = find_magic(open_file(path, O_RDONLY).get());
+std::optional<std::string> image_format_of(int fd, std::uint64_t offset) {
+  const Magic* magic = find_magic(fd, offset);
   if (magic == nullptr) return std::nullopt;
   return magic->format;
+}
+
+std::optional<std::string> image_format_of(const std::filesystem::path& path) {
+  return image_format_of(open_file(path, O_RDONLY).get());
 }
 
 ImageContent read_image(const std::filesystem::path& path, const ReadOptions& options) {
   if (std::filesystem::is_directory(path)) return read_folder(path, options);
   const UniqueFd fd = open_file(path, O_RDONLY);
-  const Magic* magic = find_magic(fd.get());
+  const Magic* magic = find_magic(fd.get(), 0);
   return magic != nullptr ? magic->read(path, options) : read_archive(path, fd, options);
 }
 

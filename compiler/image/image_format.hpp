@@ -69,7 +69,9 @@ struct ReadOptions {
   bool only_wanted = false;                          ///< contents of the others are not read, nor hashed
   [[nodiscard]] bool keeps(const std::string& path) const { return wanted && wanted(path); }
 };
-/// The format of a file that is known by its magic; nothing for archives and everything else.
+/// The format of a file, or of a partition in it, that is known by its magic; nothing for archives and
+/// everything else.
+[[nodiscard]] std::optional<std::string> image_format_of(int fd, std::uint64_t offset = 0);
 [[nodiscard]] std::optional<std::string> image_format_of(const std::filesystem::path& path);
 [[nodiscard]] ImageContent read_image(const std::filesystem::path& path, const ReadOptions& options);
 

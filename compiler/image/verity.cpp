@@ -59,7 +59,7 @@ class VerityTree {
     std::string block("verity\0\0", 8);
     put_little(block, 1, 4);  // version
     put_little(block, 1, 4);  // kind of hash: the salt goes first
-    block.append(reinterpret_cast<const char*>(uuid.data()), uuid.size());
+    block += uuid_bytes(uuid);
     constexpr std::size_t kAlgorithm = 32;
     std::string algorithm = "sha256";
     algorithm.resize(kAlgorithm, '\0');

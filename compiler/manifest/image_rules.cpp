@@ -11,11 +11,11 @@ namespace alephc {
 namespace {
 
 constexpr std::array kRules{
-    ImageRules{"squashfs", "zstd|xz|gzip|lz4|none", "level|block_size|verity"},
+    ImageRules{"squashfs", "zstd|xz|gzip|lz4|none", "verity"},
     ImageRules{"ext4", "none", "size|label|verity"},
-    ImageRules{"btrfs", "none|zstd", "level|size|label|subvolume|verity"},
-    ImageRules{"disk", "none|zstd", "level|size|label|filesystem|subvolume"},
-    ImageRules{"qcow2", "zstd|gzip|none", "level|size|label|filesystem|subvolume"},
+    ImageRules{"btrfs", "none|zstd", "size|label|subvolume|verity"},
+    ImageRules{"disk", "none|zstd", "size|label|filesystem|subvolume"},
+    ImageRules{"qcow2", "zstd|gzip|none", "size|label|filesystem|subvolume"},
     ImageRules{"tar", "none", ""},
     ImageRules{"dir", "none", ""},
 };

@@ -13,7 +13,7 @@ namespace alephc {
 struct ImageRules {
   std::string_view format;
   std::string_view compressions;  ///< "zstd|none", the default first
-  std::string_view keys;          ///< of [image] that it has besides those of every format, "size|label"
+  std::string_view keys;          ///< of [image] that not every format may have, "size|label"
 };
 [[nodiscard]] const ImageRules& image_rules(std::string_view format);
 [[nodiscard]] std::vector<std::string> compressions_of(std::string_view format);

@@ -28,26 +28,6 @@ Stamp stamp_of(const struct stat& info) {
   return {info.st_ino, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
 }
 
-mode_t type_bits(EntryType type) {
-  switch (type) {
-    using enum EntryType;
-    case directory:
-      return S_IFDIR;
-    case regular:
-      return S_IFREG;
-    case symlink:
-      return S_IFLNK;
-    case char_device:
-    case whiteout:
-      return S_IFCHR;
-    case block_device:
-      return S_IFBLK;
-    case fifo:
-      return S_IFIFO;
-  }
-  return 0;
-}
-
 /// An opaque folder hides what is below it without a whiteout for each path.
 bool hidden_by_folder(const Entry& entry, int problem) {
   return entry.type == EntryType::whiteout && problem == ENOENT;

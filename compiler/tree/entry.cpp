@@ -3,7 +3,54 @@
 
 #include <algorithm>
 
+#include <sys/stat.h>
+
 namespace alephc {
+
+mode_t type_bits(EntryType type) {
+  switch (type) {
+    using enum EntryType;
+    case directory:
+      return S_IFDIR;
+    case regular:
+      return S_IFREG;
+    case symlink:
+      return S_IFLNK;
+    case char_device:
+    case whiteout:
+      return S_IFCHR;
+    case block_device:
+      return S_IFBLK;
+    case fifo:
+      return S_IFIFO;
+  }
+  return 0;
+}
+
+std::uint8_t type_number(EntryType type) {
+  switch (type) {
+    using enum EntryType;
+    case regular:
+      return 1;
+    case directory:
+      return 2;
+    case char_device:
+      return 3;
+    case block_device:
+      return 4;
+    case fifo:
+      return 5;
+    case symlink:
+      return 7;
+    case whiteout:
+      break;
+  }
+  return 0;
+}
+
+std::uint32_t device_number(const Entry& entry) {
+  return (entry.minor & 0xffU) | (entry.major << 8U) | ((entry.minor & ~0xffU) << 12U);
+}
 
 bool same_but_time(const Entry& a, const Entry& b) {
   if (a.mtime == b.mtime) return a == b;

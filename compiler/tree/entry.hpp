@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "base/digest.hpp"
 
 namespace alephc {
@@ -47,6 +49,13 @@ struct Entry {
 
 /// Sorted by path bytes, unique.
 using Listing = std::vector<Entry>;
+
+/// The type's part of a mode, S_IFREG and so on; a whiteout is a character device.
+[[nodiscard]] mode_t type_bits(EntryType type);
+/// Linux's number of a type as ext4 and btrfs have it beside a name; not of whiteouts.
+[[nodiscard]] std::uint8_t type_number(EntryType type);
+/// Linux's encoding of a device number in 32 bits.
+[[nodiscard]] std::uint32_t device_number(const Entry& entry);
 
 /// Same thing, apart from the time.
 [[nodiscard]] bool same_but_time(const Entry& a, const Entry& b);

@@ -16,18 +16,6 @@
 namespace alephc {
 namespace {
 
-mode_t node_type(EntryType type) {
-  switch (type) {
-    case EntryType::char_device:
-    case EntryType::whiteout:
-      return S_IFCHR;
-    case EntryType::block_device:
-      return S_IFBLK;
-    default:
-      return S_IFIFO;
-  }
-}
-
 void make_special(const std::string& path, const Entry& entry) {
   int failed = 0;
   switch (entry.type) {
@@ -45,7 +33,7 @@ void make_special(const std::string& path, const Entry& entry) {
     case block_device:
     case fifo:
     case whiteout:
-      failed = ::mknod(path.c_str(), node_type(entry.type) | 0600U, ::makedev(entry.major, entry.minor));
+      failed = ::mknod(path.c_str(), type_bits(entry.type) | 0600U, ::makedev(entry.major, entry.minor));
       // Without the machine's own root an empty file stands for it; what counts is the listing.
       if (failed != 0 && errno == EPERM && entry.type != EntryType::whiteout) {
         const UniqueFd stand_in(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));

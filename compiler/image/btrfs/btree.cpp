@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/crc32c.hpp"
 #include "base/diagnostic.hpp"
 #include "base/little_endian.hpp"
 
@@ -11,13 +10,8 @@ namespace alephc::btrfs {
 namespace {
 
 constexpr std::size_t kPointersInNode = kLeafRoom / kPointer;
-constexpr std::size_t kChecksum = 32;
 constexpr std::uint64_t kWritten = 1;
 constexpr std::uint64_t kMixedBackrefs = 1ULL << 56U;  ///< revision of back references, in the flags
-
-void put_bytes(std::string& out, const Uuid& uuid) {
-  out.append(reinterpret_cast<const char*>(uuid.data()), uuid.size());
-}
 
 }  // namespace
 
@@ -109,10 +103,10 @@ std::string BTree::node_bytes(std::size_t node, const NodeIdentity& identity) co
   const Range& range = levels_[level][node - level_start(level)];
   std::string bytes(kChecksum, '\0');
   bytes.reserve(kNode);
-  put_bytes(bytes, identity.filesystem);
+  bytes += uuid_bytes(identity.filesystem);
   put_little(bytes, addresses_[node]);
   put_little(bytes, kWritten | kMixedBackrefs);
-  put_bytes(bytes, identity.chunk_tree);
+  bytes += uuid_bytes(identity.chunk_tree);
   put_little(bytes, kGeneration);
   put_little(bytes, owner_);
   put_little(bytes, range.count, 4);
@@ -121,9 +115,7 @@ std::string BTree::node_bytes(std::size_t node, const NodeIdentity& identity) co
     put_leaf(bytes, range);
   else
     put_pointers(bytes, level, range);
-  std::string sum;
-  put_little(sum, ~crc32c(~0U, std::string_view(bytes).substr(kChecksum)), 4);
-  bytes.replace(0, sum.size(), sum);
+  set_little(bytes, 0, block_sum(bytes), 4);
   return bytes;
 }
 

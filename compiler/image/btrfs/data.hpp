@@ -27,7 +27,6 @@ class SpaceSupply {
   Space take(std::uint64_t length);
   /// So many bytes in one piece, behind the next barrier if need be.
   Space take_whole(std::uint64_t length);
-  [[nodiscard]] std::uint64_t start() const { return start_; }
   [[nodiscard]] std::uint64_t next() const { return next_; }
 
  private:

@@ -2,7 +2,6 @@
 #include "image/btrfs/file_tree.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <unordered_map>
 
@@ -18,23 +17,6 @@ namespace {
 constexpr std::uint32_t kMostLinks = 65535;
 constexpr std::uint64_t kFirstIndex = 2;  ///< of names in a folder
 constexpr std::uint8_t kTypeXattr = 8;
-
-struct TypeRow {
-  EntryType type;
-  std::uint8_t number;  ///< beside a name
-  std::uint32_t bits;   ///< in a mode
-};
-constexpr std::array kTypes{
-    TypeRow{EntryType::regular, 1, S_IFREG},     TypeRow{EntryType::directory, kTypeFolder, S_IFDIR},
-    TypeRow{EntryType::char_device, 3, S_IFCHR}, TypeRow{EntryType::block_device, 4, S_IFBLK},
-    TypeRow{EntryType::fifo, 5, S_IFIFO},        TypeRow{EntryType::symlink, 7, S_IFLNK},
-};
-const TypeRow& type_row(EntryType type) {
-  const auto* row =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeRow& each) { return each.type == type; });
-  check(row != kTypes.end(), "a tree holds no whiteouts");
-  return *row;
-}
 
 std::string extent_head(std::uint64_t ram_bytes, std::uint8_t compression, std::uint8_t type) {
   std::string item;
@@ -127,7 +109,7 @@ class FileTree {
   void add_name(std::size_t index, std::size_t parent, std::uint64_t name_index) {
     const std::string name = base_name(entries_[index].path);
     const Key location{numbers_[index], kInodeItem, 0};
-    const std::string item = dir_item(location, type_row(entries_[index].type).number, name);
+    const std::string item = dir_item(location, type_number(entries_[index].type), name);
     items_.add({numbers_[parent], kDirItem, name_hash(name)}, item);
     items_.add({numbers_[parent], kDirIndex, name_index}, item);
     folder_sizes_[parent] += 2 * name.size();
@@ -151,7 +133,7 @@ class FileTree {
     Inode inode{.links = links_[index],
                 .uid = entry.uid,
                 .gid = entry.gid,
-                .mode = entry.mode | type_row(entry.type).bits,
+                .mode = entry.mode | type_bits(entry.type),
                 .time = options_.keep_times ? entry.mtime : options_.time};
     switch (entry.type) {
       using enum EntryType;

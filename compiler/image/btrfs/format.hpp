@@ -4,7 +4,10 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "base/crc32c.hpp"
 
 /// Numbers of the btrfs on-disk format (btrfs.readthedocs.io, "On-disk Format"; linux/btrfs_tree.h).
 /// Everything on disk is little-endian.
@@ -12,6 +15,7 @@ namespace alephc::btrfs {
 
 inline constexpr std::uint32_t kSector = 4096;
 inline constexpr std::uint32_t kNode = 16384;
+inline constexpr std::uint32_t kChecksum = 32;  ///< in front of every node and superblock
 inline constexpr std::uint32_t kHeader = 101;   ///< of a node
 inline constexpr std::uint32_t kItemHead = 25;  ///< key, offset, size
 inline constexpr std::uint32_t kPointer = 33;   ///< key, address, generation
@@ -74,6 +78,11 @@ struct Key {
   std::uint64_t offset = 0;
   auto operator<=>(const Key&) const = default;
 };
+
+/// What a node or superblock has in the first four bytes of its checksum: of all that is behind it.
+[[nodiscard]] inline std::uint32_t block_sum(std::string_view block) {
+  return ~crc32c(~0U, block.substr(kChecksum));
+}
 
 struct Item {
   Key key{};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "image/btrfs/volume.hpp"
 
-#include "base/crc32c.hpp"
 #include "base/diagnostic.hpp"
 #include "base/little_endian.hpp"
 
@@ -9,7 +8,6 @@ namespace alephc::btrfs {
 namespace {
 
 constexpr std::size_t kSuperblockSize = 4096;
-constexpr std::size_t kChecksum = 32;
 constexpr std::size_t kKeySize = 17;
 constexpr std::size_t kChunkHead = 48;
 constexpr std::size_t kStripeSize = 32;
@@ -52,8 +50,7 @@ void Volume::read_superblock() {
     damaged("it is cut off");
   const auto number = [&](std::size_t at, std::size_t size) { return number_at(block, at, size); };
   has_crc_ = number(196, 2) == 0;
-  if (has_crc_ && number(0, 4) != (~crc32c(~0U, std::string_view(block).substr(kChecksum)) & 0xffffffffU))
-    damaged("the sum of its superblock");
+  if (has_crc_ && number(0, 4) != block_sum(block)) damaged("the sum of its superblock");
   if (number(136, 8) != 1)
     throw Error(ErrorKind::failed, "a btrfs filesystem of several devices cannot be read");
   if (number(96, 8) != 0)
@@ -99,9 +96,7 @@ void Volume::walk(std::uint64_t root, const Visit& visit) const {
 
 void Volume::walk_node(std::uint64_t address, int level, const Visit& visit) const {
   const std::string node = read(address, node_size_);
-  if (has_crc_ &&
-      number_at(node, 0, 4) != (~crc32c(~0U, std::string_view(node).substr(kChecksum)) & 0xffffffffU))
-    damaged("the sum of a node");
+  if (has_crc_ && number_at(node, 0, 4) != block_sum(node)) damaged("the sum of a node");
   const std::uint64_t count = number_at(node, 96, 4);
   const auto own_level = static_cast<int>(number_at(node, 100, 1));
   // Levels fall with every step down, so that no loop of nodes goes on for ever.

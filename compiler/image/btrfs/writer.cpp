@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crc32c.hpp"
 #include "base/diagnostic.hpp"
 #include "base/little_endian.hpp"
 #include "base/parallel.hpp"
@@ -34,10 +33,6 @@ constexpr std::size_t kSuperblockSize = 4096;
 
 std::uint64_t round_up(std::uint64_t value) {
   return (value + kMiB - 1) / kMiB * kMiB;
-}
-
-void put_uuid(std::string& out, const Uuid& uuid) {
-  out.append(reinterpret_cast<const char*>(uuid.data()), uuid.size());
 }
 
 struct Chunk {
@@ -114,7 +109,7 @@ class FilesystemWriter {
     Items items;
     for (const std::uint64_t id : {static_cast<std::uint64_t>(kFsTree), file_tree_id()}) {
       const Uuid uuid = subvolume_uuid(id);
-      const std::string_view bytes(reinterpret_cast<const char*>(uuid.data()), uuid.size());
+      const std::string_view bytes = uuid_bytes(uuid);
       std::string data;
       put_little(data, id);
       items.push_back(
@@ -192,7 +187,7 @@ class FilesystemWriter {
     item.append(17 + 1, '\0');  // progress of a removal
     put_little(item, tree.level(), 1);
     put_little(item, kGeneration);
-    put_uuid(item, is_subvolume ? subvolume_uuid(owner) : Uuid{});
+    item += uuid_bytes(is_subvolume ? subvolume_uuid(owner) : Uuid{});
     item.append(2 * sizeof(Uuid), '\0');  // not a snapshot, not received
     put_little(item, is_subvolume ? kGeneration : 0);
     put_little(item, is_subvolume ? kGeneration : 0);
@@ -238,7 +233,7 @@ class FilesystemWriter {
       put_little(item, kFirstFree);
       put_little(item, chunk.space.start);
       put_little(item, chunk.space.length);
-      put_uuid(item, identity_.chunk_tree);
+      item += uuid_bytes(identity_.chunk_tree);
       items.push_back({{kDevice, kDevExtent, chunk.space.start}, item});
     }
     return items;
@@ -256,8 +251,8 @@ class FilesystemWriter {
     put_little(item, 0);                                       // generation
     put_little(item, 0);                                       // start
     put_little(item, 0, 4 + 1 + 1);                            // group, speeds
-    put_uuid(item, device_);
-    put_uuid(item, identity_.filesystem);
+    item += uuid_bytes(device_);
+    item += uuid_bytes(identity_.filesystem);
     return item;
   }
 
@@ -274,7 +269,7 @@ class FilesystemWriter {
     put_little(item, 0, 2);  // sub stripes
     put_little(item, kDevice);
     put_little(item, chunk.space.start);
-    put_uuid(item, device_);
+    item += uuid_bytes(device_);
     return item;
   }
 
@@ -402,7 +397,6 @@ class FilesystemWriter {
     constexpr std::uint64_t kFreeSpaceTreeValid = 3;  // there, and to be believed
     constexpr std::size_t kLabel = 256;
     constexpr std::size_t kSystemArray = 2048;
-    constexpr std::size_t kChecksum = 32;
     const Chunk& system = chunks_.front();
     std::string array;
     put_key(array, {kFirstFree, kChunkItem, system.space.start});
@@ -410,7 +404,7 @@ class FilesystemWriter {
     std::uint64_t used = 0;
     for (const Chunk& chunk : chunks_) used += chunk.used;
     std::string block(kChecksum, '\0');
-    put_uuid(block, identity_.filesystem);
+    block += uuid_bytes(identity_.filesystem);
     put_little(block, address);
     put_little(block, 1);  // written
     block += "_BHRfS_M";
@@ -446,9 +440,8 @@ class FilesystemWriter {
     array.resize(kSystemArray, '\0');
     block += array;
     block.resize(kSuperblockSize, '\0');
-    std::string sum;
-    put_little(sum, ~crc32c(~0U, std::string_view(block).substr(kChecksum)), 4);
-    return block.replace(0, sum.size(), sum);
+    set_little(block, 0, block_sum(block), 4);
+    return block;
   }
 
   void write_superblocks() const {

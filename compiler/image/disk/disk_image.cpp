@@ -23,7 +23,6 @@ constexpr std::uint64_t kMiB = 1U << 20U;
 constexpr std::uint64_t kBiosStart = kMiB;
 constexpr std::uint64_t kBiosLength = kMiB;
 constexpr std::uint64_t kTail = kMiB;  ///< for the second table
-constexpr const char* kEspFolder = "boot/efi";
 constexpr const char* kBootCode = "boot/grub/i386-pc/boot.img";
 constexpr const char* kCore = "boot/grub/i386-pc/core.img";
 
@@ -137,13 +136,9 @@ class DiskWriter {
     if (boot.size() < kCodeLength || core.size() < 2 * gpt::kSector || core.size() > kBiosLength)
       throw Error(ErrorKind::failed, "GRUB's core does not fit into the BIOS boot partition, or is damaged",
                   "it has " + std::to_string(core.size()) + " bytes");
-    std::string sector;
-    put_little(sector, kBiosStart / gpt::kSector);
-    boot.replace(kKernelSector, sector.size(), sector);
+    set_little(boot, kKernelSector, kBiosStart / gpt::kSector, 8);
     boot.replace(kDriveCheck, 2, "\x90\x90");
-    std::string rest;
-    put_little(rest, kBiosStart / gpt::kSector + 1);
-    core.replace(kBlockList, rest.size(), rest);
+    set_little(core, kBlockList, kBiosStart / gpt::kSector + 1, 8);
     write_all_at(image_.get(), 0, boot);
     write_all_at(image_.get(), kBiosStart, core);
   }
@@ -160,7 +155,7 @@ class DiskWriter {
 
 std::uint32_t esp_serial(const Digest& seed) {
   const Uuid uuid = derived_uuid(seed, "esp");
-  return static_cast<std::uint32_t>(read_little({reinterpret_cast<const char*>(uuid.data()), 4}));
+  return static_cast<std::uint32_t>(read_little(uuid_bytes(uuid).substr(0, 4)));
 }
 
 void write_disk(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path) {

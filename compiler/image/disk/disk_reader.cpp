@@ -10,6 +10,7 @@
 #include "image/disk/fat.hpp"
 #include "image/disk/gpt.hpp"
 #include "image/disk/qcow2.hpp"
+#include "image/filesystem_image.hpp"
 #include "image/image_format.hpp"
 
 namespace alephc {
@@ -22,24 +23,14 @@ void extract(int disk, const gpt::Partition& partition, const fs::path& file) {
   const UniqueFd out = open_file(file, O_WRONLY | O_CREAT | O_EXCL, 0600);
   if (::ftruncate(out.get(), static_cast<off_t>(partition.length)) != 0)
     throw system_error("take a partition out of the disk", errno);
-  const std::uint64_t end = partition.start + partition.length;
-  for (std::uint64_t at = partition.start; at < end;) {
-    const off_t data = ::lseek(disk, static_cast<off_t>(at), SEEK_DATA);
-    if (data < 0 || static_cast<std::uint64_t>(data) >= end) return;
-    const auto hole = static_cast<std::uint64_t>(::lseek(disk, data, SEEK_HOLE));
-    const auto from = static_cast<std::uint64_t>(data);
-    const std::uint64_t length = std::min(hole, end) - from;
-    if (!copy_range(disk, from, out.get(), from - partition.start, length))
-      throw Error(ErrorKind::integrity, "the disk is cut off");
-    at = from + length;
-  }
+  if (!copy_data(disk, partition.start, out.get(), 0, partition.length))
+    throw Error(ErrorKind::integrity, "the disk is cut off");
 }
 
 void add_esp(int disk, const gpt::Partition& partition, const ReadOptions& options, ImageContent& content) {
-  const std::string folder = "boot/efi";
-  if (find_entry(content.listing, folder) == nullptr) return;
+  if (find_entry(content.listing, kEspFolder) == nullptr) return;
   for (fat::File& file : fat::read_volume(disk, partition.start)) {
-    Entry entry{.path = folder + "/" + file.path,
+    Entry entry{.path = join_path(kEspFolder, file.path),
                 .type = file.is_folder ? EntryType::directory : EntryType::regular,
                 .mode = 0755};
     if (!file.is_folder) {
@@ -53,13 +44,7 @@ void add_esp(int disk, const gpt::Partition& partition, const ReadOptions& optio
 }
 
 bool has_filesystem(int disk, const gpt::Partition& partition) {
-  for (const auto& [offset, magic] : {std::pair<std::uint64_t, std::string_view>{1080, "\x53\xef"},
-                                      std::pair<std::uint64_t, std::string_view>{65600, "_BHRfS_M"}}) {
-    std::string head(magic.size(), '\0');
-    if (read_at(disk, partition.start + offset, head) == static_cast<ssize_t>(head.size()) && head == magic)
-      return true;
-  }
-  return false;
+  return is_filesystem(image_format_of(disk, partition.start).value_or(""));
 }
 
 }  // namespace

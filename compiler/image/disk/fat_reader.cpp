@@ -6,6 +6,7 @@
 #include "base/fd.hpp"
 #include "base/little_endian.hpp"
 #include "image/disk/fat.hpp"
+#include "tree/entry.hpp"
 
 namespace alephc::fat {
 namespace {
@@ -122,7 +123,7 @@ class VolumeReader {
     const std::uint64_t cluster =
         (read_little(entry.substr(20, 2)) << 16U) | read_little(entry.substr(26, 2));
     const std::uint64_t size = read_little(entry.substr(28, 4));
-    File file{.path = folder.empty() ? name : folder + "/" + name, .is_folder = (attributes & 0x10U) != 0};
+    File file{.path = join_path(folder, name), .is_folder = (attributes & 0x10U) != 0};
     if (cluster != 0) file.content = read_chain(cluster);
     if (file.is_folder) {
       const std::string bytes = std::move(file.content);

@@ -28,12 +28,6 @@ constexpr char kArchive = 0x20;
 constexpr char kLabel = 0x08;
 constexpr char kLongName = 0x0f;
 
-void set(std::string& bytes, std::size_t at, std::uint64_t value, std::size_t size) {
-  std::string text;
-  put_little(text, value, size);
-  bytes.replace(at, size, text);
-}
-
 /// UTF-16, or an Error: FAT has no other names.
 std::u16string wide(const std::string& path, const std::string& name) {
   std::u16string out;
@@ -105,12 +99,12 @@ class Folder {
     std::string entry = short_name;
     entry += attributes;
     entry.resize(kEntry, '\0');
-    set(entry, 14, stamp, 4);         // made
-    set(entry, 18, stamp >> 16U, 2);  // read
-    set(entry, 20, cluster >> 16U, 2);
-    set(entry, 22, stamp, 4);  // changed
-    set(entry, 26, cluster, 2);
-    set(entry, 28, size, 4);
+    set_little(entry, 14, stamp, 4);         // made
+    set_little(entry, 18, stamp >> 16U, 2);  // read
+    set_little(entry, 20, cluster >> 16U, 2);
+    set_little(entry, 22, stamp, 4);  // changed
+    set_little(entry, 26, cluster, 2);
+    set_little(entry, 28, size, 4);
     bytes_ += entry;
   }
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
@@ -147,12 +141,12 @@ class Folder {
     units.resize(parts * kLongPart, u'\xffff');
     for (std::size_t part = parts; part > 0; --part) {
       std::string entry(kEntry, '\0');
-      set(entry, 0, part | (part == parts ? 0x40U : 0U), 1);
+      set_little(entry, 0, part | (part == parts ? 0x40U : 0U), 1);
       entry[11] = kLongName;
-      set(entry, 13, sum, 1);
+      set_little(entry, 13, sum, 1);
       for (std::size_t i = 0; i < kLongPart; ++i) {
         const std::size_t at = i < 5 ? 1 + 2 * i : i < 11 ? 14 + 2 * (i - 5) : 28 + 2 * (i - 11);
-        set(entry, at, units[(part - 1) * kLongPart + i], 2);
+        set_little(entry, at, units[(part - 1) * kLongPart + i], 2);
       }
       bytes_ += entry;
     }

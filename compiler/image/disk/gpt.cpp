@@ -27,7 +27,7 @@ std::uint32_t crc32_of(std::string_view bytes) {
 
 /// On disk the first three groups of a GUID are little-endian.
 std::string guid_bytes(const Uuid& guid) {
-  std::string bytes(reinterpret_cast<const char*>(guid.data()), guid.size());
+  std::string bytes(uuid_bytes(guid));
   std::reverse(bytes.begin(), bytes.begin() + 4);
   std::reverse(bytes.begin() + 4, bytes.begin() + 6);
   std::reverse(bytes.begin() + 6, bytes.begin() + 8);

@@ -8,6 +8,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
+#include "image/content_reader.hpp"
 #include "image/disk/qcow2.hpp"
 #include "image/zstd_frame.hpp"
 
@@ -86,7 +87,7 @@ class Qcow2Reader {
         bytes = unpacked(entry & (kCompressed - 1));
       else if ((entry & kZero) == 0 && (entry & kOffset) != 0)
         bytes = read(entry & kOffset, cluster_);
-      if (bytes.empty() || bytes.find_first_not_of('\0') == std::string::npos) continue;
+      if (is_zeros(bytes)) continue;
       bytes.resize(std::min<std::uint64_t>(bytes.size(), size_ - at));
       write_all_at(disk_.get(), at, bytes);
     }

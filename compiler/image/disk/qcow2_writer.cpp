@@ -10,6 +10,7 @@
 #include "base/fd.hpp"
 #include "base/files.hpp"
 #include "base/parallel.hpp"
+#include "image/content_reader.hpp"
 #include "image/disk/qcow2.hpp"
 #include "image/zstd_frame.hpp"
 
@@ -132,7 +133,7 @@ class Qcow2Writer {
       Cluster cluster{.index = index, .bytes = std::string(kCluster, '\0')};
       if (read_at(disk_.get(), index * kCluster, cluster.bytes) < 0)
         throw system_error("read the disk", errno);
-      if (cluster.bytes.find_first_not_of('\0') == std::string::npos) continue;
+      if (is_zeros(cluster.bytes)) continue;
       window.push_back(std::move(cluster));
       if (window.size() == kWindow) flush(window);
     }

@@ -14,27 +14,6 @@ constexpr std::uint32_t kMostLinks = 65000;
 constexpr std::size_t kChecksumEntry = 12;  ///< at the end of every block of a folder
 constexpr std::size_t kExtentsInBlock = (kBlock - 16) / 12;
 
-/// ext4's own numbers, as a folder has them beside each name.
-int type_number(EntryType type) {
-  switch (type) {
-    using enum EntryType;
-    case regular:
-      return 1;
-    case directory:
-      return 2;
-    case char_device:
-      return 3;
-    case block_device:
-      return 4;
-    case fifo:
-      return 5;
-    case symlink:
-      return 7;
-    default:
-      return 0;
-  }
-}
-
 /// Packs names into the blocks of a folder. The last entry of a block reaches to its checksum.
 class FolderBlocks {
  public:
@@ -49,7 +28,7 @@ class FolderBlocks {
     put_little(block_, inode, 4);
     put_little(block_, size, 2);
     put_little(block_, name.size(), 1);
-    put_little(block_, static_cast<std::uint64_t>(type_number(type)), 1);
+    put_little(block_, type_number(type), 1);
     block_ += name;
     block_.resize(last_ + size, '\0');
   }
@@ -60,9 +39,7 @@ class FolderBlocks {
 
  private:
   void close() {
-    std::string length;
-    put_little(length, kBlock - kChecksumEntry - last_, 2);
-    block_.replace(last_ + 4, 2, length);
+    set_little(block_, last_ + 4, kBlock - kChecksumEntry - last_, 2);
     block_.resize(kBlock - kChecksumEntry, '\0');
     put_little(block_, 0, 4);
     put_little(block_, kChecksumEntry, 2);

@@ -264,24 +264,6 @@ class TreeWriter {
     return inode;
   }
 
-  static std::uint32_t type_bits(EntryType type) {
-    switch (type) {
-      using enum EntryType;
-      case directory:
-        return LINUX_S_IFDIR;
-      case symlink:
-        return LINUX_S_IFLNK;
-      case char_device:
-        return LINUX_S_IFCHR;
-      case block_device:
-        return LINUX_S_IFBLK;
-      case fifo:
-        return LINUX_S_IFIFO;
-      default:
-        return LINUX_S_IFREG;
-    }
-  }
-
   void write_entry(std::size_t index) {
     const Entry& entry = tree_.entries()[index];
     if (!entry.hard_link.empty()) return;
@@ -301,7 +283,7 @@ class TreeWriter {
         if (entry.major < 256 && entry.minor < 256)
           inode.i_block[0] = (entry.major << 8U) | entry.minor;
         else
-          inode.i_block[1] = (entry.minor & 0xffU) | (entry.major << 8U) | ((entry.minor & ~0xffU) << 12U);
+          inode.i_block[1] = device_number(entry);
         break;
       default:
         break;

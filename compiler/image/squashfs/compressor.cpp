@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "image/squashfs/compressor.hpp"
 
-#include <cstring>
 #include <vector>
 
+#include "image/content_reader.hpp"
 #include "image/image_format.hpp"
 
 namespace alephc {
@@ -31,11 +31,6 @@ struct StoreOnly {
     return &self->base;
   }
 };
-
-bool is_zeros(std::string_view bytes) {
-  return bytes.empty() ||
-         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
 
 Sqfs<sqfs_compressor_t> create_compressor(const sqfs_compressor_config_t& config) {
   sqfs_compressor_t* compressor = nullptr;

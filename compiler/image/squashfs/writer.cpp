@@ -144,32 +144,13 @@ class SquashfsWriter {
       case char_device:
       case block_device:
         inode->base.type = entry.type == char_device ? SQFS_INODE_CDEV : SQFS_INODE_BDEV;
-        // Linux's encoding of a device number in 32 bits.
-        inode->data.dev.devno = (entry.minor & 0xffU) | (entry.major << 8U) | ((entry.minor & ~0xffU) << 12U);
+        inode->data.dev.devno = device_number(entry);
         break;
       default:
         inode->base.type = SQFS_INODE_FIFO;
         break;
     }
     return inode;
-  }
-
-  static sqfs_u16 type_bits(EntryType type) {
-    switch (type) {
-      using enum EntryType;
-      case directory:
-        return SQFS_INODE_MODE_DIR;
-      case symlink:
-        return SQFS_INODE_MODE_LNK;
-      case char_device:
-        return SQFS_INODE_MODE_CHR;
-      case block_device:
-        return SQFS_INODE_MODE_BLK;
-      case fifo:
-        return SQFS_INODE_MODE_FIFO;
-      default:
-        return SQFS_INODE_MODE_REG;
-    }
   }
 
   void set_links(sqfs_inode_generic_t* inode, std::size_t index) const {
@@ -212,10 +193,10 @@ class SquashfsWriter {
         const std::size_t first = first_of_.contains(child) ? first_of_.at(child) : child;
         // A link may stand in a folder that is written before the one of its first path.
         if (!done_[first]) write_subtree(first, 0);
-        sqfs_must(
-            sqfs_dir_writer_add_entry(dir_writer_.get(), base_name(entries_[child].path).c_str(),
-                                      numbers_[child], references_[first], type_bits(entries_[child].type)),
-            "write a folder");
+        sqfs_must(sqfs_dir_writer_add_entry(dir_writer_.get(), base_name(entries_[child].path).c_str(),
+                                            numbers_[child], references_[first],
+                                            static_cast<sqfs_u16>(type_bits(entries_[child].type))),
+                  "write a folder");
       }
       sqfs_must(sqfs_dir_writer_end(dir_writer_.get()), "write a folder");
       inode.reset(sqfs_dir_writer_create_inode(dir_writer_.get(), 0, xattr, parent_number));
