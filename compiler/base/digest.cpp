@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "base/digest.hpp"
 
+#include <cerrno>
 #include <vector>
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
+#include "base/text.hpp"
 
 namespace alephc {
 
@@ -123,6 +126,33 @@ std::string sha1_bytes(std::string_view data) {
   Sha1 hash;
   hash.update(data);
   return hash.finish();
+}
+
+std::string strongest_integrity(std::string_view integrity) {
+  std::string best;
+  // "sha256-" < "sha384-" < "sha512-" as texts.
+  for (const std::string& word : split_words(integrity)) {
+    const std::string hash = word.substr(0, word.find('?'));
+    const bool known =
+        hash.starts_with("sha256-") || hash.starts_with("sha384-") || hash.starts_with("sha512-");
+    if (known && (best.empty() || hash.substr(0, 6) > best.substr(0, 6))) best = hash;
+  }
+  return best;
+}
+
+bool has_integrity(int fd, std::string_view integrity) {
+  const std::string wanted = strongest_integrity(integrity);
+  if (wanted.empty()) return false;
+  const EVP_MD* algorithm = wanted.starts_with("sha512")   ? EVP_sha512()
+                            : wanted.starts_with("sha384") ? EVP_sha384()
+                                                           : EVP_sha256();
+  HashState hash(algorithm);
+  std::vector<char> buffer(256 * 1024);
+  if (::lseek(fd, 0, SEEK_SET) != 0) throw system_error("read a file again", errno);
+  while (const std::size_t got = read_some(fd, buffer)) hash.update({buffer.data(), got});
+  std::string digest(static_cast<std::size_t>(EVP_MD_get_size(algorithm)), '\0');
+  hash.finish(reinterpret_cast<std::uint8_t*>(digest.data()));
+  return to_base64(digest) == wanted.substr(7);
 }
 
 std::string to_base64(std::string_view bytes) {

@@ -84,6 +84,12 @@ class Sha1 {
 /// The 20 bytes of SHA-1.
 [[nodiscard]] std::string sha1_bytes(std::string_view data);
 
+/// Whether bytes are those of a subresource integrity text: "sha512-BASE64", sha384 and sha256 likewise; of
+/// several, separated by blanks, the strongest counts. (W3C, "Subresource Integrity")
+[[nodiscard]] bool has_integrity(int fd, std::string_view integrity);  ///< reads from the start
+/// The strongest of an integrity text, or nothing if there is none that is known.
+[[nodiscard]] std::string strongest_integrity(std::string_view integrity);
+
 [[nodiscard]] std::string to_base64(std::string_view bytes);  ///< RFC 4648, padded
 [[nodiscard]] std::string to_hex(std::span<const std::uint8_t> bytes);
 

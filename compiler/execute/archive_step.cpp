@@ -14,11 +14,11 @@ namespace {
 
 class ArchivePutter : public ArchiveSink {
  public:
-  ArchivePutter(const ArchiveSpec& archive, const Tree& below, LayerWriter& out)
-      : archive_(archive),
+  ArchivePutter(const UnpackOptions& options, const Tree& below, LayerWriter& out)
+      : options_(options),
         out_(out),
-        owner_(owner_ids(below, archive.owner)),
-        root_(below.resolve(archive.target.substr(1))) {
+        owner_(owner_ids(below, options.owner)),
+        root_(below.resolve(options.target.substr(1))) {
     if (!root_.empty()) out_.put(folder(root_));
   }
 
@@ -30,6 +30,7 @@ class ArchivePutter : public ArchiveSink {
     entry.uid = owner_.uid;
     entry.gid = owner_.gid;
     entry.mtime = std::min(entry.mtime, kStepTime);
+    if (options_.plain_modes && entry.type != EntryType::symlink) entry.mode = plain_mode(entry);
     std::erase_if(entry.xattrs, [](const Xattr& xattr) { return !xattr.name.starts_with("user."); });
     if (!entry.hard_link.empty()) {
       const auto first = place_of(entry.hard_link);
@@ -64,11 +65,17 @@ class ArchivePutter : public ArchiveSink {
             .mtime = kStepTime};
   }
 
+  [[nodiscard]] std::uint32_t plain_mode(const Entry& entry) const {
+    if (entry.type == EntryType::directory || (entry.mode & 0111U) != 0) return 0755;
+    const std::string below_root = root_.empty() ? entry.path : entry.path.substr(root_.size() + 1);
+    return options_.executable.contains(below_root) ? 0755 : 0644;
+  }
+
   /// Where a member goes after its first folders are dropped; nothing for what is dropped whole.
   [[nodiscard]] std::optional<std::string> place_of(const std::string& path) const {
     std::vector<std::string> parts = split(path, '/');
-    if (path.empty() || parts.size() <= archive_.strip) return std::nullopt;
-    parts.erase(parts.begin(), parts.begin() + archive_.strip);
+    if (path.empty() || parts.size() <= options_.strip) return std::nullopt;
+    parts.erase(parts.begin(), parts.begin() + options_.strip);
     return join_path(root_, join(parts, "/"));
   }
 
@@ -87,7 +94,7 @@ class ArchivePutter : public ArchiveSink {
     out_.put_copy(std::move(entry), first);
   }
 
-  const ArchiveSpec& archive_;
+  const UnpackOptions& options_;
   LayerWriter& out_;
   OwnerIds owner_;
   std::string root_;
@@ -98,10 +105,9 @@ class ArchivePutter : public ArchiveSink {
 
 }  // namespace
 
-void unpack_archive(const ArchiveSpec& archive, int fd, const Tree& below, LayerWriter& out) {
-  ArchivePutter putter(archive, below, out);
-  with_context("unpacking the archive " + archive.name,
-               [&] { decode_archive(fd, ArchiveKind::archive, putter); });
+void unpack_archive(const UnpackOptions& options, int fd, const Tree& below, LayerWriter& out) {
+  ArchivePutter putter(options, below, out);
+  with_context("unpacking " + options.label, [&] { decode_archive(fd, ArchiveKind::archive, putter); });
 }
 
 }  // namespace alephc

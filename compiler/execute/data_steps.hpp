@@ -2,6 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <set>
+#include <string>
 
 #include "distro/distro.hpp"
 #include "lock/lock.hpp"
@@ -23,7 +26,22 @@ void put_system(const Manifest& manifest, const Lock& lock, const Distro& distro
 /// packages.exclude_paths: dpkg's globs, the last that matches decides; copyright files stay unless named.
 void exclude_paths(const Manifest& manifest, const Tree& below, LayerWriter& out);
 
-/// An archive below its target.
-void unpack_archive(const ArchiveSpec& archive, int fd, const Tree& below, LayerWriter& out);
+/// How an archive goes into a tree.
+struct UnpackOptions {
+  std::string label{};   ///< for messages
+  std::string target{};  ///< absolute
+  std::string owner = "root:root";
+  std::uint32_t strip = 0;   ///< leading folders to drop
+  bool plain_modes = false;  ///< 0755 for folders and executables, else 0644, whatever the archive says
+  std::set<std::string> executable{};  ///< with plain modes: paths below the target that become executable
+};
+void unpack_archive(const UnpackOptions& options, int fd, const Tree& below, LayerWriter& out);
+
+/// The packages of [node]; open gives the tarball of one.
+void put_modules(const Manifest& manifest, const Lock& lock, const Tree& below, LayerWriter& out,
+                 const std::function<UniqueFd(const LockedModule&)>& open);
+
+/// One folder of a tree as a tree of its own.
+void put_subtree(const std::string& folder, const Tree& tree, LayerWriter& out);
 
 }  // namespace alephc

@@ -58,7 +58,7 @@ class InitStep {
     put_program();
     for (const char* name : {"asgi_worker.py", "runtime_types.py", "sdk_plugins.py"})
       put(std::string(kHome) + "/" + name, bytes_of(name), 0644);
-    put(std::string(kHome) + "/init.json", init_settings(init_, distro_init_), 0644);
+    put(std::string(kHome) + "/init.json", init_settings(manifest_, distro_init_), 0644);
     for (const PluginSpec& plugin : init_.plugins) put_plugin(plugin);
     for (const ServiceSpec& service : init_.services)
       check_program(service.exec.at(0), "the service '" + service.name + "'", service.at);
@@ -244,7 +244,8 @@ class InitStep {
 
 }  // namespace
 
-std::string init_settings(const InitSpec& init, const std::string& distro_init) {
+std::string init_settings(const Manifest& manifest, const std::string& distro_init) {
+  const InitSpec& init = manifest.init;
   nlohmann::ordered_json json;
   if (!distro_init.empty()) json["distro_init"] = distro_init;
   json["sshd"] = init.sshd;
@@ -253,6 +254,7 @@ std::string init_settings(const InitSpec& init, const std::string& distro_init) 
   json["user"] = init.user;
   json["workdir"] = init.workdir;
   json["env"] = init.env;
+  if (const int level = manifest.python.optimize.front(); level > 0) json["python_optimize"] = level;
   json["plugins"] = nlohmann::ordered_json::array();
   for (const PluginSpec& plugin : init.plugins) {
     std::vector<std::string> exec = plugin.exec;
@@ -273,11 +275,13 @@ std::string init_settings(const InitSpec& init, const std::string& distro_init) 
   return json.dump(1) + "\n";
 }
 
-std::vector<SandboxCommand> compile_worker_commands() {
-  return {{.argv = {"python3", "-c",
-                    "import py_compile; py_compile.compile('/usr/lib/aleph/asgi_worker.py', "
-                    "cfile='/usr/lib/aleph/asgi_worker.pyc', dfile='asgi_worker.py', doraise=True, "
-                    "invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"}}};
+std::vector<SandboxCommand> compile_worker_commands(const PythonSpec& python) {
+  return {
+      {.argv = {"python3", "-c",
+                "import py_compile; py_compile.compile('/usr/lib/aleph/asgi_worker.py', "
+                "cfile='/usr/lib/aleph/asgi_worker.pyc', dfile='asgi_worker.py', doraise=True, optimize=" +
+                    std::to_string(python.optimize.front()) +
+                    ", invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"}}};
 }
 
 void put_init(const Manifest& manifest, const Lock& lock, const Store& store, const Tree& below,

@@ -20,10 +20,10 @@ void put_init(const Manifest& manifest, const Lock& lock, const Store& store, co
               LayerWriter& out);
 
 /// Compiles the ASGI worker with the image's own Python.
-[[nodiscard]] std::vector<SandboxCommand> compile_worker_commands();
+[[nodiscard]] std::vector<SandboxCommand> compile_worker_commands(const PythonSpec& python);
 
 /// What the init reads at boot; compiler/init/settings.hpp has the shape. distro_init: the init to become, or
 /// "".
-[[nodiscard]] std::string init_settings(const InitSpec& init, const std::string& distro_init = {});
+[[nodiscard]] std::string init_settings(const Manifest& manifest, const std::string& distro_init = {});
 
 }  // namespace alephc

@@ -73,6 +73,10 @@ std::vector<LockedInput> project_inputs(const Manifest& manifest) {
   }
   for (const std::string* path : {&manifest.init.sdk_plugins, &manifest.init.init0_plugin})
     if (!path->empty()) reader.add(*path, manifest.init.at);
+  const PythonSpec& python = manifest.python;
+  for (const auto* files : {&python.requirements_files, &python.constraints_files, &python.lock_files})
+    for (const std::string& file : *files) reader.add(file, python.at);
+  if (!manifest.node.lockfile.empty()) reader.add(manifest.node.lockfile, manifest.node.at);
   for (const ArchiveSpec& archive : manifest.archives)
     if (!archive.source.empty()) reader.add(archive.source, archive.at);
   for (const PackageFile& file : manifest.packages.files)

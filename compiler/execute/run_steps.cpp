@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "execute/run_steps.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 
@@ -19,6 +20,7 @@
 #include "execute/final_check.hpp"
 #include "execute/init_step.hpp"
 #include "execute/normalize.hpp"
+#include "execute/python_step.hpp"
 #include "execute/sandbox_steps.hpp"
 #include "image/image_format.hpp"
 #include "image/verity.hpp"
@@ -39,7 +41,7 @@ double seconds_since(Clock::time_point start) {
 bool is_data(StepKind kind) {
   using enum StepKind;
   return kind == early_files || kind == files || kind == system || kind == exclude || kind == init ||
-         kind == normalize || kind == archive || kind == boot;
+         kind == normalize || kind == archive || kind == boot || kind == node || kind == subtree;
 }
 
 std::vector<Digest> layer_digests(const std::vector<StepReport>& reports) {
@@ -199,8 +201,11 @@ class Runner {
       case StepKind::run:
         run_script(env_.manifest.runs[step.item], env_, place);
         break;
+      case StepKind::python:
+        install_wheels(env_, place);
+        break;
       case StepKind::worker:
-        run_commands("compiling the ASGI worker", compile_worker_commands(), place);
+        run_commands("compiling the ASGI worker", compile_worker_commands(env_.manifest.python), place);
         break;
       case StepKind::boot_loader:
         run_commands("making GRUB's cores", boot_loader_commands(env_.manifest), place);
@@ -246,7 +251,8 @@ class Runner {
     const WorkFolder work = env_.store.make_work_folder();
     const fs::path upper = work.path() / "upper";
     make_folders(upper);
-    LayerWriter out(upper, &below.entries(), kStepTime);
+    // A subtree is a tree of its own: nothing of the one below is in it.
+    LayerWriter out(upper, step.kind == StepKind::subtree ? nullptr : &below.entries(), kStepTime);
     switch (step.kind) {
       case StepKind::early_files:
         put_files(env_.manifest, true, below, out);
@@ -256,6 +262,11 @@ class Runner {
         break;
       case StepKind::system:
         put_system(env_.manifest, env_.lock, env_.distro, below, out);
+        break;
+      case StepKind::node:
+        put_modules(env_.manifest, env_.lock, below, out, [&](const LockedModule& module) {
+          return env_.supply.open(module.sha256, module.name + " " + module.version);
+        });
         break;
       case StepKind::archive:
         put_archive(env_.manifest.archives[step.item], below, out);
@@ -269,6 +280,9 @@ class Runner {
       case StepKind::init:
         put_init(env_.manifest, env_.lock, env_.store, below, out);
         break;
+      case StepKind::subtree:
+        put_subtree(env_.manifest.image.subtree, below, out);
+        break;
       default:
         normalize(below, recipe(), out);
         break;
@@ -277,12 +291,16 @@ class Runner {
   }
 
   void put_archive(const ArchiveSpec& archive, const Tree& below, LayerWriter& out) {
+    const UnpackOptions options{.label = "the archive " + archive.name,
+                                .target = archive.target,
+                                .owner = archive.owner,
+                                .strip = archive.strip};
     if (!archive.source.empty())
-      return unpack_archive(archive, open_file(env_.manifest.folder / archive.source, O_RDONLY).get(), below,
+      return unpack_archive(options, open_file(env_.manifest.folder / archive.source, O_RDONLY).get(), below,
                             out);
     for (const LockedArchive& locked : env_.lock.archives)
       if (locked.name == archive.name)
-        return unpack_archive(archive, env_.supply.open(locked.sha256, archive.name).get(), below, out);
+        return unpack_archive(options, env_.supply.open(locked.sha256, archive.name).get(), below, out);
     throw Error(ErrorKind::failed, "the lock does not name the archive '" + archive.name + "'",
                 "run 'alephc lock'");
   }
@@ -293,11 +311,15 @@ class Runner {
   }
 
   std::string write_step() {
-    const Tree& tree = tree_below();
+    const Tree& whole = tree_below();
+    const bool is_volume = !env_.manifest.image.subtree.empty();
+    Tree volume;
+    if (is_volume) volume.add(whole.layers().back());
+    const Tree& tree = is_volume ? volume : whole;
     if (env_.blocks != nullptr) env_.blocks->stop();
-    const bool normalized =
-        graph_.steps.size() > 1 && graph_.steps[graph_.steps.size() - 2].kind == StepKind::normalize;
-    if (normalized) check_final_tree(tree, layer_steps());
+    const bool normalized = std::any_of(graph_.steps.begin(), graph_.steps.end(),
+                                        [](const Step& step) { return step.kind == StepKind::normalize; });
+    if (normalized) check_final_tree(tree, is_volume ? std::vector<std::string>{"subtree"} : layer_steps());
     WriteOptions options{.image = env_.manifest.image,
                          .boot = env_.manifest.boot,
                          .arch = env_.manifest.base.arch,

@@ -23,14 +23,22 @@ namespace fs = std::filesystem;
 constexpr const char* kScript = "/run/alephc/script";
 constexpr const char* kInputs = "/run/alephc/inputs/";
 
-/// Copies a project path for the sandbox, with modes of ours.
-void stage(const fs::path& from, const fs::path& to) {
+constexpr const char* kResolver = "etc/resolv.conf";
+
+}  // namespace
+
+SandboxOptions sandbox_options(const Workplace& place) {
+  return {
+      .root = sandbox_root(place.below, place.upper, place.scratch), .log = place.log, .vary = place.vary};
+}
+
+void stage_project_file(const fs::path& from, const fs::path& to) {
   if (fs::is_symlink(fs::symlink_status(from))) return fs::copy_symlink(from, to);
   if (fs::is_directory(from)) {
     make_folders(to);
     const UniqueFd dir = open_file(from, O_RDONLY | O_DIRECTORY);
     for (const std::string& name : list_folder(dir.get()))
-      if (name != ".git") stage(from / name, to / name);
+      if (name != ".git") stage_project_file(from / name, to / name);
     return;
   }
   make_folders(to.parent_path());
@@ -43,37 +51,20 @@ void stage(const fs::path& from, const fs::path& to) {
     throw system_error("chmod " + to.string(), errno);
 }
 
-SandboxOptions options_for(const Workplace& place) {
-  return {
-      .root = sandbox_root(place.below, place.upper, place.scratch), .log = place.log, .vary = place.vary};
-}
-
-/// The mount points that the sandbox made in the upper folder.
 void remove_mount_points(const fs::path& upper) {
   const UniqueFd run(::open((upper / "run").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (run) remove_tree_at(run.get(), "alephc");
 }
 
-/// For steps with network: the host's name servers, taken out again afterwards.
-class Resolver {
- public:
-  Resolver(const Tree& below, const fs::path& upper) : upper_(upper) {
-    present_ = below.find(kFile) != nullptr || upper_.has(kFile);
-    if (present_) return;
-    if (const auto text = read_file_if_exists("/etc/resolv.conf")) upper_.write(kFile, *text);
-  }
-  void take_back() const {
-    if (!present_) upper_.remove(kFile);
-  }
+NetworkNames::NetworkNames(const Workplace& place)
+    : upper_(place.upper), present_(place.below.find(kResolver) != nullptr || upper_.has(kResolver)) {
+  if (present_) return;
+  if (const auto text = read_file_if_exists("/etc/resolv.conf")) upper_.write(kResolver, *text);
+}
 
- private:
-  static constexpr const char* kFile = "etc/resolv.conf";
-
-  RootFolder upper_;
-  bool present_ = false;
-};
-
-}  // namespace
+void NetworkNames::take_back() const {
+  if (!present_) upper_.remove(kResolver);
+}
 
 void prepare_upper(const Tree& tree, const fs::path& upper) {
   make_folders(upper);
@@ -147,7 +138,7 @@ void run_install(const Step& step, const StepEnvironment& env, const Workplace& 
 
 void run_commands(const std::string& doing, const std::vector<SandboxCommand>& commands,
                   const Workplace& place) {
-  run_checked(options_for(place), commands, doing);
+  run_checked(sandbox_options(place), commands, doing);
 }
 
 void run_script(const RunSpec& run, const StepEnvironment& env, const Workplace& place) {
@@ -156,17 +147,18 @@ void run_script(const RunSpec& run, const StepEnvironment& env, const Workplace&
   const fs::path script = place.scratch / "script";
   const std::string text = run.source.empty() ? run.script : read_file(env.manifest.folder / run.source);
   atomic_write(script, text, 0755);
-  for (const std::string& input : run.inputs) stage(env.manifest.folder / input, staging / input);
-  SandboxOptions options = options_for(place);
+  for (const std::string& input : run.inputs)
+    stage_project_file(env.manifest.folder / input, staging / input);
+  SandboxOptions options = sandbox_options(place);
   options.network = run.network;
   options.read_only = {{script, kScript},
                        {staging, std::string(kInputs).substr(0, std::string(kInputs).size() - 1)}};
   SandboxCommand command{.argv = {"/bin/sh", "-eu", kScript}, .env = run.env, .user = run.user};
   if (text.starts_with("#!")) command.argv = {kScript};
-  std::optional<Resolver> resolver;
-  if (run.network) resolver.emplace(place.below, place.upper);
+  std::optional<NetworkNames> names;
+  if (run.network) names.emplace(place);
   run_checked(options, {command}, "the script '" + run.name + "'");
-  if (resolver) resolver->take_back();
+  if (names) names->take_back();
   remove_mount_points(place.upper);
 }
 

@@ -51,6 +51,7 @@ struct Job {
   std::vector<std::string> failures{};
   std::unique_ptr<Transfer> transfer{};
   std::string url{};
+  std::vector<std::string> urls{};
 };
 
 class Batch {
@@ -103,12 +104,13 @@ class Batch {
 
   void start(Job job) {
     const RemoteFile& file = files_[job.index];
-    while (job.next_url < file.urls.size() && dead_.contains(origin_of(file.urls[job.next_url]))) {
-      job.failures.push_back(public_url(file.urls[job.next_url]) + ": not reachable");
+    if (job.urls.empty()) job.urls = file.urls.empty() && file.locate ? file.locate() : file.urls;
+    while (job.next_url < job.urls.size() && dead_.contains(origin_of(job.urls[job.next_url]))) {
+      job.failures.push_back(public_url(job.urls[job.next_url]) + ": not reachable");
       ++job.next_url;
     }
-    if (job.next_url >= file.urls.size()) return next_round(std::move(job));
-    job.url = file.urls[job.next_url];
+    if (job.next_url >= job.urls.size()) return next_round(std::move(job));
+    job.url = job.urls[job.next_url];
     if (!job.transfer) job.transfer = std::make_unique<Transfer>(store_, file, options_);
     CURL* handle = job.transfer->start(job.url);
     curl_multi_add_handle(multi_.get(), handle);
@@ -165,7 +167,7 @@ class Batch {
     ++job.round;
     if (!job.worth_another_round || job.round >= options_.rounds) return give_up(job);
     // A mirror that could not be reached gets another chance when nobody else had the file either.
-    for (const std::string& url : files_[job.index].urls) dead_.erase(origin_of(url));
+    for (const std::string& url : job.urls) dead_.erase(origin_of(url));
     job.next_url = 0;
     job.worth_another_round = false;
     job.not_before = Clock::now() + std::chrono::milliseconds(500LL << (2 * job.round));
@@ -251,6 +253,19 @@ std::string public_url(const std::string& url) {
   const std::size_t host = scheme + 3;
   const std::size_t at = url.substr(host, url.find('/', host) - host).rfind('@');
   return at == std::string::npos ? url : url.substr(0, host) + url.substr(host + at + 1);
+}
+
+std::string resolve_url(const std::string& base, const std::string& reference) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> handle(curl_url(), &curl_url_cleanup);
+  char* text = nullptr;
+  if (curl_url_set(handle.get(), CURLUPART_URL, base.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+      curl_url_set(handle.get(), CURLUPART_URL, reference.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+      curl_url_set(handle.get(), CURLUPART_FRAGMENT, nullptr, 0) != CURLUE_OK ||
+      curl_url_get(handle.get(), CURLUPART_URL, &text, 0) != CURLUE_OK)
+    return {};
+  std::string url = text;
+  curl_free(text);
+  return url;
 }
 
 void Fetcher::fetch(const std::vector<RemoteFile>& files,

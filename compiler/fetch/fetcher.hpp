@@ -18,6 +18,9 @@ struct RemoteFile {
   std::uint64_t size = 0;  ///< 0: unknown; a longer answer is refused
   std::vector<std::string> urls{};
   std::string label{};  ///< for messages: "bash 5.2.15-2+b8"
+  /// For a file whose addresses stand on the network themselves: asked once, when it is needed and urls is
+  /// empty.
+  std::function<std::vector<std::string>()> locate{};
   /// For a file whose sha256 is not known: says why a whole one is not the wanted one, or nothing and it
   /// enters the store under the hash that it has.
   std::function<std::string(int fd, const Digest& sha256)> accept{};
@@ -59,6 +62,9 @@ class Fetcher {
   Reporter& reporter_;
   FetchOptions options_;
 };
+
+/// A reference found in the document at base as an absolute address; empty when it is none. (RFC 3986)
+[[nodiscard]] std::string resolve_url(const std::string& base, const std::string& reference);
 
 /// The address without user name and password, as it may be shown.
 [[nodiscard]] std::string public_url(const std::string& url);

@@ -16,7 +16,9 @@ enum class StepKind {
   install,
   system,
   locales,
+  python,
   archive,
+  node,
   files,
   run,
   boot,
@@ -26,6 +28,7 @@ enum class StepKind {
   init,
   worker,
   normalize,
+  subtree,
   write
 };
 

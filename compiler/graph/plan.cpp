@@ -25,13 +25,18 @@ class Planner {
     add_files(true);
     add_installs();
     add_system();
+    add_python();
     for (std::size_t i = 0; i < manifest_.archives.size(); ++i) add_archive(i);
+    add_node();
     add_files(false);
     for (std::size_t i = 0; i < manifest_.runs.size(); ++i) add_run(i);
     if (is_disk(manifest_.image) && manifest_.boot.kernel != "none") add_boot();
     add_remove();
     add_init();
     if (options_.normalize) add_normalize();
+    if (!manifest_.image.subtree.empty())
+      add(StepKind::subtree, "subtree", "take " + manifest_.image.subtree + " out").parameters = {
+          line("folder", manifest_.image.subtree)};
     add_write();
     return std::move(graph_);
   }
@@ -110,6 +115,31 @@ class Planner {
     for (const std::string& locale : system.locales) locales.parameters.push_back(line("locale", locale));
   }
 
+  void add_python() {
+    if (lock_.wheels.empty()) return;
+    Step& step = add(StepKind::python, "python",
+                     "install " + std::to_string(lock_.wheels.size()) + " Python packages");
+    step.parameters = {"version 1", line("target", manifest_.python.target)};
+    for (const int level : manifest_.python.optimize)
+      step.parameters.push_back("optimize " + std::to_string(level));
+    for (const LockedWheel& wheel : lock_.wheels) {
+      step.parameters.push_back(line("file", wheel.file + " " + wheel.sha256.hex()));
+      step.fetches.emplace_back(wheel.file, wheel.sha256);
+    }
+  }
+
+  void add_node() {
+    if (lock_.modules.empty()) return;
+    Step& step =
+        add(StepKind::node, "node", "install " + std::to_string(lock_.modules.size()) + " npm packages");
+    step.parameters = {"version 1", line("target", manifest_.node.target)};
+    for (const LockedModule& module : lock_.modules) {
+      step.parameters.push_back(line("package", module.path + " " + module.sha256.hex()));
+      for (const std::string& bin : module.bins) step.parameters.push_back(line("bin", bin));
+      step.fetches.emplace_back(module.name + " " + module.version, module.sha256);
+    }
+  }
+
   void add_archive(std::size_t index) {
     const ArchiveSpec& archive = manifest_.archives[index];
     Step& step = add(StepKind::archive, "archive:" + archive.name, "unpack " + archive.name);
@@ -179,6 +209,8 @@ class Planner {
     if (!has_python()) return;
     Step& worker = add(StepKind::worker, "init:worker", "compile the ASGI worker");
     worker.parameters = {"version 1"};
+    if (const int level = manifest_.python.optimize.front(); level > 0)
+      worker.parameters.push_back("optimize " + std::to_string(level));
   }
 
   [[nodiscard]] bool has_python() const {
@@ -253,8 +285,12 @@ const char* kind_name(StepKind kind) {
       return "system";
     case locales:
       return "locales";
+    case python:
+      return "python";
     case archive:
       return "archive";
+    case node:
+      return "node";
     case files:
       return "files";
     case run:
@@ -273,6 +309,8 @@ const char* kind_name(StepKind kind) {
       return "worker";
     case normalize:
       return "normalize";
+    case subtree:
+      return "subtree";
     case write:
       return "write";
   }

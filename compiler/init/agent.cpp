@@ -150,7 +150,8 @@ Agent::Agent(AgentOptions options)
       env_(first_environment(options_.settings)),
       plugins_(options_.settings, options_.root),
       supervisor_(env_),
-      worker_(options_.root, options_.settings.user, options_.settings.workdir) {
+      worker_(options_.root, options_.settings.user, options_.settings.workdir,
+              options_.settings.python_optimize) {
   ::signal(SIGPIPE, SIG_IGN);
 }
 

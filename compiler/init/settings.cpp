@@ -17,6 +17,7 @@ Settings parse_settings(const std::string& json) {
     settings.init0_plugin = root.value("init0_plugin", false);
     settings.user = root.value("user", "");
     settings.workdir = root.value("workdir", "/");
+    settings.python_optimize = root.value("python_optimize", 0);
     settings.env = root.value("env", settings.env);
     for (const Json& item : root.value("plugins", Json::array()))
       settings.plugins.push_back({item.at("name"), item.at("stage"), item.at("exec"),

@@ -31,6 +31,7 @@ struct Settings {
   bool sdk_plugins = false;   ///< /root/custom_plugins.py of the runtime SDK
   bool init0_plugin = false;  ///< /root/init0_plugin.sh
   std::string user{};         ///< of the program
+  int python_optimize = 0;    ///< level that the ASGI worker runs at
   std::string workdir = "/";
   std::map<std::string, std::string> env{};
   std::vector<PluginSettings> plugins{};

@@ -75,7 +75,10 @@ bool Worker::start(const std::map<std::string, std::string>& env) {
   Handle ours(ends[0]);
   const Handle theirs(ends[1]);
   try {
-    process_ = start_process({.argv = {"python3", program},
+    std::vector<std::string> argv{"python3"};
+    if (optimize_ > 0) argv.emplace_back(optimize_ > 1 ? "-OO" : "-O");
+    argv.emplace_back(program);
+    process_ = start_process({.argv = std::move(argv),
                               .env = env,
                               .workdir = workdir_,
                               .user = user_,

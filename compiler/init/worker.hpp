@@ -20,8 +20,8 @@ namespace aleph_init {
 class Worker {
  public:
   /// user and workdir as in ProcessSpec: the program runs in the interpreter.
-  Worker(std::string root, std::string user, std::string workdir)
-      : root_(std::move(root)), user_(std::move(user)), workdir_(std::move(workdir)) {}
+  Worker(std::string root, std::string user, std::string workdir, int optimize)
+      : root_(std::move(root)), user_(std::move(user)), workdir_(std::move(workdir)), optimize_(optimize) {}
   ~Worker();
 
   /// Starts the interpreter; it imports what every program needs while the configuration is on its way. False
@@ -46,6 +46,7 @@ class Worker {
   std::string root_;
   std::string user_;
   std::string workdir_;
+  int optimize_;  ///< level of the interpreter
   std::mutex mutex_;
   pid_t process_ = -1;
   Handle socket_;

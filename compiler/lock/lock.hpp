@@ -63,6 +63,29 @@ struct LockedArchive {
   bool operator==(const LockedArchive&) const = default;
 };
 
+/// A file of a Python package index.
+struct LockedWheel {
+  std::string name{};  ///< normalized: lower case, one "-" for every run of "-", "_", "."
+  std::string version{};
+  std::string file{};  ///< its name: NAME-VERSION-TAGS.whl, or of a source NAME-VERSION.tar.gz
+  std::uint64_t size = 0;
+  Digest sha256{};
+  [[nodiscard]] bool is_source() const { return !file.ends_with(".whl"); }
+  bool operator==(const LockedWheel&) const = default;
+};
+
+/// A package of an npm registry.
+struct LockedModule {
+  std::string path{};  ///< where it goes: "node_modules/a/node_modules/b"
+  std::string name{};
+  std::string version{};
+  std::string integrity{};          ///< as the package-lock.json has it
+  std::vector<std::string> bins{};  ///< "NAME=PATH": programs, PATH below the package
+  std::uint64_t size = 0;
+  Digest sha256{};
+  bool operator==(const LockedModule&) const = default;
+};
+
 /// Result of an impure [[run]]; zero until it ran once.
 struct LockedRun {
   std::string name{};
@@ -87,7 +110,9 @@ struct Lock {
   std::vector<LockedInput> inputs{};
   std::vector<LockedRepository> repositories{};
   std::vector<LockedLayer> layers{};
-  std::vector<std::string> removed{};  ///< purged after the runs, sorted
+  std::vector<std::string> removed{};   ///< purged after the runs, sorted
+  std::vector<LockedWheel> wheels{};    ///< sorted by name
+  std::vector<LockedModule> modules{};  ///< sorted by path
   std::vector<LockedArchive> archives{};
   std::vector<LockedRun> runs{};
   std::vector<LockedGuestFile> guest_files{};  ///< empty without an init of ours

@@ -40,6 +40,21 @@ std::string package_line(const LockedPackage& package) {
   return line + " },\n";
 }
 
+std::string wheel_line(const LockedWheel& wheel) {
+  return "  { " + field("name", wheel.name) + ", " + field("version", wheel.version) + ", " +
+         field("file", wheel.file) + ", size = " + std::to_string(wheel.size) + ", " +
+         field("sha256", wheel.sha256.hex()) + " },\n";
+}
+
+std::string module_line(const LockedModule& module) {
+  std::string bins;
+  if (!module.bins.empty()) put_list(bins, ", bins", module.bins);
+  if (!bins.empty()) bins.pop_back();
+  return "  { " + field("path", module.path) + ", " + field("name", module.name) + ", " +
+         field("version", module.version) + ", " + field("integrity", module.integrity) + bins +
+         ", size = " + std::to_string(module.size) + ", " + field("sha256", module.sha256.hex()) + " },\n";
+}
+
 /// Typed access to a table of the lock; whatever is not as lock_text writes it is damage.
 class Reader {
  public:
@@ -73,6 +88,13 @@ class Reader {
     for (const Value& item : value->items) readers.emplace_back(item);
     return readers;
   }
+  /// None or one.
+  [[nodiscard]] std::vector<Reader> table(std::string_view key) const {
+    std::vector<Reader> readers;
+    const Value* value = table_.find(key);
+    if (value != nullptr && value->is(Value::Kind::table)) readers.emplace_back(*value);
+    return readers;
+  }
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const {
     std::vector<std::string> out;
     const Value* value = table_.find(key);
@@ -81,17 +103,18 @@ class Reader {
     return out;
   }
 
- private:
-  [[nodiscard]] const Value& get(std::string_view key, Value::Kind kind) const {
-    const Value* value = table_.find(key);
-    if (value == nullptr || !value->is(kind)) fail(key);
-    return *value;
-  }
   [[noreturn]] void fail(std::string_view key) const {
     Diagnostic problem{.message = "the lock's '" + std::string(key) + "' is missing or damaged",
                        .at = table_.at};
     problem.hint = "make it anew with 'alephc lock'";
     throw Error(ErrorKind::integrity, std::vector{problem});
+  }
+
+ private:
+  [[nodiscard]] const Value& get(std::string_view key, Value::Kind kind) const {
+    const Value* value = table_.find(key);
+    if (value == nullptr || !value->is(kind)) fail(key);
+    return *value;
   }
 
   const Value& table_;
@@ -109,6 +132,30 @@ LockedPackage read_package(const Reader& entry) {
           .bootstrap = entry.flag("bootstrap"),
           .identity = entry.text_or_empty("identity"),
           .tag = entry.text_or_empty("tag")};
+}
+
+/// File names become paths of the build: nothing but a name may stand there.
+LockedWheel read_wheel(const Reader& entry) {
+  LockedWheel wheel{.name = entry.text("name"),
+                    .version = entry.text("version"),
+                    .file = entry.text("file"),
+                    .size = entry.size("size"),
+                    .sha256 = entry.digest("sha256")};
+  if (wheel.file.empty() || wheel.file.starts_with('.') || wheel.file.find('/') != std::string::npos)
+    entry.fail("file");
+  return wheel;
+}
+
+LockedModule read_module(const Reader& entry) {
+  LockedModule module{.path = entry.text("path"),
+                      .name = entry.text("name"),
+                      .version = entry.text("version"),
+                      .integrity = entry.text("integrity"),
+                      .bins = entry.strings("bins"),
+                      .size = entry.size("size"),
+                      .sha256 = entry.digest("sha256")};
+  if (!is_module_path(module.path)) entry.fail("path");
+  return module;
 }
 
 void check_digest_line(const std::shared_ptr<const SourceText>& source) {
@@ -151,6 +198,16 @@ std::string body_of(const Lock& lock) {
     for (const LockedPackage& package : layer.packages) out += package_line(package);
     out += "]\n";
   }
+  if (!lock.wheels.empty()) {
+    out += "\n[python]\npackages = [\n";
+    for (const LockedWheel& wheel : lock.wheels) out += wheel_line(wheel);
+    out += "]\n";
+  }
+  if (!lock.modules.empty()) {
+    out += "\n[node]\npackages = [\n";
+    for (const LockedModule& module : lock.modules) out += module_line(module);
+    out += "]\n";
+  }
   for (const LockedArchive& archive : lock.archives) {
     out += "\n[[archive]]\n";
     put(out, "name", archive.name);
@@ -177,6 +234,13 @@ std::string body_of(const Lock& lock) {
 }
 
 }  // namespace
+
+bool is_module_path(const std::string& path) {
+  if (!path.starts_with("node_modules/")) return false;
+  for (const std::string& part : split(path, '/'))
+    if (part.empty() || part == "." || part == "..") return false;
+  return path.find('\0') == std::string::npos;
+}
 
 std::filesystem::path lock_path_of(const std::filesystem::path& manifest_file) {
   std::filesystem::path path = manifest_file;
@@ -216,6 +280,10 @@ Lock parse_lock(const std::string& name, std::string text) {
     layer.requests = entry.strings("requests");
     for (const Reader& package : entry.entries("packages")) layer.packages.push_back(read_package(package));
   }
+  for (const Reader& table : reader.table("python"))
+    for (const Reader& entry : table.entries("packages")) lock.wheels.push_back(read_wheel(entry));
+  for (const Reader& table : reader.table("node"))
+    for (const Reader& entry : table.entries("packages")) lock.modules.push_back(read_module(entry));
   for (const Reader& entry : reader.entries("archive"))
     lock.archives.push_back({entry.text("name"), entry.size("size"), entry.digest("sha256")});
   for (const Reader& entry : reader.entries("run"))

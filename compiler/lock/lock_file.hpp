@@ -20,4 +20,7 @@ namespace alephc {
 [[nodiscard]] Lock parse_lock(const std::string& name, std::string text);
 [[nodiscard]] std::optional<Lock> read_lock(const std::filesystem::path& path);
 
+/// "node_modules/NAME" and deeper, inside the target: what a LockedModule's path must be.
+[[nodiscard]] bool is_module_path(const std::string& path);
+
 }  // namespace alephc

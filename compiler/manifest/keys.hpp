@@ -13,12 +13,13 @@ namespace alephc {
 /// and the check of docs/manifest.md are all made from it.
 
 inline constexpr int kThisStep =
-    6;  ///< keys of later steps are refused as "not supported by this version yet"
+    7;  ///< keys of later steps are refused as "not supported by this version yet"
 
 enum class KeyType {
   string,
   integer,
   boolean,
+  integers,           ///< array of integers; replaced over extends
   strings,            ///< array of strings; appends over extends
   string_or_strings,  ///< one string or an array of them
   text_table,         ///< table of strings
@@ -41,6 +42,9 @@ enum class Format {
   snapshot_date,    ///< YYYYMMDDTHHMMSSZ
   owner,            ///< user:group
   url,              ///< http, https or file
+  integrity,        ///< subresource integrity: sha512-BASE64
+  npm_package,      ///< NAME@VERSION or @SCOPE/NAME@VERSION
+  python_name,      ///< a distribution name of Python
   fingerprint,      ///< 40 hex digits, blanks allowed
   user_name,
   host_name,

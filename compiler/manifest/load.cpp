@@ -41,6 +41,7 @@ Expectation expectation_of(const Value& own) {
   expect.cid = string_at(own, "expect", "cid", "");
   expect.tree = string_at(own, "expect", "tree", "");
   expect.item_hash = string_at(own, "expect", "item_hash", "");
+  expect.message = string_at(own, "expect", "message", "");
   const std::string size = string_at(own, "expect", "max_size", "");
   if (!size.empty()) expect.max_size = parse_size(size);
   return expect;
@@ -55,6 +56,7 @@ void require_name(const Value& own, DiagnosticList& problems) {
 void describe(Manifest& manifest, const Value& own) {
   manifest.name = string_at(own, "runtime", "name", "");
   manifest.version = string_at(own, "runtime", "version", "0.0.0");
+  manifest.repository = string_at(own, "runtime", "repository", "");
   manifest.expect = expectation_of(own);
 }
 
@@ -107,6 +109,7 @@ Manifest manifest_from_lock(const Value& flat, const Declaration& declaration) {
   manifest.folder = declaration.folder;
   manifest.name = declaration.name;
   manifest.version = declaration.version;
+  manifest.repository = declaration.repository;
   manifest.expect = declaration.expect;
   manifest.declared = declaration.declared;
   manifest.text = canonical_text(flat);

@@ -19,6 +19,7 @@ struct Declaration {
   Digest declared{};
   std::string name{};
   std::string version{};
+  std::string repository{};
   Expectation expect{};
 };
 

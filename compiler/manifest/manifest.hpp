@@ -63,11 +63,38 @@ struct RepositorySpec {
   SourceSpan at{};
 };
 
+/// Python packages, resolved by the target's own pip.
+struct PythonSpec {
+  std::vector<Text> requirements{};
+  std::vector<std::string> requirements_files{};
+  std::vector<std::string> constraints_files{};
+  std::vector<std::string> lock_files{};
+  std::string index{};  ///< empty: the machine's
+  std::vector<std::string> extra_indexes{};
+  std::vector<std::string> sdist{};
+  std::string target = "/opt/aleph/libs";
+  std::vector<int> optimize{0};  ///< never empty
+  SourceSpan at{};
+  [[nodiscard]] bool wanted() const {
+    return !requirements.empty() || !requirements_files.empty() || !lock_files.empty();
+  }
+};
+
+/// npm packages of a package-lock.json.
+struct NodeSpec {
+  std::string lockfile{};  ///< project path; empty: none are wanted
+  std::string target = "/opt";
+  bool production = true;
+  SourceSpan at{};
+};
+
 struct ArchiveSpec {
   std::string name{};
   std::vector<std::string> urls{};  ///< {version} already replaced
   std::string source{};             ///< project path
+  std::string npm{};                ///< NAME@VERSION
   Digest sha256{};                  ///< zero: pinned by the lock
+  std::string integrity{};          ///< subresource integrity, instead of sha256
   std::uint32_t strip = 0;
   std::string target{};
   std::string owner = "root:root";
@@ -154,6 +181,7 @@ struct ImageSpec {
   std::uint32_t level = 0;    ///< 0: the compressor's default
   std::uint32_t block_size = 131072;
   bool embed_recipe = true;
+  std::string subtree{};                ///< of volumes: the folder that the image holds; else empty
   std::optional<std::uint64_t> size{};  ///< in bytes; empty: by what it holds
   std::string label = "root";
   std::string filesystem = "ext4";  ///< of a disk
@@ -177,6 +205,7 @@ struct Expectation {
   std::string cid{};
   std::string tree{};
   std::string item_hash{};
+  std::string message{};  ///< hash of the STORE message; read by verify and publish only
   std::optional<std::uint64_t> max_size{};
 };
 
@@ -186,10 +215,13 @@ struct Manifest {
   std::filesystem::path folder{};  ///< project paths are relative to it
   std::string name{};
   std::string version = "0.0.0";
-  std::string kind = "function";
+  std::string kind = "function";  ///< or "instance", "volume"
+  std::string repository{};       ///< where the recipe is kept; descriptive
   BaseSpec base{};
   PackageSpec packages{};
   std::vector<RepositorySpec> repositories{};
+  PythonSpec python{};
+  NodeSpec node{};
   std::vector<ArchiveSpec> archives{};
   std::vector<FileSpec> files{};
   std::vector<RunSpec> runs{};

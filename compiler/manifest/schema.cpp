@@ -45,6 +45,10 @@ Json type_schema(const KeySpec& key) {
       return {{"type", "integer"}, {"minimum", key.minimum}, {"maximum", key.maximum}};
     case boolean:
       return {{"type", "boolean"}};
+    case integers: {
+      const Json item{{"type", "integer"}, {"minimum", key.minimum}, {"maximum", key.maximum}};
+      return {{"type", "array"}, {"items", item}};
+    }
     case strings:
       return list;
     case string_or_strings:
@@ -75,7 +79,7 @@ void add_rules(Json& schema, const TableSpec& table) {
   };
   if (table.path == "file") exactly_one({"content", "source", "link", "dir"});
   if (table.path == "run") exactly_one({"script", "source"});
-  if (table.path == "archive") exactly_one({"url", "source"});
+  if (table.path == "archive") exactly_one({"url", "source", "npm"});
   if (table.path == "init.plugin") exactly_one({"exec", "source"});
   if (table.path == "file") schema["properties"]["dir"]["const"] = true;
 }

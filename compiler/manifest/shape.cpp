@@ -118,6 +118,8 @@ class ShapeCheck {
       case boolean:
         if (!value.is(Value::Kind::boolean)) wrong_type(value, name, "true or false");
         return;
+      case integers:
+        return numbers(value, spec, name);
       case string_or_strings:
         if (value.is(Value::Kind::string)) return text(value, spec, name);
         [[fallthrough]];
@@ -128,6 +130,13 @@ class ShapeCheck {
       case package_files:
         return files(value, name);
     }
+  }
+
+  void numbers(const Value& value, const KeySpec& spec, const std::string& name) {
+    if (!value.is(Value::Kind::array)) return wrong_type(value, name, "an array of integers");
+    for (const Value& item : value.items)
+      if (!item.is(Value::Kind::integer) || item.number < spec.minimum || item.number > spec.maximum)
+        problems_.error("entries of '" + name + "' must be " + range_of(spec), item.at);
   }
 
   void list(const Value& value, const KeySpec& spec, const std::string& name) {

@@ -148,15 +148,48 @@ ArchiveSpec archive_of(const TableView& view) {
   view.get("name", archive.name);
   view.get("url", archive.urls);
   view.get("source", archive.source);
+  view.get("npm", archive.npm);
   view.get("sha256", archive.sha256);
+  view.get("integrity", archive.integrity);
   view.get("version", version);
   view.get_number("strip", archive.strip);
   view.get("target", archive.target);
   view.get("owner", archive.owner);
   for (std::string& url : archive.urls) url = replace_all(url, "{version}", version);
   archive.target = replace_all(archive.target, "{version}", version);
+  archive.npm = replace_all(archive.npm, "{version}", version);
   archive.at = view.at("name");
   return archive;
+}
+
+PythonSpec python_of(const Value& flat) {
+  const TableView view(flat.find("python"));
+  PythonSpec python;
+  view.get("requirements", python.requirements);
+  view.get("requirements_files", python.requirements_files);
+  view.get("constraints_files", python.constraints_files);
+  view.get("lock_files", python.lock_files);
+  view.get("index", python.index);
+  view.get("extra_indexes", python.extra_indexes);
+  view.get("sdist", python.sdist);
+  view.get("target", python.target);
+  if (const Value* levels = view.find("optimize", Value::Kind::array);
+      levels != nullptr && !levels->items.empty()) {
+    python.optimize.clear();
+    for (const Value& level : levels->items) python.optimize.push_back(static_cast<int>(level.number));
+  }
+  python.at = view.at();
+  return python;
+}
+
+NodeSpec node_of(const Value& flat) {
+  const TableView view(flat.find("node"));
+  NodeSpec node;
+  view.get("lockfile", node.lockfile);
+  view.get("target", node.target);
+  view.get("production", node.production);
+  node.at = view.at("lockfile");
+  return node;
 }
 
 FileSpec file_of(const TableView& view) {
@@ -254,7 +287,7 @@ InitSpec init_of(const Value& flat) {
   const TableView runtime(flat.find("runtime"));
   std::string kind;
   runtime.get("kind", kind);
-  if (kind == "instance" && !view.has("program")) program = "none";
+  if ((kind == "instance" || kind == "volume") && !view.has("program")) program = "none";
   if (program == "distro") init.program = InitSpec::Program::distro;
   if (program == "none") init.program = InitSpec::Program::none;
   view.get("sshd", init.sshd);
@@ -275,6 +308,12 @@ void fill_image(Manifest& manifest, const Value& flat) {
   image.get("compression", manifest.image.compression);
   image.get_number("level", manifest.image.level);
   image.get("embed_recipe", manifest.image.embed_recipe);
+  if (manifest.kind == "volume") {
+    // A recipe would stand among the user's own files.
+    manifest.image.embed_recipe = false;
+    manifest.image.subtree = manifest.python.wanted() ? manifest.python.target : "/opt/code";
+    image.get("subtree", manifest.image.subtree);
+  }
   std::string block_size;
   image.get("block_size", block_size);
   if (!block_size.empty())
@@ -379,6 +418,50 @@ void check_boot(const Manifest& manifest, const Value& flat, DiagnosticList& pro
     }
 }
 
+void check_archives(const Value& flat, DiagnosticList& problems) {
+  for (const TableView& view : entries_of(flat, "archive")) {
+    check_exactly_one(view, {"url", "source", "npm"}, "[[archive]]", problems);
+    if (view.has("sha256") && view.has("integrity"))
+      problems.error("'sha256' and 'integrity' say the same: give one of them only", view.at("integrity"));
+  }
+}
+
+void check_python(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  const TableView view(flat.find("python"));
+  const PythonSpec& python = manifest.python;
+  if (flat.find("python") != nullptr && manifest.base.distro == "none")
+    problems.error("[python] needs a distribution with Python, but 'distro' is \"none\"", python.at);
+  if (!python.wanted() && (!python.sdist.empty() || !python.constraints_files.empty()))
+    problems.error("[python] names nothing to install", python.at,
+                   "give requirements, requirements_files or lock_files");
+  if (python.lock_files.size() > 1) problems.error("only one lock file can decide", view.at("lock_files"));
+  for (const std::string& file : python.lock_files)
+    if (!file.ends_with(".lock") && !file.ends_with(".toml"))
+      problems.error("'" + file + "' is neither a pylock.toml nor a uv.lock", view.at("lock_files"));
+}
+
+void check_node(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  if (flat.find("node") != nullptr && manifest.node.lockfile.empty())
+    problems.error("'lockfile' is missing in [node]", TableView(flat.find("node")).at(),
+                   "for example lockfile = \"package-lock.json\"");
+}
+
+void check_volume(const Manifest& manifest, const Value& flat, DiagnosticList& problems) {
+  const TableView image(flat.find("image"));
+  if (manifest.kind != "volume") {
+    if (image.has("subtree"))
+      problems.error("'subtree' is of volumes", image.at("subtree"), "kind = \"volume\"");
+    return;
+  }
+  if (manifest.init.program != InitSpec::Program::none)
+    problems.error("a volume boots nothing: it has no init", manifest.init.at);
+  if (is_disk(manifest.image))
+    problems.error("a volume is no disk", image.at("format"), "nodes mount squashfs");
+  const Value* recipe = image.find("embed_recipe", Value::Kind::boolean);
+  if (recipe != nullptr && recipe->flag)
+    problems.error("a volume holds its subtree only, no recipe", recipe->at);
+}
+
 void check_accounts(const Value& flat, DiagnosticList& problems) {
   std::vector<std::int64_t> seen;
   for (const TableView& view : entries_of(flat, "user")) {
@@ -465,6 +548,8 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   manifest.packages = packages_of(flat);
   for (const TableView& view : entries_of(flat, "repository"))
     manifest.repositories.push_back(repository_of(view));
+  manifest.python = python_of(flat);
+  manifest.node = node_of(flat);
   for (const TableView& view : entries_of(flat, "archive")) manifest.archives.push_back(archive_of(view));
   for (const TableView& view : entries_of(flat, "file")) manifest.files.push_back(file_of(view));
   for (const TableView& view : entries_of(flat, "run")) manifest.runs.push_back(run_of(view));
@@ -486,16 +571,18 @@ void check_rules(const Manifest& manifest, const Value& flat, DiagnosticList& pr
   check_files(flat, problems);
   for (const TableView& view : entries_of(flat, "run"))
     check_exactly_one(view, {"script", "source"}, "[[run]]", problems);
-  for (const TableView& view : entries_of(flat, "archive"))
-    check_exactly_one(view, {"url", "source"}, "[[archive]]", problems);
+  check_archives(flat, problems);
+  check_python(manifest, flat, problems);
+  check_node(manifest, flat, problems);
+  check_volume(manifest, flat, problems);
   check_accounts(flat, problems);
   check_init(manifest, flat, problems);
   check_packages(manifest, flat, problems);
   check_alpine(manifest, flat, problems);
   check_image(manifest, flat, problems);
   check_boot(manifest, flat, problems);
-  if (manifest.kind == "function" && manifest.image.format != "squashfs")
-    problems.warning("nodes boot functions from squashfs only, not from " + manifest.image.format,
+  if (manifest.kind != "instance" && manifest.image.format != "squashfs")
+    problems.warning("nodes take functions and volumes from squashfs only, not from " + manifest.image.format,
                      TableView(flat.find("image")).at("format"));
 }
 

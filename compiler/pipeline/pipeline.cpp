@@ -21,6 +21,7 @@
 #include "manifest/keys.hpp"
 #include "manifest/load.hpp"
 #include "pipeline/expectation.hpp"
+#include "pipeline/language_packages.hpp"
 #include "store/collect.hpp"
 
 namespace alephc {
@@ -55,6 +56,29 @@ void check_locked_manifest(const Locked& locked, const fs::path& lock_file) {
               "restore it from version control, or make it anew with 'alephc lock'");
 }
 
+std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock, const Distro& distro,
+                                     const ToolBox& tools, const Settings& settings) {
+  std::vector<RemoteFile> files = distro.package_files(manifest, lock, settings.mirrors);
+  for (const ArchiveSpec& archive : manifest.archives)
+    for (const LockedArchive& locked : lock.archives)
+      if (locked.name == archive.name && archive.source.empty())
+        files.push_back({.digest = locked.sha256,
+                         .size = locked.size,
+                         .urls = archive.urls,
+                         .label = archive.name,
+                         .locate = [archive] { return archive_urls(archive); }});
+  for (RemoteFile& file : language_files(manifest, lock, tools, settings)) files.push_back(std::move(file));
+  return files;
+}
+
+/// Packages of the distribution first, then what is chosen in the tree that they make.
+Lock make_lock(const ResolveRequest& request, const std::vector<LockedInput>& inputs, const ToolBox& tools,
+               const Settings& settings) {
+  Lock lock = resolve_lock(request, inputs, tools);
+  lock_language_packages(lock, request, tools, settings);
+  return lock;
+}
+
 /// Loads manifest and lock; with may_write a stale or missing lock is resolved minimally and written.
 Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const Settings& settings,
                    const Store& store, Reporter& reporter) {
@@ -75,7 +99,7 @@ Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const
     const Fetcher fetcher(store, reporter, {.offline = settings.offline});
     const ResolveRequest request{
         .manifest = out.manifest, .previous = lock ? &*lock : nullptr, .mirrors = settings.mirrors};
-    Lock fresh = resolve_lock(request, inputs, {store, fetcher, reporter});
+    Lock fresh = make_lock(request, inputs, {store, fetcher, reporter}, settings);
     const LockChange change = compare_locks(lock ? &*lock : nullptr, fresh);
     if (may_write) {
       atomic_write(lock_file, lock_text(fresh));
@@ -87,8 +111,13 @@ Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const
   out.text = lock_text(*lock);
   out.lock = std::move(*lock);
   // From the lock, so that a stdlib part of a later alephc changes nothing.
-  const Declaration declaration{out.manifest.file, out.manifest.folder,  out.manifest.declared,
-                                out.manifest.name, out.manifest.version, out.manifest.expect};
+  const Declaration declaration{.file = out.manifest.file,
+                                .folder = out.manifest.folder,
+                                .declared = out.manifest.declared,
+                                .name = out.manifest.name,
+                                .version = out.manifest.version,
+                                .repository = out.manifest.repository,
+                                .expect = out.manifest.expect};
   if (out.lock.manifest_digest != out.manifest.digest) {
     out.manifest = manifest_from_lock(out.lock.manifest, declaration);
     check_locked_manifest(out, lock_file);
@@ -158,17 +187,6 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
   }
 }
 
-std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock, const Distro& distro,
-                                     const Settings& settings) {
-  std::vector<RemoteFile> files = distro.package_files(manifest, lock, settings.mirrors);
-  for (const ArchiveSpec& archive : manifest.archives)
-    for (const LockedArchive& locked : lock.archives)
-      if (locked.name == archive.name && archive.source.empty())
-        files.push_back(
-            {.digest = locked.sha256, .size = locked.size, .urls = archive.urls, .label = archive.name});
-  return files;
-}
-
 fs::path output_path(const BuildRequest& request, const Manifest& manifest) {
   if (!request.output.empty()) return request.output;
   return manifest.name + "-" + manifest.version + image_format(manifest.image.format).extension;
@@ -181,14 +199,6 @@ std::vector<BlockCache::Source> former_images(const Store& store, const std::str
     if (auto packed = parse_packed_image(block_settings, index.bytes))
       sources.push_back({std::move(*packed), open_file(store.blob_path(index.image), O_RDONLY)});
   return sources;
-}
-
-void require_root(const Settings& settings) {
-  if (::geteuid() != 0)
-    throw Error(
-        ErrorKind::host,
-        "steps run as root of a user namespace, and this user cannot have one: " + settings.why_not_root,
-        "'alephc doctor' shows what is missing; root needs none of it");
 }
 
 /// Copies a file out of the store: all or nothing.
@@ -244,10 +254,20 @@ void remember_build(const Locked& locked, const BuildOutcome& outcome, const Sto
     for (const LockedPackage& package : layer.packages) record.blobs.insert(package.sha256);
   for (const LockedRepository& repository : locked.lock.repositories) record.blobs.insert(repository.index);
   for (const LockedArchive& archive : locked.lock.archives) record.blobs.insert(archive.sha256);
+  for (const LockedWheel& wheel : locked.lock.wheels) record.blobs.insert(wheel.sha256);
+  for (const LockedModule& module : locked.lock.modules) record.blobs.insert(module.sha256);
   put_build_record(store, record);
 }
 
 }  // namespace
+
+void require_root(const Settings& settings) {
+  if (::geteuid() != 0)
+    throw Error(
+        ErrorKind::host,
+        "steps run as root of a user namespace, and this user cannot have one: " + settings.why_not_root,
+        "'alephc doctor' shows what is missing; root needs none of it");
+}
 
 LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, Reporter& reporter) {
   const Store store(settings.store);
@@ -274,9 +294,11 @@ LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, R
           return std::any_of(layer.packages.begin(), layer.packages.end(),
                              [&](const LockedPackage& p) { return p.name == name; });
         });
-    if (!known) throw Error(ErrorKind::usage, "the lock has no package '" + name + "'");
+    const bool is_wheel = before && std::any_of(before->wheels.begin(), before->wheels.end(),
+                                                [&](const LockedWheel& wheel) { return wheel.name == name; });
+    if (!known && !is_wheel) throw Error(ErrorKind::usage, "the lock has no package '" + name + "'");
   }
-  const Lock lock = resolve_lock(resolve, inputs, {store, fetcher, reporter});
+  const Lock lock = make_lock(resolve, inputs, {store, fetcher, reporter}, settings);
   outcome.change = compare_locks(before ? &*before : nullptr, lock);
   if (request.outdated) return outcome;
   const std::string text = lock_text(lock);
@@ -320,7 +342,7 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
                                 {.normalize = request.normalize,
                                  .tools = image_tools(),
                                  .install_version = distro->install_version(),
-                                 .init_settings = init_settings(locked.manifest.init)});
+                                 .init_settings = init_settings(locked.manifest)});
   // From here on no step is added or changed.
 
   BuildOutcome outcome{.image = output_path(request, locked.manifest),
@@ -328,9 +350,11 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
                        .lock = sha256(text),
                        .epoch = locked.lock.epoch};
   const Fetcher fetcher(store, reporter, {.offline = settings.offline});
-  const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
+  const std::vector<RemoteFile> files =
+      remote_files(locked.manifest, locked.lock, *distro, {store, fetcher, reporter}, settings);
   PackageSupply supply(store, fetcher);
-  const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1 && !request.audit;
+  const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1 && !request.audit &&
+                        locked.manifest.image.subtree.empty();
   BlockCache cache(block_settings(locked.manifest.image),
                    [&](const std::string& known) { return former_images(store, known); });
   CompressedBlocks blocks(locked.manifest.image, settings.jobs - (worth_it ? 1 : 0), cache);
@@ -395,7 +419,8 @@ void fetch_locked(const CommittedRuntime& runtime, const Settings& settings, Rep
   const Store store(settings.store);
   const Fetcher fetcher(store, reporter, {.offline = settings.offline});
   const std::unique_ptr<Distro> distro = make_distro(runtime.manifest.base.distro);
-  fetcher.fetch(remote_files(runtime.manifest, runtime.lock, *distro, settings), [](std::size_t) {});
+  fetcher.fetch(remote_files(runtime.manifest, runtime.lock, *distro, {store, fetcher, reporter}, settings),
+                [](std::size_t) {});
 }
 
 PlannedRuntime plan_runtime(const fs::path& path, const Settings& settings, Reporter& reporter) {
@@ -407,7 +432,7 @@ PlannedRuntime plan_runtime(const fs::path& path, const Settings& settings, Repo
   planned.graph = plan(locked.manifest, locked.lock, planned.lock_text,
                        {.tools = image_tools(),
                         .install_version = distro->install_version(),
-                        .init_settings = init_settings(locked.manifest.init)});
+                        .init_settings = init_settings(locked.manifest)});
   planned.states = inspect_steps(planned.graph, store, fs::canonical(locked.manifest.file));
   planned.manifest = std::move(locked.manifest);
   planned.lock = std::move(locked.lock);
@@ -467,14 +492,15 @@ int open_shell(const fs::path& path, const std::string& step, const std::vector<
   const BuildGraph graph = plan(locked.manifest, locked.lock, text,
                                 {.tools = image_tools(),
                                  .install_version = distro->install_version(),
-                                 .init_settings = init_settings(locked.manifest.init)});
+                                 .init_settings = init_settings(locked.manifest)});
   std::vector<std::string> ids;
   for (const Step& each : graph.steps) ids.push_back(each.id);
   const std::string stop = step.empty() ? "write" : step;
   if (std::find(ids.begin(), ids.end(), stop) == ids.end())
     throw Error(ErrorKind::usage, "there is no step '" + stop + "'", "there are: " + join(ids, ", "));
   const Fetcher fetcher(store, reporter, {.offline = settings.offline});
-  const std::vector<RemoteFile> files = remote_files(locked.manifest, locked.lock, *distro, settings);
+  const std::vector<RemoteFile> files =
+      remote_files(locked.manifest, locked.lock, *distro, {store, fetcher, reporter}, settings);
   PackageSupply supply(store, fetcher);
   const StepEnvironment env{.manifest = locked.manifest,
                             .lock = locked.lock,

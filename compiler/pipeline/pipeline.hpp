@@ -26,6 +26,9 @@ struct Settings {
   std::string why_not_root{};  ///< for a user without rights: why he is not root of a namespace of his own
 };
 
+/// Steps run as root, be it of a user namespace. Throws an Error of kind host when that cannot be.
+void require_root(const Settings& settings);
+
 struct LockRequest {
   std::filesystem::path path{};
   bool update_all = false;

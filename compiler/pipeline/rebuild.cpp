@@ -19,6 +19,8 @@ std::vector<Digest> locked_blobs(const Lock& lock) {
     for (const LockedPackage& package : layer.packages)
       if (package.repository != "file") digests.push_back(package.sha256);
   for (const LockedArchive& archive : lock.archives) digests.push_back(archive.sha256);
+  for (const LockedWheel& wheel : lock.wheels) digests.push_back(wheel.sha256);
+  for (const LockedModule& module : lock.modules) digests.push_back(module.sha256);
   for (const LockedGuestFile& file : lock.guest_files) digests.push_back(file.sha256);
   return digests;
 }

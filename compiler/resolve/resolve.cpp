@@ -5,22 +5,38 @@
 #include <array>
 #include <map>
 
+#include <unistd.h>
+
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "guest/guest_files.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/merge.hpp"
+#include "npm/registry.hpp"
 
 namespace alephc {
 namespace {
 
-using PackageMap = std::map<std::pair<std::string, std::string>, const LockedPackage*>;
+/// A locked package of any kind, as a change shows it.
+struct Shown {
+  std::string name{};
+  std::string version{};
+  std::uint64_t size = 0;
+  Digest sha256{};
+};
+using PackageMap = std::map<std::pair<std::string, std::string>, Shown>;
 
 PackageMap packages_of(const Lock* lock) {
   PackageMap packages;
   if (lock == nullptr) return packages;
   for (const LockedLayer& layer : lock->layers)
-    for (const LockedPackage& package : layer.packages) packages[{package.name, package.arch}] = &package;
+    for (const LockedPackage& package : layer.packages)
+      packages[{package.name, package.arch}] = {package.name, package.version, package.size, package.sha256};
+  for (const LockedWheel& wheel : lock->wheels)
+    packages[{wheel.name, "python"}] = {"python " + wheel.name, wheel.version, wheel.size, wheel.sha256};
+  for (const LockedModule& module : lock->modules)
+    packages[{module.path, "npm"}] = {"npm " + module.path.substr(std::string_view("node_modules/").size()),
+                                      module.version, module.size, module.sha256};
   return packages;
 }
 
@@ -56,6 +72,48 @@ bool packages_decided_alike(const Lock& lock, const Manifest& manifest, const Va
          package_inputs(lock.inputs, manifest) == package_inputs(inputs, manifest);
 }
 
+/// Its bytes are taken as they are now, unless an integrity says what they must be.
+LockedArchive fetch_archive(const ArchiveSpec& archive, const ToolBox& tools) {
+  LockedArchive locked{.name = archive.name};
+  tools.fetcher.fetch({{.digest = sha256("archive " + archive.name + " " + archive.integrity),
+                        .urls = archive.urls,
+                        .label = "the archive '" + archive.name + "'",
+                        .locate = [&] { return archive_urls(archive); },
+                        .accept = [&](int fd, const Digest& got) -> std::string {
+                          if (!archive.integrity.empty() && !has_integrity(fd, archive.integrity))
+                            return "is not what its integrity says";
+                          locked.sha256 = got;
+                          locked.size = static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_END));
+                          return {};
+                        }}},
+                      [](std::size_t) {});
+  if (!archive.integrity.empty()) return locked;
+  tools.reporter.diagnostic({.severity = Severity::warning,
+                             .message = "the archive '" + archive.name + "' has no hash: pinned as it is now",
+                             .at = archive.at,
+                             .hint = "add sha256 = \"" + locked.sha256.hex() + "\""});
+  return locked;
+}
+
+/// An archive whose integrity changed is another one.
+bool names_same(const ResolveRequest& request, const ArchiveSpec& archive) {
+  const auto source = std::make_shared<const SourceText>(SourceText{"the manifest", request.manifest.text});
+  const auto entry_of = [&](const Value& flat) -> std::string {
+    const Value* entries = flat.find("archive");
+    if (entries == nullptr) return {};
+    for (const Value& entry : entries->items) {
+      const Value* name = entry.find("name");
+      if (name == nullptr || name->text != archive.name) continue;
+      std::string text;
+      for (const char* key : {"npm", "integrity", "version"})
+        if (const Value* value = entry.find(key)) text += std::string(key) + " " + value->text + "\n";
+      return text;
+    }
+    return {};
+  };
+  return entry_of(request.previous->manifest) == entry_of(parse_toml(source));
+}
+
 std::vector<LockedArchive> lock_archives(const ResolveRequest& request,
                                          const std::vector<LockedInput>& inputs, const ToolBox& tools) {
   std::vector<LockedArchive> locked;
@@ -72,25 +130,12 @@ std::vector<LockedArchive> lock_archives(const ResolveRequest& request,
     const LockedArchive* before = nullptr;
     if (request.previous != nullptr && !request.update_all)
       for (const LockedArchive& old : request.previous->archives)
-        if (old.name == archive.name) before = &old;
+        if (old.name == archive.name && names_same(request, archive)) before = &old;
     if (before != nullptr) {
       locked.push_back(*before);
       continue;
     }
-    constexpr std::uint64_t kLargest = 4ULL << 30U;
-    const FetchedText fetched = tools.fetcher.fetch_text(archive.urls, kLargest);
-    if (fetched.url.empty()) {
-      Diagnostic problem{.message = "nobody has the archive '" + archive.name + "'", .at = archive.at};
-      problem.context = fetched.failures;
-      problem.hint = "check its url";
-      throw Error(ErrorKind::failed, std::vector{problem});
-    }
-    Diagnostic warning{.severity = Severity::warning,
-                       .message = "the archive '" + archive.name + "' has no sha256: pinned as it is now",
-                       .at = archive.at};
-    warning.hint = "add sha256 = \"" + sha256(fetched.text).hex() + "\"";
-    tools.reporter.diagnostic(warning);
-    locked.push_back({archive.name, fetched.text.size(), tools.store.put_blob(fetched.text)});
+    locked.push_back(fetch_archive(archive, tools));
   }
   return locked;
 }
@@ -124,14 +169,14 @@ LockChange compare_locks(const Lock* before, const Lock& after) {
   for (const auto& [name, package] : new_packages) {
     const auto old = old_packages.find(name);
     if (old == old_packages.end())
-      change.added.push_back(package->name + " " + package->version + " (" + human_size(package->size) + ")");
-    else if (old->second->version != package->version)
-      change.changed.push_back(package->name + " " + old->second->version + " → " + package->version);
-    else if (old->second->sha256 != package->sha256)
-      change.changed.push_back(package->name + " " + package->version + " has other bytes");
+      change.added.push_back(package.name + " " + package.version + " (" + human_size(package.size) + ")");
+    else if (old->second.version != package.version)
+      change.changed.push_back(package.name + " " + old->second.version + " → " + package.version);
+    else if (old->second.sha256 != package.sha256)
+      change.changed.push_back(package.name + " " + package.version + " has other bytes");
   }
   for (const auto& [name, package] : old_packages)
-    if (!new_packages.contains(name)) change.removed.push_back(package->name + " " + package->version);
+    if (!new_packages.contains(name)) change.removed.push_back(package.name + " " + package.version);
   if (before == nullptr) return change;
   if (before->inputs != after.inputs) change.other.emplace_back("files of the project");
   if (before->archives != after.archives) change.other.emplace_back("archives");
@@ -147,6 +192,11 @@ std::string change_text(const LockChange& change) {
   for (const std::string& line : change.changed) out += "  ~ " + line + "\n";
   if (!change.other.empty()) out += "  changed: " + join(change.other, ", ") + "\n";
   return out;
+}
+
+std::vector<std::string> archive_urls(const ArchiveSpec& archive) {
+  if (archive.npm.empty()) return archive.urls;
+  return locate_module(parse_npm_package(archive.npm));
 }
 
 std::string staleness(const Lock& lock, const Manifest& manifest, const std::vector<LockedInput>& inputs) {

@@ -23,6 +23,9 @@ struct LockChange {
 [[nodiscard]] LockChange compare_locks(const Lock* before, const Lock& after);
 [[nodiscard]] std::string change_text(const LockChange& change);
 
+/// Where an archive of the manifest can be fetched.
+[[nodiscard]] std::vector<std::string> archive_urls(const ArchiveSpec& archive);
+
 /// Why a lock no longer answers its manifest; empty when it does.
 [[nodiscard]] std::string staleness(const Lock& lock, const Manifest& manifest,
                                     const std::vector<LockedInput>& inputs);

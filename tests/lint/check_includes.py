@@ -2,7 +2,7 @@
 """A folder of compiler/ may include only folders above it in this list (and itself)."""
 import pathlib, re, sys
 
-RANKS = [["base", "init", "boot", "vary"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph"], ["distro", "bundle"], ["compare"],
+RANKS = [["base", "init", "boot", "vary"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph", "python", "npm"], ["distro", "bundle"], ["compare"],
          ["resolve", "execute"], ["receipt", "vm"], ["attest"], ["pipeline"], ["verify"], ["cli"]]
 rank = {name: number for number, names in enumerate(RANKS) for name in names}
 root = pathlib.Path(sys.argv[1])

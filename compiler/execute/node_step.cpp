@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "execute/data_steps.hpp"
+#include "sandbox/sandbox.hpp"
+
+namespace alephc {
+namespace {
+
+std::set<std::string> programs_of(const LockedModule& module) {
+  std::set<std::string> programs;
+  for (const std::string& bin : module.bins) {
+    std::string path = bin.substr(bin.find('=') + 1);
+    if (path.starts_with("./")) path.erase(0, 2);
+    programs.insert(path);
+  }
+  return programs;
+}
+
+/// node_modules/.bin/NAME → ../PACKAGE/PATH, in the node_modules that the package stands in.
+void put_bins(const LockedModule& module, const std::string& root, LayerWriter& out) {
+  const std::size_t last = module.path.rfind("node_modules/") + std::string_view("node_modules").size();
+  const std::string folder = join_path(root, module.path.substr(0, last));
+  const std::string package = module.path.substr(last + 1);
+  for (const std::string& bin : module.bins) {
+    const std::string name = bin.substr(0, bin.find('='));
+    const std::string path = bin.substr(name.size() + 1);
+    if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos)
+      throw Error(ErrorKind::integrity, "the package " + module.name + " names a program '" + name + "'");
+    out.put({.path = folder + "/.bin/" + name,
+             .type = EntryType::symlink,
+             .mode = 0777,
+             .mtime = kStepTime,
+             .link_target = "../" + package + "/" + (path.starts_with("./") ? path.substr(2) : path)});
+  }
+}
+
+}  // namespace
+
+void put_modules(const Manifest& manifest, const Lock& lock, const Tree& below, LayerWriter& out,
+                 const std::function<UniqueFd(const LockedModule&)>& open) {
+  const std::string root = below.resolve(manifest.node.target.substr(1));
+  for (const LockedModule& module : lock.modules) {
+    // The tarballs of a registry have one folder at their top, whatever it is called.
+    const UnpackOptions options{.label = "the npm package " + module.name + " " + module.version,
+                                .target = "/" + join_path(root, module.path),
+                                .strip = 1,
+                                .plain_modes = true,
+                                .executable = programs_of(module)};
+    unpack_archive(options, open(module).get(), below, out);
+    put_bins(module, root, out);
+  }
+}
+
+}  // namespace alephc

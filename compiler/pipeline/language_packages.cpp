@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+#include "pipeline/language_packages.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <unistd.h>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "decode/decode.hpp"
+#include "execute/python_step.hpp"
+#include "lock/lock_file.hpp"
+#include "manifest/merge.hpp"
+#include "npm/registry.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The one file of pip that names its default index.
+class PipSource : public ArchiveSink {
+ public:
+  void begin_entry(const std::string& /*member*/, Entry entry) override {
+    wanted_ = entry.path.ends_with("/pip/_internal/models/index.py");
+  }
+  void data(std::string_view bytes) override {
+    if (wanted_) text += bytes;
+  }
+  void end_entry() override { wanted_ = false; }
+
+  std::string text;
+
+ private:
+  bool wanted_ = false;
+};
+
+const LockedPackage* pip_package(const Lock& lock) {
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (is_pip_package(package.name)) return &package;
+  return nullptr;
+}
+
+/// Asked for only where the machine's configuration says nothing.
+std::string fallback_index(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
+                           const Settings& settings) {
+  const LockedPackage* pip = pip_package(lock);
+  if (pip == nullptr) return {};
+  const std::unique_ptr<Distro> distro = make_distro(manifest.base.distro);
+  for (const RemoteFile& file : distro->package_files(manifest, lock, settings.mirrors))
+    if (file.digest == pip->sha256) tools.fetcher.fetch({file}, [](std::size_t) {});
+  const auto blob = tools.store.open_blob(pip->sha256);
+  return blob ? default_python_index(blob->get(), distro->package_kind()) : std::string();
+}
+
+const Value* python_table(const Lock& lock) {
+  return lock.manifest.find("python");
+}
+
+/// What decides the choice: the table without what only installing looks at, the files it names, and Python
+/// itself.
+std::string python_text(const Lock& lock, const Manifest& manifest) {
+  Value part;
+  if (const Value* python = python_table(lock)) part.members.emplace("python", *python);
+  if (const auto it = part.members.find("python"); it != part.members.end()) {
+    it->second.members.erase("target");
+    it->second.members.erase("optimize");
+  }
+  std::string text = canonical_text(part);
+  const PythonSpec& spec = manifest.python;
+  for (const auto* files : {&spec.requirements_files, &spec.constraints_files, &spec.lock_files})
+    for (const std::string& file : *files)
+      for (const LockedInput& input : lock.inputs)
+        if (input.path == file) text += input.path + " " + input.sha256.hex() + "\n";
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.name == "python3" || package.name == "python3-minimal" || is_pip_package(package.name))
+        text += package.name + " " + package.version + " " + package.arch + "\n";
+  return text;
+}
+
+PythonLockFile read_lock_file(const Manifest& manifest) {
+  if (manifest.python.lock_files.empty()) return {};
+  const std::string& file = manifest.python.lock_files.front();
+  return read_python_lock(file, read_file(manifest.folder / file));
+}
+
+/// Versions of before as constraints, but for what is to move.
+std::vector<std::string> preferences(const ResolveRequest& request) {
+  std::vector<std::string> kept;
+  if (request.previous == nullptr || request.update_all) return kept;
+  for (const LockedWheel& wheel : request.previous->wheels)
+    if (!request.update_packages.contains(wheel.name)) kept.push_back(wheel.name + "==" + wheel.version);
+  return kept;
+}
+
+/// The tree as it is when Python packages are installed.
+class PythonWorkplace {
+ public:
+  PythonWorkplace(const Manifest& manifest, const Lock& lock, const ToolBox& tools, const Settings& settings)
+      : tools_(tools), work_(tools.store.make_work_folder()), log_(work_.path() / "pip.log") {
+    require_root(settings);
+    const std::unique_ptr<Distro> distro = make_distro(manifest.base.distro);
+    const std::string text = lock_text(lock);
+    const BuildGraph graph = plan(manifest, lock, text, {.install_version = distro->install_version()});
+    const std::vector<RemoteFile> files = distro->package_files(manifest, lock, settings.mirrors);
+    PackageSupply supply(tools.store, tools.fetcher);
+    const StepEnvironment env{.manifest = manifest,
+                              .lock = lock,
+                              .lock_text = text,
+                              .distro = *distro,
+                              .store = tools.store,
+                              .reporter = tools.reporter,
+                              .supply = supply,
+                              .remote_files = files,
+                              .jobs = settings.jobs};
+    tree_ = open_tree(run_steps(graph, env, "python"), tools.store, tools.reporter);
+  }
+
+  [[nodiscard]] std::vector<LockedWheel> resolve(const PythonRequest& request) const {
+    const WorkFolder work = tools_.store.make_work_folder();
+    KnownContents known;
+    const Workplace place{.below = tree_,
+                          .upper = work.path() / "upper",
+                          .scratch = work.path() / "scratch",
+                          .log = log_,
+                          .known = known};
+    fs::remove(log_);
+    make_folders(place.scratch, 0700);
+    prepare_upper(tree_, place.upper);
+    return resolve_wheels(request, tools_.store, place, tools_.reporter);
+  }
+
+ private:
+  const ToolBox& tools_;
+  WorkFolder work_;
+  fs::path log_;
+  Tree tree_;
+};
+
+void lock_wheels(Lock& lock, const ResolveRequest& request, const ToolBox& tools, const Settings& settings) {
+  const Manifest& manifest = request.manifest;
+  if (!manifest.python.wanted()) return;
+  const Lock* before = request.previous;
+  const bool asked = request.update_all ||
+                     (before != nullptr && std::any_of(before->wheels.begin(), before->wheels.end(),
+                                                       [&](const LockedWheel& wheel) {
+                                                         return request.update_packages.contains(wheel.name);
+                                                       }));
+  if (before != nullptr && !asked && !before->wheels.empty() &&
+      python_text(*before, manifest) == python_text(lock, manifest)) {
+    lock.wheels = before->wheels;
+    return;
+  }
+  if (settings.offline)
+    throw Error(ErrorKind::failed, "Python packages must be chosen, but --offline forbids the network");
+  if (pip_package(lock) == nullptr)
+    throw Error(ErrorKind::failed,
+                std::vector{Diagnostic{.message = "[python] needs pip in the target while it is installed",
+                                       .at = manifest.python.at,
+                                       .hint = manifest.base.distro == "alpine"
+                                                   ? "add py3-pip to packages.build"
+                                                   : "add python3-pip to packages.build"}});
+  // Everything below the python step does not depend on what is chosen here.
+  lock.wheels = {{.name = "-", .version = "-", .file = "-"}};
+  const PythonWorkplace workplace(manifest, lock, tools, settings);
+  lock.wheels.clear();
+  const PythonLockFile lock_file = read_lock_file(manifest);
+  const PipSettings machine = machine_pip_settings();
+  PythonRequest wanted{.python = manifest.python,
+                       .project = manifest.folder,
+                       .lock_file = lock_file,
+                       .machine = machine,
+                       .preferences = preferences(request)};
+  tools.reporter.progress("resolve Python packages");
+  try {
+    lock.wheels = workplace.resolve(wanted);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::failed || wanted.preferences.empty()) throw;
+    wanted.preferences.clear();
+    lock.wheels = workplace.resolve(wanted);
+  }
+}
+
+NpmTarget npm_target(const Manifest& manifest) {
+  return {.cpu = manifest.base.arch == "arm64" ? "arm64" : "x64",
+          .libc = manifest.base.distro == "alpine" ? "musl" : "glibc",
+          .production = manifest.node.production};
+}
+
+void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tools) {
+  const Manifest& manifest = request.manifest;
+  const std::string& file = manifest.node.lockfile;
+  if (file.empty()) return;
+  std::vector<NpmPackage> packages =
+      read_package_lock(file, read_file(manifest.folder / file), npm_target(manifest), tools.reporter);
+  std::map<std::string, const LockedModule*> known;  // by integrity, which names the bytes
+  if (request.previous != nullptr)
+    for (const LockedModule& module : request.previous->modules) known[module.integrity] = &module;
+  lock.modules.reserve(packages.size());
+  std::vector<RemoteFile> files;
+  std::vector<std::size_t> wanted;
+  for (std::size_t i = 0; i < packages.size(); ++i) {
+    NpmPackage& package = packages[i];
+    LockedModule& module = lock.modules.emplace_back(LockedModule{.path = package.path,
+                                                                  .name = package.name,
+                                                                  .version = package.version,
+                                                                  .integrity = package.integrity,
+                                                                  .bins = package.bins});
+    if (const auto it = known.find(package.integrity); it != known.end()) {
+      module.size = it->second->size;
+      module.sha256 = it->second->sha256;
+      continue;
+    }
+    wanted.push_back(i);
+    files.push_back({.digest = sha256(package.path + "\n" + package.integrity),
+                     .label = package.name + "@" + package.version,
+                     .locate = [package] { return locate_module(package); },
+                     .accept = [&module](int fd, const Digest& got) -> std::string {
+                       if (!has_integrity(fd, module.integrity))
+                         return "is not what package-lock.json promises";
+                       module.sha256 = got;
+                       module.size = static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_END));
+                       return {};
+                     }});
+  }
+  tools.fetcher.fetch(files, [](std::size_t) {});
+}
+
+}  // namespace
+
+std::string default_python_index(int package_fd, ArchiveKind kind) {
+  PipSource source;
+  decode_archive(package_fd, kind, source);
+  const std::size_t at = source.text.find("PyPI = PackageIndex(");
+  const std::size_t open = at == std::string::npos ? at : source.text.find('"', at);
+  const std::size_t close = open == std::string::npos ? open : source.text.find('"', open + 1);
+  if (close == std::string::npos) return {};
+  const std::string url = source.text.substr(open + 1, close - open - 1);
+  return url + (url.ends_with('/') ? "" : "/") + "simple";
+}
+
+void lock_language_packages(Lock& lock, const ResolveRequest& request, const ToolBox& tools,
+                            const Settings& settings) {
+  lock_modules(lock, request, tools);
+  lock_wheels(lock, request, tools, settings);
+}
+
+std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
+                                       const Settings& settings) {
+  std::vector<RemoteFile> files;
+  for (const LockedWheel& wheel : lock.wheels)
+    files.push_back({.digest = wheel.sha256,
+                     .size = wheel.size,
+                     .label = wheel.file,
+                     .locate = [&manifest, &lock, tools, &settings, wheel] {
+                       const PipSettings machine = machine_pip_settings();
+                       const bool known = !manifest.python.index.empty() || !machine.index.empty();
+                       const std::string fallback =
+                           known ? std::string() : fallback_index(manifest, lock, tools, settings);
+                       return locate_wheel(wheel, python_indexes(manifest.python, machine, fallback),
+                                           tools.fetcher);
+                     }});
+  for (const LockedModule& module : lock.modules)
+    files.push_back(
+        {.digest = module.sha256,
+         .size = module.size,
+         .label = module.name + "@" + module.version,
+         .locate = [module] { return locate_module({.name = module.name, .version = module.version}); }});
+  return files;
+}
+
+}  // namespace alephc

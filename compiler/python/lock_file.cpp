@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "python/lock_file.hpp"
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "manifest/value.hpp"
+
+namespace alephc {
+namespace {
+
+[[noreturn]] void refuse(const Value& value, const std::string& why, const std::string& hint = {}) {
+  throw Error(ErrorKind::failed, std::vector{Diagnostic{.message = why, .at = value.at, .hint = hint}});
+}
+
+std::string text_at(const Value& table, std::string_view key) {
+  const Value* value = table.find(key);
+  return value != nullptr && value->is(Value::Kind::string) ? value->text : std::string();
+}
+
+const std::vector<Value>& items_at(const Value& table, std::string_view key) {
+  static const std::vector<Value> kNone;
+  const Value* value = table.find(key);
+  return value != nullptr && value->is(Value::Kind::array) ? value->items : kNone;
+}
+
+std::string pinned(const Value& package) {
+  const std::string name = text_at(package, "name");
+  const std::string version = text_at(package, "version");
+  if (name.empty() || version.empty())
+    refuse(package, "a package of the lock has no name or no version",
+           "only packages of an index can be locked, not files or repositories");
+  return name + "==" + version;
+}
+
+class UvLock {
+ public:
+  explicit UvLock(const Value& root) : root_(root) {}
+
+  PythonLockFile read() {
+    for (const Value& package : items_at(root_, "package")) {
+      const Value* source = package.find("source");
+      if (source != nullptr && is_project(*source)) {
+        add_project(package);
+        continue;
+      }
+      if (source != nullptr && source->find("registry") == nullptr)
+        refuse(package, "'" + text_at(package, "name") + "' comes from no package index",
+               "only packages of an index can be locked");
+      add_package(package);
+    }
+    if (!has_project_) {
+      out_.requirements = out_.constraints;
+      out_.is_complete = true;
+    }
+    return std::move(out_);
+  }
+
+ private:
+  static bool is_project(const Value& source) {
+    return source.find("virtual") != nullptr || source.find("editable") != nullptr;
+  }
+
+  void add_project(const Value& package) {
+    has_project_ = true;
+    for (const Value& dependency : items_at(package, "dependencies")) {
+      std::string line = text_at(dependency, "name");
+      std::vector<std::string> extras;
+      for (const Value& extra : items_at(dependency, "extra")) extras.push_back(extra.text);
+      if (!extras.empty()) line += "[" + join(extras, ",") + "]";
+      if (const std::string version = text_at(dependency, "version"); !version.empty())
+        line += "==" + version;
+      if (const std::string marker = text_at(dependency, "marker"); !marker.empty()) line += " ; " + marker;
+      out_.requirements.push_back(line);
+    }
+  }
+
+  void add_package(const Value& package) {
+    std::string line = pinned(package);
+    std::vector<std::string> markers;
+    for (const Value& marker : items_at(package, "resolution-markers"))
+      markers.push_back("(" + marker.text + ")");
+    if (!markers.empty()) line += " ; " + join(markers, " or ");
+    out_.constraints.push_back(line);
+    std::set<Digest>& hashes =
+        out_.hashes[normalized_python_name(text_at(package, "name")) + " " + text_at(package, "version")];
+    const auto add = [&](const Value& file) {
+      const std::string hash = text_at(file, "hash");
+      if (const auto digest = Digest::from_hex(hash.substr(std::min<std::size_t>(hash.size(), 7))))
+        hashes.insert(*digest);
+    };
+    for (const Value& wheel : items_at(package, "wheels")) add(wheel);
+    if (const Value* source = package.find("sdist")) add(*source);
+  }
+
+  const Value& root_;
+  PythonLockFile out_;
+  bool has_project_ = false;
+};
+
+/// Packages of extras and groups stand in the lock too, and nobody asked for them.
+bool is_optional(const std::string& marker) {
+  return marker.find("extras") != std::string::npos || marker.find("dependency_groups") != std::string::npos;
+}
+
+PythonLockFile read_pylock(const Value& root) {
+  PythonLockFile out{.is_complete = true};
+  for (const Value& package : items_at(root, "packages")) {
+    const std::string marker = text_at(package, "marker");
+    if (is_optional(marker)) continue;
+    for (const char* origin : {"vcs", "directory", "archive"})
+      if (package.find(origin) != nullptr)
+        refuse(package, "'" + text_at(package, "name") + "' comes from no package index",
+               "only packages of an index can be locked");
+    out.requirements.push_back(pinned(package) + (marker.empty() ? "" : " ; " + marker));
+    std::set<Digest>& hashes =
+        out.hashes[normalized_python_name(text_at(package, "name")) + " " + text_at(package, "version")];
+    const auto add = [&](const Value& file) {
+      const Value* table = file.find("hashes");
+      if (table == nullptr) return;
+      if (const auto digest = Digest::from_hex(text_at(*table, "sha256"))) hashes.insert(*digest);
+    };
+    for (const Value& wheel : items_at(package, "wheels")) add(wheel);
+    if (const Value* source = package.find("sdist")) add(*source);
+  }
+  return out;
+}
+
+}  // namespace
+
+PythonLockFile read_python_lock(const std::string& name, std::string text) {
+  const Value root = parse_toml(std::make_shared<const SourceText>(SourceText{name, std::move(text)}));
+  if (root.find("lock-version") != nullptr) return read_pylock(root);
+  if (root.find("package") != nullptr || root.find("requires-python") != nullptr) return UvLock(root).read();
+  refuse(root, name + " is neither a pylock.toml nor a uv.lock");
+}
+
+std::string normalized_python_name(std::string_view name) {
+  std::string out;
+  for (const char c : to_lower(name)) {
+    const bool separator = c == '-' || c == '_' || c == '.';
+    if (separator && out.ends_with('-')) continue;
+    out += separator ? '-' : c;
+  }
+  return out;
+}
+
+}  // namespace alephc
