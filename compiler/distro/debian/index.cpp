@@ -28,6 +28,8 @@ void PackageIndex::add(std::string_view text, std::uint32_t source, std::int64_t
         package.pre_depends = value;
       else if (name == "Provides")
         package.provides = value;
+      else if (name == "Multi-Arch")
+        package.multi_arch = value;
       else if (name == "Essential")
         package.essential = value == "yes";
       else if (name == "Size")

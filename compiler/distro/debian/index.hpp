@@ -21,6 +21,7 @@ struct IndexedPackage {
   std::string_view depends{};
   std::string_view pre_depends{};
   std::string_view provides{};
+  std::string_view multi_arch{};
   std::uint64_t size = 0;
   Digest sha256{};
   bool essential = false;

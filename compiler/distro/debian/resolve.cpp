@@ -344,6 +344,7 @@ class Resolver {
     std::string out = "Package: " + std::string(package.name) +
                       "\nStatus: install ok installed\nVersion: " + std::string(package.version) +
                       "\nArchitecture: " + std::string(package.arch) + "\n";
+    if (!package.multi_arch.empty()) out += "Multi-Arch: " + std::string(package.multi_arch) + "\n";
     if (package.essential) out += "Essential: yes\n";
     if (!package.depends.empty()) out += "Depends: " + std::string(package.depends) + "\n";
     if (!package.pre_depends.empty()) out += "Pre-Depends: " + std::string(package.pre_depends) + "\n";
