@@ -121,22 +121,6 @@ Node root_of(std::vector<Node> level, bool v1) {
 constexpr std::string_view kBase58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 constexpr std::string_view kBase32 = "abcdefghijklmnopqrstuvwxyz234567";
 
-std::string base58(std::string_view bytes) {
-  std::vector<std::uint8_t> digits;
-  for (const char c : bytes) {
-    unsigned carry = static_cast<std::uint8_t>(c);
-    for (std::uint8_t& digit : digits) {
-      carry += static_cast<unsigned>(digit) << 8U;
-      digit = static_cast<std::uint8_t>(carry % 58);
-      carry /= 58;
-    }
-    for (; carry > 0; carry /= 58) digits.push_back(static_cast<std::uint8_t>(carry % 58));
-  }
-  std::string out;
-  for (auto it = digits.rbegin(); it != digits.rend(); ++it) out += kBase58[*it];
-  return out;
-}
-
 std::string base32(std::string_view bytes) {
   std::string out;
   unsigned bits = 0;
@@ -182,7 +166,7 @@ FileHashes named(std::uint64_t size, const Digest& whole, std::vector<Node> v0, 
   const char codec = static_cast<char>(root_v1.raw ? kRaw : kDagPb);
   return {.size = size,
           .sha256 = whole,
-          .cid_v0 = base58(std::string("\x12\x20") + std::string(bytes_of(root_v0.digest))),
+          .cid_v0 = encode_base58(std::string("\x12\x20") + std::string(bytes_of(root_v0.digest))),
           .cid_v1 =
               "b" + base32(std::string("\x01") + codec + "\x12\x20" + std::string(bytes_of(root_v1.digest)))};
 }
@@ -318,6 +302,23 @@ FileHashes FileHasher::finish() {
 
 FileHashes hash_file(const std::filesystem::path& path, unsigned jobs) {
   return FileHasher(path, jobs).finish();
+}
+
+std::string encode_base58(std::string_view bytes) {
+  std::vector<std::uint8_t> digits;
+  for (const char c : bytes) {
+    unsigned carry = static_cast<std::uint8_t>(c);
+    for (std::uint8_t& digit : digits) {
+      carry += static_cast<unsigned>(digit) << 8U;
+      digit = static_cast<std::uint8_t>(carry % 58);
+      carry /= 58;
+    }
+    for (; carry > 0; carry /= 58) digits.push_back(static_cast<std::uint8_t>(carry % 58));
+  }
+  const std::size_t zeros = std::min(bytes.find_first_not_of('\0'), bytes.size());
+  std::string out(zeros, kBase58.front());
+  for (auto it = digits.rbegin(); it != digits.rend(); ++it) out += kBase58[*it];
+  return out;
 }
 
 std::string decode_base58(std::string_view text) {

@@ -45,6 +45,7 @@ class FileHasher {
 /// The multihash digest inside a CIDv0 or a dag-pb CIDv1, in hex; empty if the text is neither.
 [[nodiscard]] std::string cid_digest_hex(const std::string& cid);
 
+[[nodiscard]] std::string encode_base58(std::string_view bytes);
 /// Bitcoin's base 58 without checksum; empty when a character is none of it.
 [[nodiscard]] std::string decode_base58(std::string_view text);
 

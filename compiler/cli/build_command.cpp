@@ -5,10 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "cli/command.hpp"
+#include "cli/network_options.hpp"
+#include "verify/published.hpp"
 
 namespace alephc {
 namespace {
@@ -125,6 +128,20 @@ Variation variation_of(const std::vector<std::string>& names) {
   return vary;
 }
 
+/// A node that cannot be reached leaves the hash what it says: a file's.
+std::function<std::string(const std::string&)> message_lookup(const CommandContext& context) {
+  if (context.settings.offline) return {};
+  return [&context](const std::string& hash) -> std::string {
+    try {
+      return published_file(hash, network_hosts({}, context.settings), context.reporter);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::failed) throw;
+      context.reporter.note("whether " + hash + " is a message cannot be told: " + error.what());
+      return {};
+    }
+  };
+}
+
 int run_build(const BuildArguments& arguments, CommandContext& context) {
   if (arguments.paths.size() > 1 && !(arguments.output.empty() && arguments.expect.empty()))
     throw Error(ErrorKind::usage, "-o and --expect go with one PATH only");
@@ -136,6 +153,7 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
                                                 .output = arguments.output,
                                                 .locked = arguments.locked || in_ci(),
                                                 .expect = arguments.expect,
+                                                .published_file = message_lookup(context),
                                                 .record = arguments.record,
                                                 .normalize = !arguments.no_normalize,
                                                 .overrides = arguments.overrides,

@@ -64,6 +64,8 @@ CommandAction add_inspect(CLI::App& app);
 CommandAction add_keygen(CLI::App& app);
 CommandAction add_lock(CLI::App& app);
 CommandAction add_plan(CLI::App& app);
+CommandAction add_publish(CLI::App& app);
+CommandAction add_pull(CLI::App& app);
 CommandAction add_run(CLI::App& app);
 CommandAction add_schema(CLI::App& app);
 CommandAction add_shell(CLI::App& app);

@@ -46,6 +46,13 @@ const std::vector<CommandSpec>& commands() {
       {"attest", "Rebuild a lock and sign what came out", "  alephc attest --key alice.key -o alice.json\n",
        add_attest},
       {"keygen", "Make a pair of Ed25519 keys", "  alephc keygen alice.key\n", add_keygen, false},
+      {"publish", "Upload an image and sign the STORE message that publishes it",
+       "  alephc publish my-runtime --dry-run\n  alephc publish image.squashfs --key my.key --ref "
+       "<message>\n",
+       add_publish},
+      {"pull", "Download what the network has under a hash, with every check",
+       "  alephc pull 63f07193e6ee9d207b7d1fcf8286f9aee34e6f12f101d2ec77c1229f92964696 -o runtime.squashfs\n",
+       add_pull},
       {"gc", "Remove what no manifest uses from the store",
        "  alephc gc --older-than 30d\n  alephc gc --max-size 20G\n", add_gc},
       {"doctor", "Check what this machine can do", "  alephc doctor\n", add_doctor, false},

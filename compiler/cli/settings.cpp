@@ -27,11 +27,13 @@ fs::path user_folder(const char* variable, const char* fallback) {
   return fs::path(home.empty() ? "/root" : home) / fallback;
 }
 
-/// The user's configuration: mirrors, store, jobs (key and api belong to later commands).
+/// The user's configuration.
 struct UserConfig {
   std::vector<std::string> mirrors{};
   std::string store{};
   unsigned jobs = 0;
+  std::string key{};
+  std::vector<std::string> apis{};
 };
 
 UserConfig read_config(const CommonOptions& options) {
@@ -55,7 +57,13 @@ UserConfig read_config(const CommonOptions& options) {
       config.store = value.text;
     else if (key == "jobs" && value.is(Value::Kind::integer) && value.number > 0 && value.number < 1024)
       config.jobs = static_cast<unsigned>(value.number);
-    else if (key != "key" && key != "api")
+    else if (key == "key" && value.is(Value::Kind::string))
+      config.key = value.text;
+    else if (key == "api" && value.is(Value::Kind::string))
+      config.apis = {value.text};
+    else if (key == "api" && value.is(Value::Kind::array))
+      for (const Value& item : value.items) config.apis.push_back(item.text);
+    else
       problems.error("'" + key + "' is no setting, or has the wrong type", value.key_at,
                      did_you_mean(key, known));
   }
@@ -72,6 +80,9 @@ Settings make_settings(const CommonOptions& options) {
   settings.mirrors.named = options.mirrors;
   if (settings.mirrors.named.empty()) settings.mirrors.named = split_words(environment("ALEPHC_MIRROR"));
   settings.mirrors.configured = config.mirrors;
+  settings.apis = split_words(environment("ALEPH_API_HOST"));
+  if (settings.apis.empty()) settings.apis = config.apis;
+  settings.key = config.key;
   std::string store = options.store;
   if (store.empty()) store = environment("ALEPHC_STORE");
   if (store.empty()) store = config.store;

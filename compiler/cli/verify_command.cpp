@@ -4,6 +4,8 @@
 
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/network_options.hpp"
+#include "verify/published.hpp"
 #include "verify/verify.hpp"
 
 namespace alephc {
@@ -20,6 +22,7 @@ struct VerifyArguments {
   std::string message{};
   std::string policy{};
   std::string bundle{};
+  NetworkHosts hosts{};
   VerifyRequest request{};
 };
 
@@ -30,7 +33,17 @@ fs::path project_of(const VerifyArguments& arguments) {
   if (fs::exists(arguments.path))
     throw Error(ErrorKind::usage, arguments.path + " is no project", "an image goes with --image");
   throw Error(ErrorKind::usage, "there is no project " + arguments.path,
-              "looking a published hash up on the network is not supported by this version yet");
+              "a hash of the network is 64 hex digits, or a CID: Qm… or bafy…");
+}
+
+/// What was published takes the place of what the command line would name.
+Published take_published(VerifyArguments& arguments, const NetworkHosts& hosts, CommandContext& context) {
+  Published published = fetch_published(arguments.path, hosts, context.settings, context.reporter);
+  arguments.request.before = published.checks;
+  if (arguments.image.empty()) arguments.image = published.image;
+  if (arguments.request.expect.empty()) arguments.request.expect = published.file_hash;
+  arguments.request.rebuild = !published.project.empty();
+  return published;
 }
 
 std::string report_text(const VerifyReport& report) {
@@ -64,7 +77,8 @@ int exit_code(Verdict verdict) {
 CommandAction add_verify(CLI::App& app) {
   auto arguments = std::make_shared<VerifyArguments>();
   VerifyRequest& request = arguments->request;
-  app.add_option("PATH", arguments->path, "A project (default: the current folder, if it is one)");
+  app.add_option("PATH", arguments->path,
+                 "A project, or the hash of what was published (default: the current folder, if it is one)");
   app.add_option("--image", arguments->image, "The image to check")->type_name("FILE");
   app.add_option("--expect", request.expect, "Hash that the image must have")->type_name("HASH");
   app.add_option("--message", arguments->message, "A saved STORE message that publishes the image")
@@ -82,9 +96,18 @@ CommandAction add_verify(CLI::App& app) {
   app.add_option("--trust-key", arguments->trusted_keys,
                  "Accept a keyring that the project brings: its fingerprint, or its path")
       ->type_name("KEY");
+  add_network_options(app, arguments->hosts);
   return [arguments](CommandContext& context) {
     VerifyRequest& wanted = arguments->request;
-    wanted.path = project_of(*arguments);
+    const NetworkHosts hosts = network_hosts(arguments->hosts, context.settings);
+    std::optional<Published> published;
+    if (is_network_hash(arguments->path) && !fs::exists(arguments->path))
+      published.emplace(take_published(*arguments, hosts, context));
+    wanted.path = published ? published->project : project_of(*arguments);
+    if (!context.settings.offline)
+      wanted.published_file = [&](const std::string& hash) {
+        return published_file(hash, hosts, context.reporter);
+      };
     wanted.image = arguments->image;
     wanted.message = arguments->message;
     wanted.policy = arguments->policy;
@@ -92,6 +115,7 @@ CommandAction add_verify(CLI::App& app) {
     wanted.tree_level = arguments->level == "tree";
     wanted.statements.assign(arguments->statements.begin(), arguments->statements.end());
     wanted.trusted_keys.insert(arguments->trusted_keys.begin(), arguments->trusted_keys.end());
+    if (published && wanted.bundle.empty()) wanted.bundle = published->bundle;
     if (wanted.path.empty() && wanted.image.empty() && wanted.message.empty())
       throw Error(ErrorKind::usage, "there is nothing to verify",
                   "name a project, an --image or a --message");

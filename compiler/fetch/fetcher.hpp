@@ -14,8 +14,9 @@ namespace alephc {
 
 /// A file wanted by its hash; any of the addresses will do.
 struct RemoteFile {
-  Digest digest{};         ///< sha256; with accept any name of its own
-  std::uint64_t size = 0;  ///< 0: unknown; a longer answer is refused
+  Digest digest{};          ///< sha256; with accept any name of its own
+  std::uint64_t size = 0;   ///< 0: unknown; a longer answer is refused
+  std::uint64_t limit = 0;  ///< of a file of unknown size: more is refused; 0: none
   std::vector<std::string> urls{};
   std::string label{};  ///< for messages: "bash 5.2.15-2+b8"
   /// For a file whose addresses stand on the network themselves: asked once, when it is needed and urls is

@@ -113,6 +113,10 @@ bool Transfer::take(std::string_view data) {
                 "longer than the " + std::to_string(file_.size) + " bytes it should have"};
     return false;
   }
+  if (file_.limit > 0 && written_ + data.size() > file_.limit) {
+    refusal_ = {Outcome::wrong_bytes, "longer than " + std::to_string(file_.limit) + " bytes"};
+    return false;
+  }
   try {
     write_all(fd_.get(), data);
   } catch (const Error& error) {

@@ -18,6 +18,14 @@
 #include "message/keccak.hpp"
 
 namespace alephc {
+
+std::array<std::uint8_t, 32> ethereum_message_hash(const std::string& text) {
+  return keccak256(
+      "\x19"
+      "Ethereum Signed Message:\n" +
+      std::to_string(text.size()) + text);
+}
+
 namespace {
 
 const unsigned char* bytes_of(const std::string& text) {
@@ -46,11 +54,7 @@ std::string recovered_address(const std::string& text, const std::string& signat
   int recovery = static_cast<unsigned char>(raw.back());
   if (recovery >= 27) recovery -= 27;
   if (recovery > 1) return {};
-  const std::string prefixed =
-      "\x19"
-      "Ethereum Signed Message:\n" +
-      std::to_string(text.size()) + text;
-  const std::array<std::uint8_t, 32> hash = keccak256(prefixed);
+  const std::array<std::uint8_t, 32> hash = ethereum_message_hash(text);
   const std::unique_ptr<secp256k1_context, ContextDestroy> context(
       secp256k1_context_create(SECP256K1_CONTEXT_VERIFY));
   secp256k1_ecdsa_recoverable_signature parsed{};

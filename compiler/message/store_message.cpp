@@ -1,80 +1,98 @@
 // SPDX-License-Identifier: MIT
 #include "message/store_message.hpp"
 
-#include <algorithm>
 #include <array>
 
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
-#include "base/text.hpp"
-#include "message/signature.hpp"
 
 namespace alephc {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
-[[noreturn]] void no_message(const std::string& name, const std::string& why) {
-  throw Error(ErrorKind::failed, name + " is no STORE message: " + why,
-              "save the answer of a node to /api/v0/messages/HASH");
-}
+constexpr std::array kRecipeKeys{
+    std::pair{"lock", &RecipeReference::lock},         std::pair{"tree", &RecipeReference::tree},
+    std::pair{"epoch", &RecipeReference::epoch},       std::pair{"repository", &RecipeReference::repository},
+    std::pair{"revision", &RecipeReference::revision}, std::pair{"path", &RecipeReference::path},
+    std::pair{"bundle", &RecipeReference::bundle},
+};
 
-std::string text_of(const Json& object, const char* key, const std::string& name) {
+std::string text_at(const Json& object, const char* key) {
   const auto it = object.find(key);
-  if (it == object.end() || !it->is_string()) no_message(name, std::string("'") + key + "' is missing");
-  return it->get<std::string>();
+  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
-Json parse_object(const std::string& name, const std::string& text, const char* what) {
-  Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object()) no_message(name, std::string(what) + " is no JSON object");
-  return json;
+/// Only as good as whoever signed the message: everything in it is checked again where it is used.
+RecipeReference recipe_of(const Json& content) {
+  RecipeReference recipe;
+  if (!content.contains("metadata") || !content["metadata"].is_object()) return recipe;
+  const Json& metadata = content["metadata"];
+  if (!metadata.contains("alephc") || !metadata["alephc"].is_object()) return recipe;
+  for (const auto& [key, member] : kRecipeKeys) recipe.*member = text_at(metadata["alephc"], key);
+  return recipe;
 }
 
-void check_signature(const Json& envelope, const std::string& name, StoreMessage& message) {
-  const std::string signed_text = message.chain + "\n" + message.sender + "\n" +
-                                  text_of(envelope, "type", name) + "\n" + message.item_hash;
-  switch (
-      check_signature_of(message.chain, message.sender, signed_text, text_of(envelope, "signature", name))) {
-    case SignatureCheck::good:
-      return;
-    case SignatureCheck::unknown_chain:
-      message.unchecked = "signatures of the chain " + message.chain + " cannot be checked yet";
-      return;
-    case SignatureCheck::bad:
-      throw Error(ErrorKind::integrity, name + ": the signature is not that of the sender " + message.sender,
-                  "the message was changed or made up: get it from another node");
-  }
+Json metadata_of(const StoreRequest& request) {
+  Json metadata = Json::object();
+  Json recipe = Json::object();
+  for (const auto& [key, member] : kRecipeKeys)
+    if (!(request.recipe.*member).empty()) recipe[key] = request.recipe.*member;
+  if (!recipe.empty()) metadata["alephc"] = recipe;
+  for (const auto& [key, value] : request.metadata) metadata[key] = value;
+  return metadata;
+}
+
+std::string compact(const Json& json) {
+  return json.dump(-1, ' ', true);
 }
 
 }  // namespace
 
+StoreMessage as_store_message(Message message) {
+  if (message.type != "STORE")
+    throw Error(ErrorKind::failed, message.item_hash + " is no STORE message: its type is " + message.type);
+  const Json content = Json::parse(message.content, nullptr, false);
+  StoreMessage store{.item_type = text_at(content, "item_type"),
+                     .file_hash = text_at(content, "item_hash"),
+                     .ref = text_at(content, "ref"),
+                     .recipe = recipe_of(content)};
+  if (store.file_hash.empty())
+    throw Error(ErrorKind::failed, message.item_hash + " is no STORE message: it names no file");
+  store.message = std::move(message);
+  return store;
+}
+
 StoreMessage parse_store_message(const std::string& name, const std::string& text) {
-  Json envelope = parse_object(name, text, "the text");
-  if (envelope.contains("message") && envelope["message"].is_object()) {
-    Json inner = envelope["message"];
-    envelope = std::move(inner);
-  }
-  StoreMessage message{.item_hash = text_of(envelope, "item_hash", name),
-                       .sender = text_of(envelope, "sender", name),
-                       .chain = text_of(envelope, "chain", name)};
-  if (text_of(envelope, "type", name) != "STORE")
-    no_message(name, "its type is " + text_of(envelope, "type", name));
-  if (text_of(envelope, "item_type", name) != "inline")
-    no_message(name, "its content is a file of its own, which is not in it");
-  // The hash covers the text that the sender chose, never one that is written anew.
-  const std::string content_text = text_of(envelope, "item_content", name);
-  if (sha256(content_text).hex() != message.item_hash)
-    throw Error(ErrorKind::integrity, name + ": item_hash is not the sha256 of item_content",
-                "the message was changed or made up: get it from another node");
-  const Json content = parse_object(name, content_text, "item_content");
-  message.file_hash = text_of(content, "item_hash", name);
-  check_signature(envelope, name, message);
-  const std::string address = text_of(content, "address", name);
-  if (to_lower(address) != to_lower(message.sender)) message.speaks_for = address;
-  return message;
+  return as_store_message(parse_message(name, text));
+}
+
+SignedMessage sign_store_message(const StoreRequest& request, const Account& account) {
+  Json content;
+  content["address"] = request.address.empty() ? account.address() : request.address;
+  content["time"] = request.time;
+  content["item_type"] = request.item_type;
+  content["item_hash"] = request.file_hash;
+  if (!request.ref.empty()) content["ref"] = request.ref;
+  if (Json metadata = metadata_of(request); !metadata.empty()) content["metadata"] = std::move(metadata);
+  if (!request.payment.empty()) content["payment"] = {{"chain", account.chain()}, {"type", request.payment}};
+  const std::string text = compact(content);
+  SignedMessage out{.item_hash = sha256(text).hex()};
+  Json envelope;
+  envelope["sender"] = account.address();
+  envelope["chain"] = account.chain();
+  envelope["type"] = "STORE";
+  envelope["channel"] = request.channel;
+  envelope["time"] = request.time;
+  envelope["item_type"] = "inline";
+  envelope["item_content"] = text;
+  envelope["item_hash"] = out.item_hash;
+  envelope["signature"] =
+      account.sign(signed_text(account.chain(), account.address(), "STORE", out.item_hash));
+  out.envelope = compact(envelope);
+  return out;
 }
 
 }  // namespace alephc

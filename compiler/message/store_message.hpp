@@ -1,25 +1,58 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <map>
 #include <string>
+
+#include "message/account.hpp"
+#include "message/message.hpp"
 
 namespace alephc {
 
-/// A STORE message of the aleph.im network: somebody's signed word that a file is published.
-struct StoreMessage {
-  std::string item_hash{};  ///< of the message itself
-  std::string sender{};
-  std::string chain{};
-  std::string file_hash{};  ///< sha256 in hex, or a CIDv0 or CIDv1
-  /// Empty when the signature was checked; else why it could not be, e.g. a chain that we do not know.
-  std::string unchecked{};
-  std::string speaks_for{};  ///< another address, for which the sender may or may not speak; mostly empty
+/// Where the recipe of a published image is: metadata.alephc of its STORE message.
+struct RecipeReference {
+  std::string lock{};        ///< sha256 of runtime.lock
+  std::string tree{};        ///< tree digest of the image
+  std::string epoch{};       ///< output epoch
+  std::string repository{};  ///< git repository
+  std::string revision{};    ///< commit in it
+  std::string path{};        ///< of the manifest in it
+  std::string bundle{};      ///< file hash of a bundle
 };
 
-/// Takes a saved message: the answer of a node's /api/v0/messages/HASH, or the message in it. Checks that
-/// item_hash is the sha256 of item_content as received, that the signature is the sender's and that the
-/// sender speaks for himself. Throws an integrity Error when one of these does not hold, a failed one when
-/// the text is no STORE message.
+/// A STORE message: somebody's signed word that a file is published.
+struct StoreMessage {
+  Message message{};
+  std::string item_type{};  ///< "storage" or "ipfs"
+  std::string file_hash{};  ///< sha256 in hex, or a CIDv0 or CIDv1
+  std::string ref{};        ///< of an update: the original
+  RecipeReference recipe{};
+};
+
+/// parse_message for a STORE; a message of another type is a failed Error.
 [[nodiscard]] StoreMessage parse_store_message(const std::string& name, const std::string& text);
+[[nodiscard]] StoreMessage as_store_message(Message message);
+
+/// What a STORE message is to say.
+struct StoreRequest {
+  std::string address{};    ///< empty: the account's own
+  std::string item_type{};  ///< "storage" or "ipfs"
+  std::string file_hash{};
+  std::string ref{};
+  std::string payment{};  ///< "credit", "hold" or empty
+  std::string channel = "ALEPH-CLOUDSOLUTIONS";
+  RecipeReference recipe{};
+  std::map<std::string, std::string> metadata{};
+  double time = 0;  ///< Unix seconds
+};
+
+/// A signed message, ready to be sent.
+struct SignedMessage {
+  std::string item_hash{};
+  std::string envelope{};  ///< JSON text
+};
+
+/// Serialises and signs: inline, keys in the order of the network's own client, no blanks, non-ASCII escaped.
+[[nodiscard]] SignedMessage sign_store_message(const StoreRequest& request, const Account& account);
 
 }  // namespace alephc

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,8 +24,13 @@ struct Settings {
   Mirrors mirrors{};
   bool offline = false;
   unsigned jobs = 1;
+  std::vector<std::string> apis{};  ///< nodes of the network; empty: the public ones
+  std::string key{};                ///< the user's own, to publish with
   std::string why_not_root{};  ///< for a user without rights: why he is not root of a namespace of his own
 };
+
+/// Copies a file out of the store: all or nothing.
+void deliver_file(const Store& store, const Digest& digest, const std::filesystem::path& output);
 
 /// Steps run as root, be it of a user namespace. Throws an Error of kind host when that cannot be.
 void require_root(const Settings& settings);
@@ -49,7 +55,10 @@ struct BuildRequest {
   std::filesystem::path output{};  ///< empty: NAME-VERSION.EXT in the current folder
   bool locked = false;
   std::string expect{};  ///< sha256, CIDv0 or CIDv1, on top of [expect]
-  bool record = false;   ///< write runtime.receipt.json beside the lock
+  /// The file that a message publishes, by its hash; empty: there is none. Asked when expect is no sha256 of
+  /// the image.
+  std::function<std::string(const std::string&)> published_file{};
+  bool record = false;  ///< write runtime.receipt.json beside the lock
   bool normalize = true;
   std::vector<std::string> overrides{};  ///< "image.format=tar"
   bool compare = true;                   ///< with [expect] and the recorded receipt

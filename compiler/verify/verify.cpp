@@ -30,6 +30,7 @@ struct Claim {
   std::string who{};
   std::string hash{};  ///< sha256, CIDv0 or CIDv1; empty: none
   std::string tree{};  ///< hex; empty: none
+  bool may_be_message = false;
 };
 
 class Verification {
@@ -41,6 +42,7 @@ class Verification {
         work_(fs::temp_directory_path(), "alephc-verify") {}
 
   VerifyReport run() {
+    report_.checks = request_.before;
     import_bundle_file();
     collect_claims();
     if (!request_.path.empty()) look_at_project();
@@ -74,19 +76,18 @@ class Verification {
     if (!request_.message.empty()) {
       const StoreMessage message =
           parse_store_message(request_.message.string(), read_file(request_.message));
-      claims_.push_back({.who = "the message of " + message.sender, .hash = message.file_hash});
+      claims_.push_back({.who = "the message of " + message.message.sender, .hash = message.file_hash});
       asked_ = true;
-      if (!message.speaks_for.empty())
+      const Message& sent = message.message;
+      if (!sent.speaks_for_himself())
         say("message", Verdict::undecided,
-            "the sender speaks for " + message.speaks_for +
-                ", and whether it may stands on the network only");
-      say("message", message.unchecked.empty() ? Verdict::verified : unproven(),
-          message.unchecked.empty() ? "signed by " + message.sender + " on " + message.chain
-                                    : message.unchecked);
+            "the sender speaks for " + sent.address + ", and whether it may stands on the network only");
+      say("message", sent.unchecked.empty() ? Verdict::verified : unproven(),
+          sent.unchecked.empty() ? "signed by " + sent.sender + " on " + sent.chain : sent.unchecked);
       // A message's hash looks like a file's sha256; whoever named the message means the file it publishes.
-      if (expect == message.item_hash) expect.clear();
+      if (expect == sent.item_hash) expect.clear();
     }
-    if (!expect.empty()) claims_.push_back({.who = "--expect", .hash = expect});
+    if (!expect.empty()) claims_.push_back({.who = "--expect", .hash = expect, .may_be_message = true});
     asked_ = asked_ || !expect.empty();
   }
 
@@ -102,6 +103,8 @@ class Verification {
     const Expectation& own = runtime_->manifest.expect;
     for (const std::string& hash : {own.sha256, own.cid, own.item_hash})
       if (!hash.empty()) claims_.push_back({.who = "[expect]", .hash = hash});
+    if (!own.message.empty() && request_.published_file)
+      claims_.push_back({.who = "expect.message", .hash = own.message, .may_be_message = true});
     if (!own.tree.empty()) claims_.push_back({.who = "[expect]", .tree = own.tree});
     if (const auto recorded = recorded_receipt(*runtime_)) {
       claims_.push_back({.who = "the recorded receipt",
@@ -257,6 +260,7 @@ class Verification {
   }
 
   void compare() {
+    resolve_messages();
     compare_claims();
     if (asked_ && !hashes_ && !rebuilt_)
       say("image", Verdict::undecided, "there is no image to compare with: give --image or --rebuild");
@@ -285,6 +289,26 @@ class Verification {
     if (!same) text += ": " + hash_like(claim.hash, result) + ", not " + claim.hash;
     say("image", same ? Verdict::verified : Verdict::mismatch, text);
     if (!same && claim.tree == result.tree.hex()) name_tools();
+  }
+
+  /// 64 hex digits that are not the image's may be the hash of a message, and mean the file that it
+  /// publishes.
+  void resolve_messages() {
+    const auto image = subject();
+    for (Claim& claim : claims_) {
+      const bool possible = claim.may_be_message && Digest::from_hex(claim.hash) && request_.published_file;
+      if (!possible || (image && claim.hash == image->sha256.hex())) continue;
+      try {
+        const std::string file = request_.published_file(claim.hash);
+        if (file.empty()) continue;
+        claim.who += ", the message " + claim.hash;
+        claim.hash = file;
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::failed) throw;
+        say("message", Verdict::undecided,
+            "whether " + claim.hash + " is a message cannot be told: " + error.what());
+      }
+    }
   }
 
   void compare_with_rebuild(const ImageResult& given) {

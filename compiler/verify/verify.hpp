@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,20 +10,6 @@
 #include "pipeline/pipeline.hpp"
 
 namespace alephc {
-
-struct VerifyRequest {
-  std::filesystem::path path{};  ///< project; empty: none is looked at
-  std::filesystem::path image{};
-  std::string expect{};  ///< a file hash, or the hash of the message
-  std::filesystem::path message{};
-  std::vector<std::filesystem::path> statements{};
-  std::filesystem::path policy{};
-  std::filesystem::path bundle{};
-  bool rebuild = false;
-  bool tree_level = false;               ///< the tree digest decides, not the image's bytes
-  bool strict = false;                   ///< what is only trusted, and not proven, is not enough
-  std::set<std::string> trusted_keys{};  ///< fingerprints of keyrings of the project's own that count
-};
 
 enum class Verdict {
   verified,
@@ -35,6 +22,24 @@ struct VerifyCheck {
   std::string name{};  ///< "lock", "packages", "message", "image", "rebuild", "tree", "statement", "policy"
   Verdict verdict = Verdict::verified;
   std::string text{};
+};
+
+struct VerifyRequest {
+  std::filesystem::path path{};  ///< project; empty: none is looked at
+  std::filesystem::path image{};
+  std::string expect{};  ///< a file hash, or the hash of the message
+  std::filesystem::path message{};
+  std::vector<std::filesystem::path> statements{};
+  std::filesystem::path policy{};
+  std::filesystem::path bundle{};
+  bool rebuild = false;
+  bool tree_level = false;            ///< the tree digest decides, not the image's bytes
+  bool strict = false;                ///< what is only trusted, and not proven, is not enough
+  std::vector<VerifyCheck> before{};  ///< checks that were made already
+  /// The file that a message publishes, by the message's hash; empty: none is known. Not set: nobody is
+  /// asked.
+  std::function<std::string(const std::string&)> published_file{};
+  std::set<std::string> trusted_keys{};  ///< fingerprints of keyrings of the project's own that count
 };
 
 struct VerifyReport {

@@ -15,8 +15,8 @@
 
 #include "base/files.hpp"
 #include "base/trace.hpp"
-#include "image/squashfs/compressed_blocks.hpp"
 #include "image/image_format.hpp"
+#include "image/squashfs/compressed_blocks.hpp"
 #include "image/squashfs/compressor.hpp"
 #include "image/squashfs/data.hpp"
 #include "image/squashfs/fragments.hpp"

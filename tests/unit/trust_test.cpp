@@ -59,7 +59,8 @@ TEST_CASE("Keccak-256 is Ethereum's, also across the block size") {
 TEST_CASE("a message is believed when hash and signature are the sender's") {
   const StoreMessage good = parse_store_message("m.json", message());
   CHECK(good.file_hash == "QmYULJoNGPDmoRq4WNWTDTUvJGJv1hosox8H6vVd1kCsY8");
-  CHECK(good.unchecked.empty());
+  CHECK(good.message.unchecked.empty());
+  CHECK(good.message.speaks_for_himself());
   std::string other = kContent;
   other.back() = ' ';
   CHECK(kind_of(message(std::string(kContent) + " ")) == ErrorKind::integrity);

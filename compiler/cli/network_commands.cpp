@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "cli/command.hpp"
+#include "cli/network_options.hpp"
+#include "manifest/load.hpp"
+#include "network/publish.hpp"
+#include "network/pull.hpp"
+#include "network/recipe_reference.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct PublishArguments {
+  std::string image{};
+  std::string key{};
+  std::string chain{};
+  std::vector<std::string> metadata{};
+  bool write_expect = false;
+  NetworkHosts hosts{};
+  PublishRequest request{};
+};
+
+/// "K=V", or "alephc.K=V" for what says where the recipe is.
+void read_metadata(const std::vector<std::string>& words, PublishRequest& request) {
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      throw Error(ErrorKind::usage, "--metadata takes KEY=VALUE, not '" + word + "'");
+    const std::string key = word.substr(0, equals);
+    const std::string value = word.substr(equals + 1);
+    if (key == "alephc.repository")
+      request.recipe.repository = value;
+    else if (key == "alephc.revision")
+      request.recipe.revision = value;
+    else if (key == "alephc.path")
+      request.recipe.path = value;
+    else if (key == "alephc.bundle")
+      request.recipe.bundle = value;
+    else if (key.starts_with("alephc"))
+      throw Error(ErrorKind::usage, "'" + key + "' is written by alephc itself",
+                  "alephc.repository, alephc.revision, alephc.path and alephc.bundle can be set");
+    else
+      request.metadata[key] = value;
+  }
+}
+
+void check_request(const PublishArguments& arguments) {
+  const PublishRequest& request = arguments.request;
+  if (!request.ref.empty() && request.ref.size() > 128) throw Error(ErrorKind::usage, "--ref is too long");
+  if (request.channel.empty() || request.channel.size() > 128)
+    throw Error(ErrorKind::usage, "--channel has 1 to 128 characters");
+}
+
+std::string publish_text(const PublishOutcome& outcome, const PublishRequest& request) {
+  const bool dry = request.dry_run;
+  const std::string runtime = request.ref.empty() ? outcome.message.item_hash : request.ref;
+  std::string out = dry ? outcome.message.envelope + "\n" : "";
+  out += "message  " + outcome.message.item_hash + "  " + outcome.status + "\nfile     " + outcome.file_hash +
+         "\n  size    " + human_size(outcome.size) + "\n  sha256  " + outcome.sha256 + "\n  cid v0  " +
+         outcome.cid_v0 + "\n";
+  if (dry) return out;
+  return out + "use it\n  aleph program create --runtime " + runtime +
+         " PROGRAM ENTRYPOINT\n  and with use_latest = false in the program's runtime nobody, not even its "
+         "publisher, "
+         "replaces it later\nverify it\n  alephc verify " +
+         outcome.message.item_hash + "\n";
+}
+
+Json publish_json(const PublishOutcome& outcome) {
+  return {{"item_hash", outcome.message.item_hash},
+          {"status", outcome.status},
+          {"item_type", outcome.item_type},
+          {"file_hash", outcome.file_hash},
+          {"size", outcome.size},
+          {"sha256", outcome.sha256},
+          {"cid_v0", outcome.cid_v0},
+          {"message", Json::parse(outcome.message.envelope)}};
+}
+
+}  // namespace
+
+void add_network_options(CLI::App& app, NetworkHosts& hosts) {
+  app.add_option("--api", hosts.apis, "A node of the network; may be repeated (ALEPH_API_HOST)")
+      ->type_name("URL");
+  app.add_option("--gateway", hosts.gateways, "An IPFS gateway, to which /CID is appended; may be repeated")
+      ->type_name("URL");
+}
+
+NetworkHosts network_hosts(const NetworkHosts& named, const Settings& settings) {
+  NetworkHosts hosts = named;
+  if (hosts.apis.empty()) hosts.apis = settings.apis;
+  // Whoever names a node of his own does not mean the public gateways.
+  if (hosts.gateways.empty() && !hosts.apis.empty())
+    for (const std::string& api : hosts.apis) hosts.gateways.push_back(api + "/api/v0/storage/raw");
+  return with_defaults(hosts);
+}
+
+CommandAction add_publish(CLI::App& app) {
+  auto arguments = std::make_shared<PublishArguments>();
+  PublishRequest& request = arguments->request;
+  app.add_option("IMAGE", arguments->image, "An image file, or a project that is built first")->required();
+  app.add_option("--key", arguments->key,
+                 "Private key (default: ALEPH_PRIVATE_KEY_FILE, ALEPH_PRIVATE_KEY_STRING, or the key of the "
+                 "network's own client)")
+      ->type_name("FILE");
+  app.add_option("--chain", arguments->chain, "Chain of the key")->check(CLI::IsMember({"ETH", "SOL"}));
+  app.add_option("--address", request.address, "Publish in the name of this address")->type_name("ADDRESS");
+  app.add_option("--channel", request.channel, "Channel of the message");
+  app.add_option("--ref", request.ref, "Original STORE message that this one updates")->type_name("HASH");
+  app.add_option("--payment", request.payment, "How the file is paid for")
+      ->check(CLI::IsMember({"credit", "hold"}));
+  app.add_option("--storage", request.storage, "Where the file goes (auto: by its size)")
+      ->check(CLI::IsMember({"auto", "ipfs", "storage"}));
+  app.add_option("--metadata", arguments->metadata,
+                 "More metadata; alephc.repository, alephc.revision, alephc.path and alephc.bundle say where "
+                 "the recipe is")
+      ->type_name("KEY=VALUE");
+  app.add_flag("--dry-run", request.dry_run, "Print the signed message and send nothing");
+  app.add_flag("--write-expect", arguments->write_expect,
+               "Write file and message hash into the project's [expect]");
+  add_network_options(app, arguments->hosts);
+  return [arguments](CommandContext& context) {
+    PublishRequest& wanted = arguments->request;
+    check_request(*arguments);
+    const bool built = is_project(arguments->image);
+    wanted.image = image_of(arguments->image, context);
+    if (fs::is_directory(wanted.image))
+      throw Error(ErrorKind::usage, "a folder cannot be published", "build an image file");
+    const fs::path project = built             ? fs::path(arguments->image)
+                             : is_project(".") ? fs::path(".")
+                                               : fs::path();
+    if (arguments->write_expect && project.empty())
+      throw Error(ErrorKind::usage, "--write-expect needs a project", "name its folder instead of the image");
+    wanted.recipe = recipe_of_image(wanted.image, sha256_file(wanted.image), project, context.reporter);
+    read_metadata(arguments->metadata, wanted);
+    wanted.jobs = context.settings.jobs;
+    const std::string key = arguments->key.empty() ? context.settings.key : arguments->key;
+    const Account account = load_account({.chain = arguments->chain, .file = key});
+    if (context.settings.offline && !wanted.dry_run)
+      throw Error(ErrorKind::failed, "publishing needs the network, but --offline forbids it");
+    const NodeApi api(network_hosts(arguments->hosts, context.settings), {}, context.reporter);
+    const PublishOutcome outcome = publish_image(wanted, account, api, context.reporter);
+    if (arguments->write_expect && !wanted.dry_run)
+      write_expectation(find_manifest(project), outcome.file_hash, outcome.message.item_hash);
+    print(context.options.json ? publish_json(outcome).dump() + "\n" : publish_text(outcome, wanted));
+    return 0;
+  };
+}
+
+CommandAction add_pull(CLI::App& app) {
+  struct Arguments {
+    std::string hash{};
+    std::string output{};
+    NetworkHosts hosts{};
+  };
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("HASH", arguments->hash, "Hash of a PROGRAM, INSTANCE or STORE message, or of a file")
+      ->required();
+  app.add_option("-o,--output", arguments->output, "Where the file goes (default: HASH.img)")
+      ->type_name("FILE");
+  add_network_options(app, arguments->hosts);
+  return [arguments](CommandContext& context) {
+    if (!is_network_hash(arguments->hash))
+      throw Error(ErrorKind::usage, "'" + arguments->hash + "' is no hash of the network",
+                  "64 hex digits, or a CID: Qm… or bafy…");
+    const Store store(context.settings.store);
+    const Fetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
+    const NodeApi api(network_hosts(arguments->hosts, context.settings),
+                      {.offline = context.settings.offline}, context.reporter);
+    const PulledFile file = pull_file(arguments->hash, api, store, fetcher);
+    const fs::path output = arguments->output.empty() ? arguments->hash + ".img" : arguments->output;
+    deliver_file(store, file.sha256, output);
+    if (context.options.json) {
+      Json json{{"file", output.string()}, {"sha256", file.sha256.hex()}, {"file_hash", file.file_hash}};
+      json["message"] = file.store_message ? Json(file.store_message->message.item_hash) : Json();
+      json["checks"] = Json::array();
+      for (const PullCheck& check : file.checks)
+        json["checks"].push_back({{"check", check.name}, {"proven", check.proven}, {"text", check.text}});
+      print(json.dump() + "\n");
+      return 0;
+    }
+    std::string out;
+    for (const PullCheck& check : file.checks)
+      out +=
+          std::string(check.proven ? "ok    " : "told  ") + check.name + ": " + printable(check.text) + "\n";
+    print(out + output.string() + "\n  sha256  " + file.sha256.hex() + "\n");
+    return 0;
+  };
+}
+
+}  // namespace alephc

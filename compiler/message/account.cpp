@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+#include "message/account.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include <secp256k1.h>
+#include <secp256k1_recovery.h>
+#include <sodium.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/cid.hpp"
+#include "base/diagnostic.hpp"
+#include "base/digest.hpp"
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "message/keccak.hpp"
+#include "message/signature.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+using Secret = std::array<std::uint8_t, 32>;
+
+struct ContextDestroy {
+  void operator()(secp256k1_context* context) const { secp256k1_context_destroy(context); }
+};
+using Context = std::unique_ptr<secp256k1_context, ContextDestroy>;
+
+Context make_context() {
+  return Context(secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY));
+}
+
+std::string ethereum_address(const Secret& secret) {
+  const Context context = make_context();
+  secp256k1_pubkey key{};
+  if (secp256k1_ec_pubkey_create(context.get(), &key, secret.data()) != 1)
+    throw Error(ErrorKind::usage, "the key is none of Ethereum's curve");
+  std::array<unsigned char, 65> point{};
+  std::size_t size = point.size();
+  secp256k1_ec_pubkey_serialize(context.get(), point.data(), &size, &key, SECP256K1_EC_UNCOMPRESSED);
+  const auto digest = keccak256({reinterpret_cast<const char*>(point.data()) + 1, 64});
+  return checksum_address(to_hex({digest.data() + 12, 20}));
+}
+
+/// Seed and public key, as libsodium signs with them.
+std::array<unsigned char, crypto_sign_SECRETKEYBYTES> solana_keys(const Secret& seed,
+                                                                  std::string& public_key) {
+  std::array<unsigned char, crypto_sign_SECRETKEYBYTES> secret{};
+  std::array<unsigned char, crypto_sign_PUBLICKEYBYTES> key{};
+  ::crypto_sign_seed_keypair(key.data(), secret.data(), seed.data());
+  public_key.assign(reinterpret_cast<const char*>(key.data()), key.size());
+  return secret;
+}
+
+std::string sign_ethereum(const Secret& secret, const std::string& text) {
+  const Context context = make_context();
+  const auto hash = ethereum_message_hash(text);
+  secp256k1_ecdsa_recoverable_signature signature{};
+  check(secp256k1_ecdsa_sign_recoverable(context.get(), &signature, hash.data(), secret.data(), nullptr,
+                                         nullptr) == 1,
+        "secp256k1 signs with a key of its curve");
+  std::array<unsigned char, 65> out{};
+  int recovery = 0;
+  secp256k1_ecdsa_recoverable_signature_serialize_compact(context.get(), out.data(), &recovery, &signature);
+  out[64] = static_cast<unsigned char>(27 + recovery);
+  return "0x" + to_hex(out);
+}
+
+std::string sign_solana(const Secret& seed, const std::string& address, const std::string& text) {
+  std::string public_key;
+  auto secret = solana_keys(seed, public_key);
+  std::array<unsigned char, crypto_sign_BYTES> signature{};
+  ::crypto_sign_detached(signature.data(), nullptr, reinterpret_cast<const unsigned char*>(text.data()),
+                         text.size(), secret.data());
+  ::sodium_memzero(secret.data(), secret.size());
+  const nlohmann::ordered_json json{
+      {"publicKey", address},
+      {"signature", encode_base58({reinterpret_cast<const char*>(signature.data()), signature.size()})}};
+  return json.dump();
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string from_json_array(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  std::string bytes;
+  if (!json.is_array()) return bytes;
+  for (const auto& item : json) {
+    if (!item.is_number_unsigned() || item.get<unsigned>() > 255) return {};
+    bytes += static_cast<char>(item.get<unsigned>());
+  }
+  return bytes;
+}
+
+std::string from_hex(std::string_view text) {
+  if (text.starts_with("0x")) text.remove_prefix(2);
+  const auto digest = Digest::from_hex(to_lower(text));
+  return digest ? std::string(reinterpret_cast<const char*>(digest->bytes.data()), 32) : std::string();
+}
+
+/// 32 bytes, or 64 of which the second half is the public key.
+std::optional<Secret> parse_secret(const std::string& text) {
+  std::string bytes = text;
+  if (bytes.size() != 32 && bytes.size() != 64) bytes.clear();
+  const std::string bare(trim(text));
+  if (const std::string hex = from_hex(bare); !hex.empty()) bytes = hex;
+  if (bytes.empty() && bare.starts_with('[')) bytes = from_json_array(bare);
+  if (bytes.empty()) bytes = decode_base58(bare);
+  if (bytes.size() != 32 && bytes.size() != 64) return std::nullopt;
+  Secret secret{};
+  std::memcpy(secret.data(), bytes.data(), secret.size());
+  return secret;
+}
+
+fs::path client_folder() {
+  if (const std::string set = environment("ALEPH_CONFIG_HOME"); !set.empty()) return set;
+  if (const std::string data = environment("XDG_DATA_HOME"); !data.empty())
+    return fs::path(data) / ".aleph-im";
+  const std::string home = environment("HOME");
+  return fs::path(home.empty() ? "/root" : home) / ".aleph-im";
+}
+
+struct ClientConfig {
+  fs::path key{};
+  std::string chain{};
+};
+
+ClientConfig read_client_config() {
+  ClientConfig config;
+  const fs::path folder = client_folder();
+  const auto text = read_file_if_exists(folder / "config.json");
+  const auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
+  if (json.is_object()) {
+    config.key = json.value("path", "");
+    config.chain = json.value("chain", "");
+    if (json.value("type", "") == "hardware")
+      throw Error(ErrorKind::usage, "the active key of the network's client is on a hardware wallet",
+                  "sign with a key file: --key FILE");
+  }
+  for (const char* name : {"private-keys/default.key", "private-keys/ethereum.key"})
+    if (config.key.empty() && fs::exists(folder / name)) config.key = folder / name;
+  return config;
+}
+
+}  // namespace
+
+std::string checksum_address(const std::string& lower_hex) {
+  const auto digest = keccak256(lower_hex);
+  std::string out = "0x";
+  for (std::size_t i = 0; i < lower_hex.size(); ++i) {
+    const unsigned nibble = (digest[i / 2] >> (i % 2 == 0 ? 4U : 0U)) & 15U;
+    const char c = lower_hex[i];
+    out += c >= 'a' && nibble >= 8 ? static_cast<char>(c - 'a' + 'A') : c;
+  }
+  return out;
+}
+
+Account::Account(std::string chain, const Secret& secret) : chain_(std::move(chain)), secret_(secret) {
+  check(::sodium_init() >= 0, "libsodium starts");
+  if (chain_ == "ETH") {
+    address_ = ethereum_address(secret_);
+  } else if (chain_ == "SOL") {
+    std::string public_key;
+    auto keys = solana_keys(secret_, public_key);
+    ::sodium_memzero(keys.data(), keys.size());
+    address_ = encode_base58(public_key);
+  } else {
+    throw Error(ErrorKind::usage, "messages cannot be signed for the chain '" + chain_ + "'",
+                "one of: ETH, SOL");
+  }
+}
+
+Account::~Account() {
+  ::sodium_memzero(secret_.data(), secret_.size());
+}
+
+std::string Account::sign(const std::string& text) const {
+  return chain_ == "ETH" ? sign_ethereum(secret_, text) : sign_solana(secret_, address_, text);
+}
+
+Account load_account(const AccountRequest& request) {
+  std::string chain = request.chain;
+  std::string where;
+  std::string text;
+  const auto from_file = [&](const fs::path& file) {
+    where = file.string();
+    text = read_file(file);
+  };
+  if (!request.file.empty()) {
+    from_file(request.file);
+  } else if (const std::string file = environment("ALEPH_PRIVATE_KEY_FILE"); !file.empty()) {
+    from_file(file);
+  } else {
+    for (const char* name : {"ALEPH_PRIVATE_KEY_STRING", "ALEPH_PRIVATE_KEY"})
+      if (text.empty()) {
+        text = environment(name);
+        where = name;
+      }
+  }
+  if (text.empty()) {
+    const ClientConfig config = read_client_config();
+    if (config.key.empty())
+      throw Error(ErrorKind::usage, "there is no key to sign with",
+                  "--key FILE, ALEPH_PRIVATE_KEY_FILE, or the key of the network's client in " +
+                      (client_folder() / "private-keys").string());
+    from_file(config.key);
+    if (chain.empty()) chain = config.chain;
+  }
+  const auto secret = parse_secret(text);
+  ::sodium_memzero(text.data(), text.size());
+  if (!secret)
+    throw Error(ErrorKind::usage, where + " holds no private key",
+                "32 raw bytes, 64 hex digits, base 58, or a JSON array of 64 numbers");
+  return {chain.empty() ? "ETH" : chain, *secret};
+}
+
+}  // namespace alephc

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+#include "network/publish.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "base/cid.hpp"
+#include "base/diagnostic.hpp"
+#include "base/files.hpp"
+#include "base/interrupt.hpp"
+#include "base/text.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr long kReplySeconds = 600;  // a node hashes what it got before it answers
+constexpr int kPolls = 30;           // seconds that a pending message is watched
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string text_at(const Json& object, const char* key) {
+  if (!object.is_object()) return {};
+  const auto it = object.find(key);
+  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+/// What a node says beside its status.
+std::string words_of(const HttpReply& reply) {
+  const Json json = Json::parse(reply.body, nullptr, false);
+  std::string words;
+  for (const char* key : {"message", "error", "reason", "detail", "details"})
+    if (words.empty() && json.is_object() && json.contains(key))
+      words = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
+  if (words.empty()) words = reply.body.substr(0, 300);
+  return printable(std::string(trim(words)));
+}
+
+struct Refusal {
+  long status;
+  const char* what;
+  const char* hint;
+};
+constexpr Refusal kRefusals[] = {
+    {402, "the address cannot pay for the file", "add credits to it, or choose another way with --payment"},
+    {403, "the node does not accept the signature",
+     "is --address another's, which has not allowed yours to publish?"},
+    {413, "the file is larger than the node takes",
+     "--storage ipfs takes more; or make the image smaller: alephc inspect --sizes"},
+    {422, "the node does not accept the message", "the node's words say why"},
+};
+
+class Publisher {
+ public:
+  Publisher(const PublishRequest& request, const Account& account, const NodeApi& api, Reporter& reporter)
+      : request_(request),
+        account_(account),
+        api_(api),
+        reporter_(reporter),
+        state_file_(request.image.string() + ".publish.json") {}
+
+  PublishOutcome run() {
+    reporter_.progress("hash the image");
+    hashes_ = hash_file(request_.image, request_.jobs);
+    out_.size = hashes_.size;
+    out_.sha256 = hashes_.sha256.hex();
+    out_.cid_v0 = hashes_.cid_v0;
+    if (request_.dry_run) {
+      choose_storage(UploadLimits{});
+      out_.message = sign();
+      out_.status = "dry run";
+      return std::move(out_);
+    }
+    send();
+    return std::move(out_);
+  }
+
+ private:
+  void choose_storage(const UploadLimits& limits) {
+    out_.item_type = request_.storage;
+    if (request_.storage == "auto") out_.item_type = hashes_.size <= limits.storage ? "storage" : "ipfs";
+    const std::uint64_t limit = out_.item_type == "ipfs" ? limits.ipfs : limits.storage;
+    if (hashes_.size > limit)
+      throw Error(ErrorKind::failed,
+                  "the image has " + human_size(hashes_.size) + ", and the node takes " + human_size(limit) +
+                      " as " + out_.item_type,
+                  out_.item_type == "storage" ? "try --storage ipfs"
+                                              : "'alephc inspect --sizes' shows what is large");
+    out_.file_hash = out_.item_type == "ipfs" ? hashes_.cid_v0 : out_.sha256;
+  }
+
+  [[nodiscard]] StoreRequest store_request(double time) const {
+    return {.address = request_.address,
+            .item_type = out_.item_type,
+            .file_hash = out_.file_hash,
+            .ref = request_.ref,
+            .payment = request_.payment,
+            .channel = request_.channel,
+            .recipe = request_.recipe,
+            .metadata = request_.metadata,
+            .time = time};
+  }
+
+  /// The message of an interrupted try if it says the same, else a new one.
+  SignedMessage sign() {
+    const auto text = read_file_if_exists(state_file_);
+    const Json state = Json::parse(text.value_or(""), nullptr, false);
+    if (state.is_object() && state.contains("time") && state["time"].is_number()) {
+      SignedMessage again = sign_store_message(store_request(state["time"].get<double>()), account_);
+      if (again.item_hash == text_at(state, "item_hash")) return again;
+    }
+    time_ = now();
+    return sign_store_message(store_request(time_), account_);
+  }
+
+  void remember() const {
+    if (time_ > 0)
+      atomic_write(state_file_, Json{{"item_hash", out_.message.item_hash}, {"time", time_}}.dump() + "\n");
+  }
+
+  void send() {
+    std::vector<std::string> failures;
+    for (int round = 0; round < 3; ++round) {
+      if (round > 0) std::this_thread::sleep_for(std::chrono::seconds(round));
+      for (const std::string& api : api_.hosts().apis) {
+        throw_if_interrupted();
+        if (try_node(api, failures)) return;
+      }
+    }
+    Diagnostic problem{.message = "no node took the image", .context = failures};
+    problem.hint = "run the same command again: it goes on where it stopped";
+    throw Error(ErrorKind::failed, std::vector{problem});
+  }
+
+  /// False when this node cannot be talked to; refusals are Errors, since others would refuse too.
+  bool try_node(const std::string& api, std::vector<std::string>& failures) {
+    if (out_.message.item_hash.empty()) {
+      choose_storage(api_.upload_limits(api));
+      out_.message = sign();
+      remember();
+    }
+    out_.api = api;
+    MessageStatus known = api_.message_status(api, out_.message.item_hash);
+    if (known.status.empty()) {
+      const bool has_file = api_.has_file(api, out_.file_hash, hashes_.size);
+      const HttpReply reply = has_file ? send_message(api) : upload(api);
+      if (reply.status == 0 || reply.status >= 500) {
+        failures.push_back(public_url(api) + ": " +
+                           (reply.status == 0 ? reply.why : "HTTP " + std::to_string(reply.status)));
+        reporter_.detail("publish: " + failures.back());
+        return false;
+      }
+      judge(api, reply, has_file);
+      known = wait(api);
+    }
+    conclude(api, known);
+    return true;
+  }
+
+  [[nodiscard]] std::string sync_json() const {
+    return R"({"message":)" + out_.message.envelope + R"(,"sync":true})";
+  }
+
+  HttpReply send_message(const std::string& api) const {
+    reporter_.note("the node has the file; sending the message");
+    return api_.client().post_json(api + "/api/v0/messages", sync_json());
+  }
+
+  HttpReply upload(const std::string& api) const {
+    const std::vector<FormPart> parts{
+        {.name = "metadata", .text = sync_json(), .content_type = "application/json"},
+        {.name = "file", .file = request_.image, .content_type = "application/octet-stream"}};
+    const auto sent = [&](std::uint64_t done, std::uint64_t total) {
+      reporter_.progress("upload  " + human_size(done) + " of " + human_size(total));
+    };
+    return api_.client().post_form(api + "/api/v0/" + out_.item_type + "/add_file", parts, kReplySeconds,
+                                   sent);
+  }
+
+  void judge(const std::string& api, const HttpReply& reply, bool message_only) const {
+    for (const Refusal& refusal : kRefusals)
+      if (reply.status == refusal.status) {
+        Diagnostic problem{.message =
+                               std::string(refusal.what) + " (HTTP " + std::to_string(reply.status) + ")"};
+        if (const std::string words = words_of(reply); !words.empty())
+          problem.context.push_back(public_url(api) + ": " + words);
+        problem.hint = refusal.hint;
+        throw Error(ErrorKind::failed, std::vector{problem});
+      }
+    if (reply.status >= 300)
+      throw Error(ErrorKind::failed,
+                  public_url(api) + " refused: HTTP " + std::to_string(reply.status) + " " + words_of(reply));
+    if (message_only) return;
+    const std::string hash = text_at(Json::parse(reply.body, nullptr, false), "hash");
+    if (hash == out_.file_hash) return;
+    throw Error(
+        ErrorKind::integrity,
+        std::vector{Diagnostic{.message = "the node has another file than was sent",
+                               .context = {"sent     " + out_.file_hash, "node has " + printable(hash)},
+                               .hint = "publish through another node: --api URL"}});
+  }
+
+  /// A node may answer before the network has agreed.
+  MessageStatus wait(const std::string& api) const {
+    MessageStatus status;
+    for (int i = 0; i < kPolls; ++i) {
+      status = api_.message_status(api, out_.message.item_hash);
+      if (!status.status.empty() && status.status != "pending") return status;
+      reporter_.progress("waiting for the network");
+      throw_if_interrupted();
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+    return status;
+  }
+
+  void conclude(const std::string& api, const MessageStatus& known) {
+    out_.status = known.status.empty() ? "pending" : known.status;
+    if (out_.status == "pending") {
+      reporter_.diagnostic({.severity = Severity::warning,
+                            .message = public_url(api) + " has the message, but has not processed it yet",
+                            .hint = "run the same command again to see what became of it"});
+      return;
+    }
+    fs::remove(state_file_);
+    if (out_.status == "processed") return;
+    Diagnostic problem{.message =
+                           "the network has the message " + out_.message.item_hash + " as " + out_.status};
+    if (!known.detail.empty()) problem.context.push_back(known.detail);
+    problem.hint = "mend what it says and publish again";
+    throw Error(ErrorKind::failed, std::vector{problem});
+  }
+
+  const PublishRequest& request_;
+  const Account& account_;
+  const NodeApi& api_;
+  Reporter& reporter_;
+  fs::path state_file_;
+  FileHashes hashes_;
+  PublishOutcome out_;
+  double time_ = 0;
+};
+
+}  // namespace
+
+PublishOutcome publish_image(const PublishRequest& request, const Account& account, const NodeApi& api,
+                             Reporter& reporter) {
+  return Publisher(request, account, api, reporter).run();
+}
+
+void write_expectation(const fs::path& manifest_file, const std::string& file_hash,
+                       const std::string& message_hash) {
+  std::vector<std::string> lines = split(read_file(manifest_file), '\n');
+  while (!lines.empty() && trim(lines.back()).empty()) lines.pop_back();
+  const auto is_table = [](const std::string& line) { return trim(line) == "[expect]"; };
+  if (std::none_of(lines.begin(), lines.end(), is_table)) {
+    lines.emplace_back();
+    lines.emplace_back("[expect]");
+  }
+  std::vector<std::string> out;
+  bool inside = false;
+  for (const std::string& line : lines) {
+    if (trim(line).starts_with('[')) inside = is_table(line);
+    const std::string key(trim(std::string_view(line).substr(0, line.find('='))));
+    if (inside && (key == "item_hash" || key == "message")) continue;
+    out.push_back(line);
+    if (!is_table(line)) continue;
+    out.push_back("item_hash = \"" + file_hash + "\"");
+    out.push_back("message = \"" + message_hash + "\"");
+  }
+  atomic_write(manifest_file, join(out, "\n") + "\n");
+}
+
+}  // namespace alephc

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "verify/published.hpp"
+
+#include "base/diagnostic.hpp"
+#include "base/text.hpp"
+#include "image/image_format.hpp"
+#include "lock/lock_file.hpp"
+#include "network/recipe_reference.hpp"
+
+namespace alephc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kManifest = "usr/share/alephc/runtime.toml";
+constexpr const char* kLock = "usr/share/alephc/runtime.lock";
+
+class PublishedFinder {
+ public:
+  PublishedFinder(const NetworkHosts& hosts, const Settings& settings, Reporter& reporter)
+      : settings_(settings),
+        store_(settings.store),
+        fetcher_(store_, reporter, {.offline = settings.offline}),
+        api_(hosts, {.offline = settings.offline}, reporter) {}
+
+  Published run(const std::string& hash) {
+    const PulledFile file = pull_file(hash, api_, store_, fetcher_);
+    for (const PullCheck& check : file.checks) say(check.name, Verdict::verified, check.text);
+    out_.image = store_.blob_path(file.sha256);
+    out_.file_hash = file.file_hash;
+    out_.work.emplace(fs::temp_directory_path(), "alephc-published");
+    const RecipeReference recipe = file.store_message ? file.store_message->recipe : RecipeReference{};
+    find_recipe(recipe);
+    if (!out_.project.empty() && !recipe.bundle.empty()) fetch_bundle(recipe.bundle);
+    return std::move(out_);
+  }
+
+ private:
+  void say(const std::string& name, Verdict verdict, const std::string& text) {
+    out_.checks.push_back({name, verdict, text});
+  }
+
+  void find_recipe(const RecipeReference& recipe) {
+    const auto wanted = [](const std::string& path) { return path == kManifest || path == kLock; };
+    const ImageContent content =
+        read_image(out_.image, {.jobs = settings_.jobs, .wanted = wanted, .only_wanted = true});
+    const bool embedded = content.texts.contains(kManifest) && content.texts.contains(kLock);
+    if (embedded) {
+      const std::string& lock = content.texts.at(kLock);
+      if (!recipe.lock.empty() && sha256(lock).hex() != recipe.lock)
+        return say("recipe", Verdict::mismatch,
+                   "the image holds another lock than its message names: " + sha256(lock).hex() + ", not " +
+                       recipe.lock);
+      if (parse_lock("the image's runtime.lock", lock).inputs.empty())
+        return use_embedded(content.texts.at(kManifest), lock);
+    }
+    if (!recipe.repository.empty() && !recipe.revision.empty()) return use_repository(recipe);
+    say("recipe", Verdict::undecided,
+        embedded ? "the recipe in the image needs files of its project, and no message names a repository"
+                 : "the image holds no recipe, and no message names one");
+  }
+
+  void use_embedded(const std::string& manifest, const std::string& lock) {
+    const fs::path folder = out_.work->path() / "recipe";
+    make_folders(folder);
+    atomic_write(folder / "runtime.toml", named(manifest));
+    atomic_write(folder / "runtime.lock", lock);
+    out_.project = folder;
+    say("recipe", Verdict::verified, "embedded in the image; lock " + sha256(lock).hex());
+  }
+
+  /// Descriptive keys are not embedded, and a manifest needs a name.
+  static std::string named(std::string manifest) {
+    const std::string table = "[runtime]\n";
+    const std::string name = "name = \"published\"\n";
+    const std::size_t at = manifest.find(table);
+    if (at == std::string::npos) return manifest + "\n" + table + name;
+    return manifest.insert(at + table.size(), name);
+  }
+
+  void use_repository(const RecipeReference& recipe) {
+    const fs::path folder = out_.work->path() / "repository";
+    clone_repository(recipe.repository, recipe.revision, folder);
+    const fs::path path(recipe.path.empty() ? "runtime.toml" : recipe.path);
+    const bool inside = path.is_relative() && path.lexically_normal().string().rfind("..", 0) != 0;
+    const fs::path manifest = folder / path;
+    if (!inside || !fs::is_regular_file(fs::symlink_status(manifest)))
+      return say("recipe", Verdict::undecided, recipe.repository + " has no " + printable(path.string()));
+    const auto lock = read_file_if_exists(lock_path_of(manifest));
+    if (!lock || (!recipe.lock.empty() && sha256(*lock).hex() != recipe.lock))
+      return say("recipe", Verdict::mismatch,
+                 recipe.repository + " at " + recipe.revision + " has not the lock that the message names");
+    out_.project = manifest;
+    say("recipe", Verdict::verified,
+        recipe.repository + " at " + recipe.revision + "; lock " + sha256(*lock).hex());
+  }
+
+  void fetch_bundle(const std::string& hash) {
+    if (!is_network_hash(hash)) return;
+    const PulledFile bundle = pull_file(hash, api_, store_, fetcher_);
+    out_.bundle = store_.blob_path(bundle.sha256);
+    say("bundle", Verdict::verified, hash + ", the bytes give this hash");
+  }
+
+  const Settings& settings_;
+  Store store_;
+  Fetcher fetcher_;
+  NodeApi api_;
+  Published out_;
+};
+
+}  // namespace
+
+Published fetch_published(const std::string& hash, const NetworkHosts& hosts, const Settings& settings,
+                          Reporter& reporter) {
+  return PublishedFinder(hosts, settings, reporter).run(hash);
+}
+
+std::string published_file(const std::string& message_hash, const NetworkHosts& hosts, Reporter& reporter) {
+  const auto message = NodeApi(hosts, {}, reporter).find_message(message_hash);
+  return message ? as_store_message(*message).file_hash : std::string();
+}
+
+}  // namespace alephc

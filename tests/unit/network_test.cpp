@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+
+#include "base/cid.hpp"
+#include "base/diagnostic.hpp"
+#include "base/digest.hpp"
+#include "base/files.hpp"
+#include "message/account.hpp"
+#include "message/signature.hpp"
+#include "message/store_message.hpp"
+#include "network/publish.hpp"
+#include "network/pull.hpp"
+#include "support/catch.hpp"
+
+namespace alephc {
+namespace {
+
+std::array<std::uint8_t, 32> secret_of(unsigned char byte) {
+  std::array<std::uint8_t, 32> secret{};
+  secret.back() = byte;
+  return secret;
+}
+
+std::string cid_of(const std::string& bytes) {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  atomic_write(folder.path() / "f", bytes);
+  return hash_file(folder.path() / "f", 2).cid_v0;
+}
+
+}  // namespace
+
+TEST_CASE("addresses of keys are those that the chains write") {
+  // The keys 1 and 2 of Ethereum's curve; EIP-55 is in the letters.
+  CHECK(Account("ETH", secret_of(1)).address() == "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf");
+  CHECK(Account("ETH", secret_of(2)).address() == "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF");
+  // EIP-55's own examples.
+  CHECK(checksum_address("5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") ==
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed");
+  CHECK(checksum_address("fb6916095ca1df60bb79ce92ce3ea74c37c5d359") ==
+        "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359");
+  // RFC 8032, test 1: the seed's public key in base 58.
+  const auto seed =
+      Digest::from_hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")->bytes;
+  CHECK(Account("SOL", seed).address() == "FVen3X669xLzsi6N2V91DoiyzHzg1uAgqiT8jZ9nS96Z");
+  CHECK_THROWS_AS(Account("ETH", std::array<std::uint8_t, 32>{}), Error);
+  CHECK_THROWS_AS(Account("DOT", secret_of(1)), Error);
+}
+
+TEST_CASE("what is signed here is found good, and says what was asked") {
+  for (const char* chain : {"ETH", "SOL"}) {
+    const Account account(chain, secret_of(7));
+    const SignedMessage made =
+        sign_store_message({.item_type = "ipfs",
+                            .file_hash = "QmYULJoNGPDmoRq4WNWTDTUvJGJv1hosox8H6vVd1kCsY8",
+                            .ref = "tag",
+                            .payment = "credit",
+                            .recipe = {.lock = "l", .repository = "https://example.org/ü"},
+                            .metadata = {{"a", "b"}},
+                            .time = 1761047957.7483068},
+                           account);
+    const StoreMessage read = parse_store_message("m", made.envelope);
+    CHECK(read.message.item_hash == made.item_hash);
+    CHECK(read.message.unchecked.empty());
+    CHECK(read.message.sender == account.address());
+    CHECK(read.item_type == "ipfs");
+    CHECK(read.ref == "tag");
+    CHECK(read.recipe.lock == "l");
+    CHECK(read.recipe.repository == "https://example.org/ü");
+    CHECK(read.message.content.find(R"("time":1761047957.7483068,"item_type":"ipfs","item_hash":"Qm)") !=
+          std::string::npos);
+    CHECK(read.message.content.find("\\u00fc") != std::string::npos);
+  }
+}
+
+TEST_CASE("keys are read as the network's client and others keep them") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  const std::string hex(64, '1');
+  const auto address_of = [&](const std::string& bytes, const char* chain) {
+    atomic_write(folder.path() / "key", bytes, 0600);
+    return load_account({.chain = chain, .file = folder.path() / "key"}).address();
+  };
+  const std::string raw(32, '\x11');
+  const std::string ethereum = Account("ETH", Digest::from_hex(hex)->bytes).address();
+  CHECK(address_of(raw, "ETH") == ethereum);
+  CHECK(address_of(hex, "ETH") == ethereum);
+  CHECK(address_of("0x" + hex + "\n", "ETH") == ethereum);
+  const std::string solana = Account("SOL", Digest::from_hex(hex)->bytes).address();
+  CHECK(address_of(encode_base58(raw + decode_base58(solana)), "SOL") == solana);
+  std::string array = "[";
+  for (int i = 0; i < 64; ++i) array += i < 32 ? "17," : i < 63 ? "0," : "0]";
+  CHECK(address_of(array, "SOL") == solana);
+  CHECK_THROWS_AS(address_of("no key\n", "ETH"), Error);
+  CHECK_THROWS_AS(address_of("", "ETH"), Error);
+}
+
+TEST_CASE("base 58 keeps leading zeros") {
+  CHECK(encode_base58(std::string("\0\0a", 3)) == "112g");
+  CHECK(decode_base58("112g") == std::string("\0\0a", 3));
+}
+
+TEST_CASE("CIDs are those that the network computes") {
+  CHECK(cid_of("") == "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH");
+  CHECK(cid_of("1234") == "QmTPqcLhVnCtjoYuCZwPzfXcFrUviiPComTepHfEEaGf7g");
+  CHECK(cid_of(std::string(262145, '\0')) == "QmbVuw4C4vcmVKqxoWtgDVobvcHrSn51qsmQmyxjk4sB2Q");
+  CHECK(cid_of(std::string(174UL * 262144, '\0')) == "QmY4HSz1oVGdUzb8poVYPLsoqBZjH6LZrtgnme9wWn2Qko");
+  CHECK(cid_of(std::string(174UL * 262144 + 1, '\0')) == "QmehMASWcBsX7VcEQqs6rpR5AHoBfKyBVEgmkJHjpPg8jq");
+}
+
+TEST_CASE("a program names its runtime") {
+  Message program{.type = "PROGRAM", .content = R"({"runtime":{"ref":"abc","comment":""}})"};
+  CHECK(runtime_of(program).ref == "abc");
+  CHECK(runtime_of(program).use_latest);
+  program.content = R"({"runtime":{"ref":"abc","use_latest":false}})";
+  CHECK_FALSE(runtime_of(program).use_latest);
+  Message instance{.type = "INSTANCE", .content = R"({"rootfs":{"parent":{"ref":"r","use_latest":false}}})"};
+  CHECK(runtime_of(instance).ref == "r");
+  program.content = R"({"runtime":3})";
+  CHECK_THROWS_AS(runtime_of(program), Error);
+}
+
+TEST_CASE("[expect] is written back, and nothing else of the manifest changes") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  const auto file = folder.path() / "runtime.toml";
+  atomic_write(
+      file,
+      "schema = 1\n# kept\n\n[expect]\nmax_size = \"1M\"\nitem_hash = \"old\"\n\n[runtime]\nname = \"x\"\n");
+  write_expectation(file, "F", "M");
+  CHECK(read_file(file) ==
+        "schema = 1\n# kept\n\n[expect]\nitem_hash = \"F\"\nmessage = \"M\"\nmax_size = "
+        "\"1M\"\n\n[runtime]\nname = "
+        "\"x\"\n");
+  atomic_write(file, "schema = 1\n");
+  write_expectation(file, "F", "M");
+  CHECK(read_file(file) == "schema = 1\n\n[expect]\nitem_hash = \"F\"\nmessage = \"M\"\n");
+}
+
+TEST_CASE("the strongest integrity decides") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  atomic_write(folder.path() / "f", "hello world");
+  const UniqueFd fd = open_file(folder.path() / "f", O_RDONLY);
+  const std::string good =
+      "sha512-MJ7MSJwS1utMxA9QyQLytNDtd+5RGnx6m808qG1M2G+YndNbxf9JlnDaNCVbRbDP2DDoH2Bdz33FVC6TrpzXbw==";
+  CHECK(has_integrity(fd.get(), good));
+  CHECK(has_integrity(fd.get(), "sha256-uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek="));
+  CHECK(has_integrity(fd.get(), "sha256-AAAA " + good));
+  CHECK_FALSE(has_integrity(fd.get(), "sha256-uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek= sha512-AAAA"));
+  CHECK_FALSE(has_integrity(fd.get(), "md5-AAAA"));
+  CHECK_FALSE(has_integrity(fd.get(), ""));
+}
+
+}  // namespace alephc
