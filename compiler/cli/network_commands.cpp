@@ -139,9 +139,9 @@ CommandAction add_publish(CLI::App& app) {
                                                : fs::path();
     if (arguments->write_expect && project.empty())
       throw Error(ErrorKind::usage, "--write-expect needs a project", "name its folder instead of the image");
-    wanted.recipe = recipe_of_image(wanted.image, sha256_file(wanted.image), project, context.reporter);
+    wanted.hashes = hash_file(wanted.image, context.settings.jobs);
+    wanted.recipe = recipe_of_image(wanted.image, wanted.hashes.sha256, project, context.reporter);
     read_metadata(arguments->metadata, wanted);
-    wanted.jobs = context.settings.jobs;
     const std::string key = arguments->key.empty() ? context.settings.key : arguments->key;
     const Account account = load_account({.chain = arguments->chain, .file = key});
     if (context.settings.offline && !wanted.dry_run)

@@ -7,7 +7,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
@@ -64,11 +63,10 @@ class Publisher {
         account_(account),
         api_(api),
         reporter_(reporter),
-        state_file_(request.image.string() + ".publish.json") {}
+        state_file_(request.image.string() + ".publish.json"),
+        hashes_(request.hashes) {}
 
   PublishOutcome run() {
-    reporter_.progress("hash the image");
-    hashes_ = hash_file(request_.image, request_.jobs);
     out_.size = hashes_.size;
     out_.sha256 = hashes_.sha256.hex();
     out_.cid_v0 = hashes_.cid_v0;
@@ -242,7 +240,7 @@ class Publisher {
   const NodeApi& api_;
   Reporter& reporter_;
   fs::path state_file_;
-  FileHashes hashes_;
+  const FileHashes& hashes_;
   PublishOutcome out_;
   double time_ = 0;
 };

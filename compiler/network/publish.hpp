@@ -5,12 +5,14 @@
 #include <map>
 #include <string>
 
+#include "base/cid.hpp"
 #include "network/node_api.hpp"
 
 namespace alephc {
 
 struct PublishRequest {
   std::filesystem::path image{};
+  FileHashes hashes{};    ///< of the image
   std::string address{};  ///< whom the account speaks for; empty: itself
   std::string channel = "ALEPH-CLOUDSOLUTIONS";
   std::string ref{};             ///< hash of the original STORE message that this updates
@@ -19,7 +21,6 @@ struct PublishRequest {
   RecipeReference recipe{};
   std::map<std::string, std::string> metadata{};
   bool dry_run = false;
-  unsigned jobs = 1;
 };
 
 struct PublishOutcome {

@@ -26,7 +26,7 @@ class World:
             f'{base}\n[packages]\ninstall = [{listed}]\n[init]\nprogram = "none"\n{text}')
 
     def alephc_env(self):
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "ALEPH_API_HOST": "http://127.0.0.1:1"}
 
     def run(self, *arguments, store=None, mirror=None, env=None, **options):
         argv = [self.alephc, "--store", str(store or self.store), "--mirror", mirror or self.archive.url, *map(str, arguments)]
