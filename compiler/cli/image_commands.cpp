@@ -9,8 +9,11 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
-#include "distro/installed.hpp"
+#include "cli/version.hpp"
 #include "image/image_format.hpp"
+#include "lock/lock_file.hpp"
+#include "receipt/receipt.hpp"
+#include "sbom/sbom.hpp"
 #include "tree/listing_text.hpp"
 
 namespace alephc {
@@ -42,13 +45,15 @@ struct Inspection {
   std::string system{};
   std::size_t packages = 0;
   bool has_recipe = false;
+  SbomSubject subject{};
   Sizes folders{};
   Sizes by_package{};
 };
 
 void count_packages(const ImageContent& content, Inspection& out) {
   std::map<std::string, std::uint64_t> sizes;
-  for (const InstalledPackage& package : read_installed(content.listing, content.texts)) {
+  out.subject.installed = read_installed(content.listing, content.texts);
+  for (const InstalledPackage& package : out.subject.installed) {
     ++out.packages;
     std::uint64_t& size = sizes[package.name];
     for (const std::string& path : package.paths) {
@@ -76,8 +81,16 @@ Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
   out.folders = sorted(folders);
   const auto release = content.texts.find("usr/lib/os-release");
   for (const std::string& line : split(release == content.texts.end() ? "" : release->second, '\n'))
-    if (line.starts_with("PRETTY_NAME=")) out.system = line.substr(13, line.size() - 14);
-  out.has_recipe = content.texts.contains("usr/share/alephc/runtime.lock");
+    if (line.starts_with("PRETTY_NAME="))
+      out.system = line.substr(13, line.size() - 14);
+    else if (line.starts_with("ID="))
+      out.subject.system_id = line.substr(3);
+    else if (line.starts_with("VERSION_CODENAME="))
+      out.subject.system_version = line.substr(line.find('=') + 1);
+  const auto lock = content.texts.find("usr/share/alephc/runtime.lock");
+  out.has_recipe = lock != content.texts.end();
+  if (out.has_recipe) out.subject.lock = parse_lock("the image's runtime.lock", lock->second);
+  out.subject.tree = out.tree;
   count_packages(content, out);
   return out;
 }
@@ -89,6 +102,24 @@ void put_sizes(std::string& out, const std::string& title, const Sizes& sizes) {
     const std::string size = human_size(sizes[i].first);
     out += std::string(size.size() < 12 ? 12 - size.size() : 1, ' ') + size + "  " + sizes[i].second + "\n";
   }
+}
+
+/// Name and version are in no image: they come from the receipt beside it, if it is of these bytes.
+std::string sbom_text(const std::filesystem::path& file, Inspection& found, const std::string& form,
+                      unsigned jobs) {
+  SbomSubject& subject = found.subject;
+  subject.tool_version = kVersion;
+  subject.name = file.filename().string();
+  if (!std::filesystem::is_directory(file)) subject.sha256 = hash_file(file, jobs).sha256;
+  const std::string receipt_file = file.string() + ".receipt.json";
+  if (const auto text = read_file_if_exists(receipt_file)) {
+    const Receipt receipt = parse_receipt(receipt_file, *text);
+    if (receipt.image.sha256 == subject.sha256) {
+      subject.name = receipt.name;
+      subject.version = receipt.version;
+    }
+  }
+  return form == "spdx" ? spdx_text(subject) : cyclonedx_text(subject);
 }
 
 nlohmann::ordered_json sizes_json(const Sizes& sizes) {
@@ -149,14 +180,22 @@ CommandAction add_inspect(CLI::App& app) {
   struct Arguments {
     std::string path{};
     bool sizes = false;
+    std::string sbom{};
   };
   auto arguments = std::make_shared<Arguments>();
   app.add_option("IMAGE", arguments->path, "An image, a folder, or a project that is built first")
       ->required();
+  app.add_option("--sbom", arguments->sbom,
+                 "Print a bill of materials instead: SPDX 2.3 or CycloneDX 1.5, as JSON")
+      ->check(CLI::IsMember({"spdx", "cyclonedx"}));
   app.add_flag("--sizes", arguments->sizes, "What takes the space, by folder and by package");
   return [arguments](CommandContext& context) {
     const std::filesystem::path file = image_of(arguments->path, context);
-    const Inspection found = inspect(file, context.settings.jobs);
+    Inspection found = inspect(file, context.settings.jobs);
+    if (!arguments->sbom.empty()) {
+      print(sbom_text(file, found, arguments->sbom, context.settings.jobs));
+      return 0;
+    }
     if (context.options.json) {
       nlohmann::ordered_json json{{"image", file.string()},     {"format", found.format},
                                   {"tree", found.tree.hex()},   {"entries", found.entries},

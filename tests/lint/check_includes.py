@@ -3,7 +3,7 @@
 import pathlib, re, sys
 
 RANKS = [["base", "init", "boot", "vary"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph", "python", "npm"], ["distro", "bundle"], ["compare"],
-         ["resolve", "execute"], ["receipt", "vm"], ["attest"], ["pipeline"], ["network"], ["verify"], ["cli"]]
+         ["resolve", "execute"], ["receipt", "vm"], ["attest"], ["pipeline"], ["network", "sbom"], ["verify"], ["cli"]]
 rank = {name: number for number, names in enumerate(RANKS) for name in names}
 root = pathlib.Path(sys.argv[1])
 bad = 0
