@@ -4,8 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/templates.hpp"
 #include "manifest/keys.hpp"
 #include "manifest/schema.hpp"
 
@@ -14,38 +17,96 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string manifest_text(const std::string& name) {
-  return "#:schema ./runtime.schema.json\nschema = 1\n\n[runtime]\nname = \"" + name +
-         "\"\nversion = \"0.1.0\"\nextends = [\"stdlib:debian/python\", \"stdlib:debian/slim\"]\n\n"
-         "[base]\ndistro = \"debian\"\nrelease = \"bookworm\"\n\n"
-         "[packages]\ninstall = []\n\n"
-         "[[file]]\ntarget = \"/etc/hosts\"\ncontent = \"127.0.0.1 localhost\\n::1 localhost\\n\"\n";
+constexpr const char* kDefaultTemplate = "debian-12-minimal";
+
+/// Says hello to the program by a variable: a shell and nothing else is needed.
+constexpr const char* kPlugin = R"(#!/bin/sh
+# A plugin of the init. It gets what the node configured as JSON on its standard input, and may answer with a patch (RFC 7396).
+while read -r line; do :; done
+echo '{"variables": {"GREETING": "hello from the plugin"}}'
+)";
+constexpr const char* kPluginTable = R"(
+# Run by the init before the program starts: plugins/greeting may change what it gets.
+[[init.plugin]]
+name = "greeting"
+stage = "before_variables"
+source = "plugins/greeting"
+)";
+constexpr const char* kIgnored =
+    "*.squashfs\n*.qcow2\n*.btrfs\n*.tar\n*.publish.json\n*.receipt.json\n!runtime.receipt.json\n";
+
+/// The recipe as a project of its own: another name, a version to begin with, the schema for editors.
+std::string manifest_text(std::string_view recipe, const std::string& name) {
+  std::string out = "#:schema ./runtime.schema.json\n";
+  bool in_runtime = false;
+  for (const std::string& line : split(recipe, '\n')) {
+    if (line.starts_with('[')) in_runtime = line == "[runtime]";
+    if (in_runtime && line.starts_with("name = "))
+      out += "name = \"" + name + "\"\n";
+    else if (in_runtime && line.starts_with("version = "))
+      out += "version = \"0.1.0\"\n";
+    else if (!in_runtime || !line.starts_with("license = "))
+      out += line + "\n";
+  }
+  while (out.ends_with("\n\n")) out.pop_back();
+  return out;
 }
 
-void create(const fs::path& file, const std::string& text) {
+/// A function with a shell; the init of instances is the distribution's own, which knows no plugins.
+bool takes_plugin(std::string_view recipe) {
+  return recipe.find("kind = \"instance\"") == std::string_view::npos &&
+         recipe.find("distro = \"none\"") == std::string_view::npos;
+}
+
+void create(const fs::path& file, std::string_view text) {
   if (fs::exists(file)) throw Error(ErrorKind::usage, file.string() + " exists already");
-  atomic_write(file, text);
+  make_folders(file.parent_path());
+  atomic_write(file, text, text.starts_with("#!") ? 0755 : 0644);
+}
+
+void write_project(const fs::path& folder, const std::string& name, const std::string& recipe) {
+  const auto files = template_files(recipe);
+  if (files.empty())
+    throw Error(ErrorKind::usage, "there is no template '" + recipe + "'",
+                "there are: " + join(template_names(), ", "));
+  for (const auto& [path, text] : files) {
+    if (path != "runtime.toml") {
+      create(folder / path, text);
+      continue;
+    }
+    const bool plugin = takes_plugin(text);
+    create(folder / path, manifest_text(text, name) + (plugin ? kPluginTable : ""));
+    if (plugin) create(folder / "plugins/greeting", kPlugin);
+  }
+  create(folder / "runtime.schema.json", runtime_schema());
+  create(folder / ".gitignore", kIgnored);
 }
 
 }  // namespace
 
 CommandAction add_init(CLI::App& app) {
-  auto folder = std::make_shared<std::string>();
-  app.add_option("DIR", *folder, "Folder of the new project")->required();
-  return [folder](CommandContext& context) {
-    const fs::path path = fs::absolute(*folder).lexically_normal();
+  struct Arguments {
+    std::string folder{};
+    std::string recipe = kDefaultTemplate;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  app.add_option("DIR", arguments->folder, "Folder of the new project")->required();
+  app.add_option("--template", arguments->recipe, "Recipe to start from: " + join(template_names(), ", "))
+      ->type_name("NAME");
+  return [arguments](CommandContext& context) {
+    const fs::path path = fs::absolute(arguments->folder).lexically_normal();
     const std::string name =
         path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
     if (const auto problem = format_problem(Format::name, name))
       throw Error(ErrorKind::usage, "the folder's name '" + name + "' " + *problem);
-    make_folders(path);
-    create(path / "runtime.toml", manifest_text(name));
-    create(path / "runtime.schema.json", runtime_schema());
-    create(path / ".gitignore", "*.squashfs\n*.tar\n*.receipt.json\n!runtime.receipt.json\n");
+    write_project(path, name, arguments->recipe);
     if (context.options.json)
-      print(nlohmann::ordered_json{{"manifest", (path / "runtime.toml").string()}}.dump() + "\n");
+      print(nlohmann::ordered_json{{"manifest", (path / "runtime.toml").string()},
+                                   {"template", arguments->recipe}}
+                .dump() +
+            "\n");
     else
-      print("made " + (path / "runtime.toml").string() + "\nnext: alephc build " + *folder + "\n");
+      print("made " + (path / "runtime.toml").string() + "\nnext: alephc build " + arguments->folder + "\n");
     return 0;
   };
 }

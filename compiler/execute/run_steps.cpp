@@ -281,6 +281,7 @@ class Runner {
         put_init(env_.manifest, env_.lock, env_.store, below, out);
         break;
       case StepKind::subtree:
+        check_final_tree(below, layer_steps());
         put_subtree(env_.manifest.image.subtree, below, out);
         break;
       default:
@@ -319,7 +320,7 @@ class Runner {
     if (env_.blocks != nullptr) env_.blocks->stop();
     const bool normalized = std::any_of(graph_.steps.begin(), graph_.steps.end(),
                                         [](const Step& step) { return step.kind == StepKind::normalize; });
-    if (normalized) check_final_tree(tree, is_volume ? std::vector<std::string>{"subtree"} : layer_steps());
+    if (normalized && !is_volume) check_final_tree(tree, layer_steps());
     WriteOptions options{.image = env_.manifest.image,
                          .boot = env_.manifest.boot,
                          .arch = env_.manifest.base.arch,
