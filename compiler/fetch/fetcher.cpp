@@ -104,7 +104,7 @@ class Batch {
 
   void start(Job job) {
     const RemoteFile& file = files_[job.index];
-    if (job.urls.empty()) job.urls = file.urls.empty() && file.locate ? file.locate() : file.urls;
+    if (job.urls.empty() && !locate(file, job.urls)) return;
     while (job.next_url < job.urls.size() && dead_.contains(origin_of(job.urls[job.next_url]))) {
       job.failures.push_back(public_url(job.urls[job.next_url]) + ": not reachable");
       ++job.next_url;
@@ -115,6 +115,24 @@ class Batch {
     CURL* handle = job.transfer->start(job.url);
     curl_multi_add_handle(multi_.get(), handle);
     active_.emplace(handle, std::move(job));
+  }
+
+  /// A file that cannot be located is a problem of its own: the others may still come.
+  bool locate(const RemoteFile& file, std::vector<std::string>& urls) {
+    urls = file.urls;
+    if (!urls.empty() || !file.locate) return true;
+    try {
+      urls = file.locate();
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::interrupted) throw;
+      integrity_ = integrity_ || error.kind() == ErrorKind::integrity;
+      for (Diagnostic problem : error.diagnostics()) {
+        problem.context.push_back("looking for " + file.label);
+        problems_.push_back(std::move(problem));
+      }
+      return false;
+    }
   }
 
   void collect() {

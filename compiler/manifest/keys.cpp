@@ -464,9 +464,10 @@ constexpr std::array kFormats{
     FormatRule{F::integrity,
                "^(sha256-[A-Za-z0-9+/]{43}=|sha384-[A-Za-z0-9+/]{64}|sha512-[A-Za-z0-9+/]{86}==)$",
                "is no integrity such as \"sha512-…==\""},
-    FormatRule{F::npm_package,
-               "^(@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*@[0-9][A-Za-z0-9.+-]*$",
-               "is no npm package such as \"left-pad@1.3.0\""},
+    FormatRule{
+        F::npm_package,
+        "^(@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*@([0-9][A-Za-z0-9.+-]*|[{]version[}])$",
+        "is no npm package such as \"left-pad@1.3.0\""},
     FormatRule{F::python_name, "^!?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
                "is no name of a Python package"},
     FormatRule{F::fingerprint, "^([0-9A-Fa-f] *){40}$", "is no OpenPGP fingerprint of 40 hex digits"},

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <optional>
 
 #include <unistd.h>
 
@@ -54,6 +56,14 @@ std::string fallback_index(const Manifest& manifest, const Lock& lock, const Too
     if (file.digest == pip->sha256) tools.fetcher.fetch({file}, [](std::size_t) {});
   const auto blob = tools.store.open_blob(pip->sha256);
   return blob ? default_python_index(blob->get(), distro->package_kind()) : std::string();
+}
+
+std::vector<std::string> known_indexes(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
+                                       const Settings& settings) {
+  const PipSettings machine = machine_pip_settings();
+  const bool known = !manifest.python.index.empty() || !machine.index.empty();
+  const std::string fallback = known ? std::string() : fallback_index(manifest, lock, tools, settings);
+  return python_indexes(manifest.python, machine, fallback);
 }
 
 const Value* python_table(const Lock& lock) {
@@ -252,17 +262,15 @@ void lock_language_packages(Lock& lock, const ResolveRequest& request, const Too
 std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
                                        const Settings& settings) {
   std::vector<RemoteFile> files;
+  // Found out for the first file that is missing, and the same for all.
+  const auto indexes = std::make_shared<std::optional<std::vector<std::string>>>();
   for (const LockedWheel& wheel : lock.wheels)
     files.push_back({.digest = wheel.sha256,
                      .size = wheel.size,
                      .label = wheel.file,
-                     .locate = [&manifest, &lock, tools, &settings, wheel] {
-                       const PipSettings machine = machine_pip_settings();
-                       const bool known = !manifest.python.index.empty() || !machine.index.empty();
-                       const std::string fallback =
-                           known ? std::string() : fallback_index(manifest, lock, tools, settings);
-                       return locate_wheel(wheel, python_indexes(manifest.python, machine, fallback),
-                                           tools.fetcher);
+                     .locate = [&manifest, &lock, tools, &settings, indexes, wheel] {
+                       if (!*indexes) *indexes = known_indexes(manifest, lock, tools, settings);
+                       return locate_wheel(wheel, **indexes, tools.fetcher);
                      }});
   for (const LockedModule& module : lock.modules)
     files.push_back(
