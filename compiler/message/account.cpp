@@ -139,9 +139,13 @@ ClientConfig read_client_config() {
   const auto text = read_file_if_exists(folder / "config.json");
   const auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
   if (json.is_object()) {
-    config.key = json.value("path", "");
-    config.chain = json.value("chain", "");
-    if (json.value("type", "") == "hardware")
+    const auto text_of = [&](const char* key) {
+      const auto it = json.find(key);
+      return it != json.end() && it->is_string() ? it->get<std::string>() : std::string();
+    };
+    config.key = text_of("path");
+    config.chain = text_of("chain");
+    if (text_of("type") == "hardware")
       throw Error(ErrorKind::usage, "the active key of the network's client is on a hardware wallet",
                   "sign with a key file: --key FILE");
   }

@@ -147,7 +147,7 @@ bool NodeApi::may_speak_for(const std::string& sender, const std::string& addres
   const Json security = json["data"].value("security", Json::object());
   if (!security.is_object() || !security.contains("authorizations")) return false;
   for (const Json& grant : security["authorizations"]) {
-    if (to_lower(text_at(grant, "address")) != to_lower(sender)) continue;
+    if (!grant.is_object() || to_lower(text_at(grant, "address")) != to_lower(sender)) continue;
     const Json types = grant.value("types", Json::array());
     if (!types.is_array() || types.empty()) return true;
     for (const Json& type : types)
