@@ -30,6 +30,11 @@ Json dependencies(const Lock& lock) {
       list.push_back(dependency(
           package.name, "urn:alephc:package:" + package.name + ":" + package.version + ":" + package.arch,
           package.sha256));
+  for (const LockedWheel& wheel : lock.wheels)
+    list.push_back(dependency(wheel.name, "urn:alephc:python:" + wheel.file, wheel.sha256));
+  for (const LockedModule& module : lock.modules)
+    list.push_back(
+        dependency(module.name, "urn:alephc:npm:" + module.name + ":" + module.version, module.sha256));
   for (const LockedArchive& archive : lock.archives)
     list.push_back(dependency(archive.name, "urn:alephc:archive:" + archive.name, archive.sha256));
   for (const LockedGuestFile& file : lock.guest_files)

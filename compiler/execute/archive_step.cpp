@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <cerrno>
 #include <optional>
+
+#include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
@@ -104,6 +107,14 @@ class ArchivePutter : public ArchiveSink {
 };
 
 }  // namespace
+
+void require_integrity(int fd, const std::string& integrity, const std::string& label) {
+  if (integrity.empty()) return;
+  if (!has_integrity(fd, integrity))
+    throw Error(ErrorKind::integrity, label + " is not what its integrity says",
+                "the lock was changed: run 'alephc lock'");
+  if (::lseek(fd, 0, SEEK_SET) != 0) throw system_error("read " + label, errno);
+}
 
 void unpack_archive(const UnpackOptions& options, int fd, const Tree& below, LayerWriter& out) {
   ArchivePutter putter(options, below, out);

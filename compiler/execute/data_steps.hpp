@@ -37,6 +37,10 @@ struct UnpackOptions {
 };
 void unpack_archive(const UnpackOptions& options, int fd, const Tree& below, LayerWriter& out);
 
+/// Throws an integrity Error when a file is not what a subresource integrity says; an empty one says nothing.
+/// Back to the file's start afterwards.
+void require_integrity(int fd, const std::string& integrity, const std::string& label);
+
 /// The packages of [node]; open gives the tarball of one.
 void put_modules(const Manifest& manifest, const Lock& lock, const Tree& below, LayerWriter& out,
                  const std::function<UniqueFd(const LockedModule&)>& open);

@@ -47,7 +47,9 @@ void put_modules(const Manifest& manifest, const Lock& lock, const Tree& below, 
                                 .strip = 1,
                                 .plain_modes = true,
                                 .executable = programs_of(module)};
-    unpack_archive(options, open(module).get(), below, out);
+    const UniqueFd file = open(module);
+    require_integrity(file.get(), module.integrity, options.label);
+    unpack_archive(options, file.get(), below, out);
     put_bins(module, root, out);
   }
 }

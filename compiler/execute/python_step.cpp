@@ -139,23 +139,6 @@ std::vector<LockedWheel> take_wheels(const fs::path& folder, const Store& store)
   return wheels;
 }
 
-void check_against_lock_file(const std::vector<LockedWheel>& wheels, const PythonLockFile& lock_file) {
-  if (lock_file.hashes.empty()) return;
-  std::vector<Diagnostic> problems;
-  for (const LockedWheel& wheel : wheels) {
-    const auto known = lock_file.hashes.find(wheel.name + " " + wheel.version);
-    if (known == lock_file.hashes.end())
-      problems.push_back({.message = wheel.name + " " + wheel.version + " is not in the lock file",
-                          .hint = "make the lock file anew"});
-    else if (!known->second.contains(wheel.sha256))
-      problems.push_back(
-          {.message = wheel.file + " has a hash that the lock file does not know",
-           .context = {"it has sha256 " + wheel.sha256.hex()},
-           .hint = "the index was changed, or tampered with: make the lock file anew if that is right"});
-  }
-  if (!problems.empty()) throw Error(ErrorKind::integrity, std::move(problems));
-}
-
 /// A file for the sandbox to read.
 void offer(SandboxOptions& options, const Workplace& place, const char* target, const std::string& text) {
   const fs::path file = place.scratch / base_name(target);
@@ -241,7 +224,12 @@ std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Stor
   }
   pass_warnings_on(place.log, reporter);
   std::vector<LockedWheel> found = take_wheels(wheels, store);
-  check_against_lock_file(found, request.lock_file);
+  std::vector<Diagnostic> problems;
+  for (const std::string& text : contradictions(found, request.lock_file))
+    problems.push_back(
+        {.message = text,
+         .hint = "the index was changed, or tampered with: make the lock file anew if that is right"});
+  if (!problems.empty()) throw Error(ErrorKind::integrity, std::move(problems));
   return found;
 }
 

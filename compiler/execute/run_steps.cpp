@@ -299,9 +299,12 @@ class Runner {
     if (!archive.source.empty())
       return unpack_archive(options, open_file(env_.manifest.folder / archive.source, O_RDONLY).get(), below,
                             out);
-    for (const LockedArchive& locked : env_.lock.archives)
-      if (locked.name == archive.name)
-        return unpack_archive(options, env_.supply.open(locked.sha256, archive.name).get(), below, out);
+    for (const LockedArchive& locked : env_.lock.archives) {
+      if (locked.name != archive.name) continue;
+      const UniqueFd file = env_.supply.open(locked.sha256, archive.name);
+      require_integrity(file.get(), archive.integrity, options.label);
+      return unpack_archive(options, file.get(), below, out);
+    }
     throw Error(ErrorKind::failed, "the lock does not name the archive '" + archive.name + "'",
                 "run 'alephc lock'");
   }

@@ -201,12 +201,14 @@ NpmTarget npm_target(const Manifest& manifest) {
           .production = manifest.node.production};
 }
 
-void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tools) {
-  const Manifest& manifest = request.manifest;
+std::vector<NpmPackage> project_modules(const Manifest& manifest, Reporter& reporter) {
   const std::string& file = manifest.node.lockfile;
-  if (file.empty()) return;
-  std::vector<NpmPackage> packages =
-      read_package_lock(file, read_file(manifest.folder / file), npm_target(manifest), tools.reporter);
+  if (file.empty()) return {};
+  return read_package_lock(file, read_file(manifest.folder / file), npm_target(manifest), reporter);
+}
+
+void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tools) {
+  const std::vector<NpmPackage> packages = project_modules(request.manifest, tools.reporter);
   std::map<std::string, const LockedModule*> known;  // by integrity, which names the bytes
   if (request.previous != nullptr)
     for (const LockedModule& module : request.previous->modules) known[module.integrity] = &module;
@@ -214,7 +216,7 @@ void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tool
   std::vector<RemoteFile> files;
   std::vector<std::size_t> wanted;
   for (std::size_t i = 0; i < packages.size(); ++i) {
-    NpmPackage& package = packages[i];
+    const NpmPackage& package = packages[i];
     LockedModule& module = lock.modules.emplace_back(LockedModule{.path = package.path,
                                                                   .name = package.name,
                                                                   .version = package.version,
@@ -257,6 +259,21 @@ void lock_language_packages(Lock& lock, const ResolveRequest& request, const Too
                             const Settings& settings) {
   lock_modules(lock, request, tools);
   lock_wheels(lock, request, tools, settings);
+}
+
+std::vector<std::string> language_contradictions(const Manifest& manifest, const Lock& lock,
+                                                 Reporter& reporter) {
+  std::vector<std::string> found = contradictions(lock.wheels, read_lock_file(manifest));
+  if (manifest.python.wanted() == lock.wheels.empty())
+    found.emplace_back("[python] and the lock's Python packages do not go together");
+  const auto same = [](const NpmPackage& package, const LockedModule& module) {
+    return package.path == module.path && package.name == module.name && package.version == module.version &&
+           package.integrity == module.integrity && package.bins == module.bins;
+  };
+  const std::vector<NpmPackage> packages = project_modules(manifest, reporter);
+  if (!std::equal(packages.begin(), packages.end(), lock.modules.begin(), lock.modules.end(), same))
+    found.push_back("the lock's npm packages are not those of " + manifest.node.lockfile);
+  return found;
 }
 
 std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& lock, const ToolBox& tools,

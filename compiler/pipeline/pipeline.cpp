@@ -468,9 +468,26 @@ std::vector<StepReport> built_steps(const PlannedRuntime& planned, const Store& 
 
 }  // namespace
 
+namespace {
+
+/// What each of these needs stands in no lock; the lists that they come from do.
+std::vector<std::string> explain_language_package(const Lock& lock, const std::string& name) {
+  std::vector<std::string> lines;
+  for (const LockedWheel& wheel : lock.wheels)
+    if (wheel.name == name) lines.push_back(wheel.file + " is chosen by pip for what [python] asks for");
+  for (const LockedModule& module : lock.modules)
+    if (module.name == name)
+      lines.push_back(module.path + " " + module.version + " is in the package-lock.json of [node]");
+  return lines;
+}
+
+}  // namespace
+
 std::vector<std::string> explain(const fs::path& path, const std::string& subject, const Settings& settings,
                                  Reporter& reporter) {
   const PlannedRuntime planned = plan_runtime(path, settings, reporter);
+  if (std::vector<std::string> lines = explain_language_package(planned.lock, subject); !lines.empty())
+    return lines;
   const Store store(settings.store);
   const std::vector<StepReport> reports = built_steps(planned, store);
   if (reports.empty()) throw Error(ErrorKind::failed, "nothing is built yet", "run 'alephc build' first");

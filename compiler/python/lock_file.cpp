@@ -134,6 +134,20 @@ PythonLockFile read_python_lock(const std::string& name, std::string text) {
   refuse(root, name + " is neither a pylock.toml nor a uv.lock");
 }
 
+std::vector<std::string> contradictions(const std::vector<LockedWheel>& wheels,
+                                        const PythonLockFile& lock_file) {
+  std::vector<std::string> found;
+  if (lock_file.hashes.empty()) return found;
+  for (const LockedWheel& wheel : wheels) {
+    const auto known = lock_file.hashes.find(wheel.name + " " + wheel.version);
+    if (known == lock_file.hashes.end())
+      found.push_back(wheel.name + " " + wheel.version + " is not in the lock file");
+    else if (!known->second.contains(wheel.sha256))
+      found.push_back(wheel.file + " has a hash that the lock file does not know: " + wheel.sha256.hex());
+  }
+  return found;
+}
+
 std::string normalized_python_name(std::string_view name) {
   std::string out;
   for (const char c : to_lower(name)) {

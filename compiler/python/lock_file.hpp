@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "lock/lock.hpp"
 
 namespace alephc {
 
@@ -22,6 +23,11 @@ struct PythonLockFile {
 /// pylock.toml (PEP 751) or uv.lock, told apart by what they hold. Throws an Error of kind failed with the
 /// place of what cannot be followed.
 [[nodiscard]] PythonLockFile read_python_lock(const std::string& name, std::string text);
+
+/// What locked files have that the lock file does not allow, a sentence each; nothing when it names no
+/// hashes.
+[[nodiscard]] std::vector<std::string> contradictions(const std::vector<LockedWheel>& wheels,
+                                                      const PythonLockFile& lock_file);
 
 /// Lower case, one "-" for every run of "-", "_" and "." (PEP 503).
 [[nodiscard]] std::string normalized_python_name(std::string_view name);

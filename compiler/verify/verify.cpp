@@ -16,6 +16,7 @@
 #include "image/image_format.hpp"
 #include "message/store_message.hpp"
 #include "pipeline/expectation.hpp"
+#include "pipeline/language_packages.hpp"
 #include "tree/listing_text.hpp"
 
 namespace alephc {
@@ -113,6 +114,7 @@ class Verification {
       recorded_tools_ = recorded->tools;
     }
     look_at_lock();
+    look_at_languages();
     prove_packages();
   }
 
@@ -127,6 +129,23 @@ class Verification {
       for (const GuestFile& file : guest_files())
         if (file.name == locked.name && sha256(file.bytes) != locked.sha256)
           say("init", unproven(), "the lock's " + locked.name + " is not this alephc's");
+  }
+
+  /// No index of Python or npm is signed: hashes are all there is, and the project's own lock files.
+  void look_at_languages() {
+    const Lock& lock = runtime_->lock;
+    for (const std::string& text : language_contradictions(runtime_->manifest, lock, reporter_))
+      say("lock", Verdict::mismatch, text);
+    const bool by_lock_file = !runtime_->manifest.python.lock_files.empty();
+    if (!lock.wheels.empty())
+      say("python", by_lock_file ? Verdict::verified : unproven(),
+          std::to_string(lock.wheels.size()) +
+              (by_lock_file ? " files by the hashes of " + runtime_->manifest.python.lock_files.front()
+                            : " files by the lock's hashes: no index signs what it has"));
+    if (!lock.modules.empty())
+      say("npm", Verdict::verified,
+          std::to_string(lock.modules.size()) + " packages by the integrity that " +
+              runtime_->manifest.node.lockfile + " names");
   }
 
   /// Packages that are in no repository: the manifest must name them, by URL and hash or as a file of the
