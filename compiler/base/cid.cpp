@@ -6,6 +6,7 @@
 #include "base/cid.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <condition_variable>
 #include <exception>
@@ -19,6 +20,7 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/parallel.hpp"
+#include "base/sha256_lanes.hpp"
 
 namespace alephc {
 namespace {
@@ -53,22 +55,34 @@ std::string_view bytes_of(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
 }
 
-Node dag_leaf(std::string_view chunk) {
-  std::string before = "\x08\x02";
-  if (!chunk.empty()) {
-    before += '\x12';
-    put_varint(before, chunk.size());
+/// What stands before and behind the bytes in a leaf of dag-pb.
+struct LeafFrame {
+  explicit LeafFrame(std::size_t size) {
+    std::string before = "\x08\x02";
+    if (size > 0) {
+      before += '\x12';
+      put_varint(before, size);
+    }
+    put_varint(after, size);
+    put_varint(head, before.size() + size + after.size());
+    head += before;
   }
-  std::string after = "\x18";
-  put_varint(after, chunk.size());
+
   std::string head = "\x0a";
-  put_varint(head, before.size() + chunk.size() + after.size());
-  head += before;
+  std::string after = "\x18";
+};
+
+Node dag_node(const Digest& digest, std::size_t size, const LeafFrame& frame) {
+  return {digest, size, frame.head.size() + size + frame.after.size(), false};
+}
+
+Node dag_leaf(std::string_view chunk) {
+  const LeafFrame frame(chunk.size());
   Sha256 hash;
-  hash.update(head);
+  hash.update(frame.head);
   hash.update(chunk);
-  hash.update(after);
-  return {hash.finish(), chunk.size(), head.size() + chunk.size() + after.size(), false};
+  hash.update(frame.after);
+  return dag_node(hash.finish(), chunk.size(), frame);
 }
 
 Node raw_leaf(std::string_view chunk) {
@@ -218,18 +232,24 @@ struct FileHasher::State {
 
   /// Until nothing is left to do and nothing will come.
   void work() {
-    std::vector<char> chunk;
+    std::vector<char> buffer;
     for (;;) {
       std::size_t number = 0;
+      std::size_t count = 1;
       {
         std::unique_lock guard(mutex);
         more.wait(guard, [this] { return next < v0.size() || closing || failure; });
         if (next >= v0.size() || failure) return;
-        number = next++;
-        chunk.resize(std::min<std::uint64_t>(kChunk, end - number * kChunk));
+        number = next;
+        const bool whole_group = end >= (number + kShaLanes) * kChunk && number + kShaLanes <= v0.size();
+        if (whole_group && has_sha256_lanes()) count = kShaLanes;
+        next += count;
       }
       try {
-        hash_leaf(number, chunk);
+        if (count > 1)
+          hash_group(number, buffer);
+        else
+          hash_leaf(number, buffer);
       } catch (...) {
         const std::lock_guard guard(mutex);
         failure = std::current_exception();
@@ -237,7 +257,9 @@ struct FileHasher::State {
     }
   }
 
-  void hash_leaf(std::size_t number, std::span<char> chunk) {
+  void hash_leaf(std::size_t number, std::vector<char>& buffer) {
+    buffer.resize(std::max<std::size_t>(buffer.size(), kChunk));
+    const auto chunk = std::span(buffer).first(std::min<std::uint64_t>(kChunk, end - number * kChunk));
     read_chunk(fd.get(), number * kChunk, chunk);
     const std::string_view bytes(chunk.data(), chunk.size());
     const Node dag = dag_leaf(bytes);
@@ -245,6 +267,33 @@ struct FileHasher::State {
     const std::lock_guard guard(mutex);
     v0[number] = dag;
     v1[number] = raw;
+  }
+
+  /// kShaLanes whole chunks. Each lies in the buffer with its frame around it, so that both leaves are one
+  /// piece.
+  void hash_group(std::size_t number, std::vector<char>& buffer) {
+    constexpr std::size_t kRoom = 64;
+    static const LeafFrame kFrame(kChunk);
+    buffer.resize(kShaLanes * (kChunk + 2 * kRoom));
+    std::array<std::string_view, kShaLanes> raw;
+    std::array<std::string_view, kShaLanes> dag;
+    for (std::size_t i = 0; i < kShaLanes; ++i) {
+      char* chunk = buffer.data() + i * (kChunk + 2 * kRoom) + kRoom;
+      read_chunk(fd.get(), (number + i) * kChunk, {chunk, kChunk});
+      std::copy(kFrame.head.begin(), kFrame.head.end(), chunk - kFrame.head.size());
+      std::copy(kFrame.after.begin(), kFrame.after.end(), chunk + kChunk);
+      raw[i] = {chunk, kChunk};
+      dag[i] = {chunk - kFrame.head.size(), kFrame.head.size() + kChunk + kFrame.after.size()};
+    }
+    std::array<Digest, kShaLanes> raw_digests;
+    std::array<Digest, kShaLanes> dag_digests;
+    sha256_side_by_side(raw, raw_digests);
+    sha256_side_by_side(dag, dag_digests);
+    const std::lock_guard guard(mutex);
+    for (std::size_t i = 0; i < kShaLanes; ++i) {
+      v0[number + i] = dag_node(dag_digests[i], kChunk, kFrame);
+      v1[number + i] = {raw_digests[i], kChunk, kChunk, true};
+    }
   }
 
   [[nodiscard]] Digest hash_whole() const {
@@ -292,7 +341,7 @@ FileHashes FileHasher::finish() {
   const auto size = static_cast<std::uint64_t>(info.st_size);
   if (size < state.end) throw shrank();
   state.allow(std::max<std::size_t>(1, (size + kChunk - 1) / kChunk), size);
-  std::vector<char> first(std::min<std::uint64_t>(kChunk, size));
+  std::vector<char> first;
   state.hash_leaf(0, first);
   const Digest whole = state.hash_whole();
   state.close();

@@ -248,8 +248,8 @@ std::string default_python_index(int package_fd, ArchiveKind kind) {
   PipSource source;
   decode_archive(package_fd, kind, source);
   const std::size_t at = source.text.find("PyPI = PackageIndex(");
-  const std::size_t open = at == std::string::npos ? at : source.text.find('"', at);
-  const std::size_t close = open == std::string::npos ? open : source.text.find('"', open + 1);
+  const std::size_t open = at == std::string::npos ? at : source.text.find_first_of("\"'", at);
+  const std::size_t close = open == std::string::npos ? open : source.text.find(source.text[open], open + 1);
   if (close == std::string::npos) return {};
   const std::string url = source.text.substr(open + 1, close - open - 1);
   return url + (url.ends_with('/') ? "" : "/") + "simple";

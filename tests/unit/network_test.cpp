@@ -5,6 +5,7 @@
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/files.hpp"
+#include "base/sha256_lanes.hpp"
 #include "message/account.hpp"
 #include "message/signature.hpp"
 #include "message/store_message.hpp"
@@ -104,6 +105,20 @@ TEST_CASE("CIDs are those that the network computes") {
   CHECK(cid_of(std::string(262145, '\0')) == "QmbVuw4C4vcmVKqxoWtgDVobvcHrSn51qsmQmyxjk4sB2Q");
   CHECK(cid_of(std::string(174UL * 262144, '\0')) == "QmY4HSz1oVGdUzb8poVYPLsoqBZjH6LZrtgnme9wWn2Qko");
   CHECK(cid_of(std::string(174UL * 262144 + 1, '\0')) == "QmehMASWcBsX7VcEQqs6rpR5AHoBfKyBVEgmkJHjpPg8jq");
+}
+
+TEST_CASE("messages hashed side by side have the hashes that they have alone") {
+  for (const std::size_t size : {0U, 1U, 55U, 56U, 63U, 64U, 65U, 119U, 120U, 128U, 1000U}) {
+    std::array<std::string, kShaLanes> texts;
+    std::array<std::string_view, kShaLanes> views;
+    for (std::size_t i = 0; i < kShaLanes; ++i) {
+      for (std::size_t j = 0; j < size; ++j) texts[i] += static_cast<char>(i * 37 + j * 11);
+      views[i] = texts[i];
+    }
+    std::array<Digest, kShaLanes> digests;
+    sha256_side_by_side(views, digests);
+    for (std::size_t i = 0; i < kShaLanes; ++i) CHECK(digests[i] == sha256(views[i]));
+  }
 }
 
 TEST_CASE("a program names its runtime") {

@@ -21,6 +21,19 @@ ls | xargs -P "$1" -I '{}' /bin/sh -c 'IFS="
 "; set -f; set -- $(cat "$1"); exec /usr/bin/py3compile "$@"' sh '{}'
 )sh";
 
+constexpr const char* kSeededText = R"py(
+import os, py_compile, sys
+tag = ".%s.pyc" % sys.implementation.cache_tag
+for folder, folders, files in os.walk("/usr/lib"):
+    folders.sort()
+    if os.path.basename(folder) != "__pycache__":
+        continue
+    for name in sorted(files):
+        source = os.path.join(os.path.dirname(folder), name[:-len(tag)] + ".py")
+        if name.endswith(tag) and os.path.exists(source):
+            py_compile.compile(source, cfile=os.path.join(folder, name), quiet=2)
+)py";
+
 }  // namespace
 
 void defer_byte_compilation(const std::filesystem::path& scratch, SandboxOptions& options,
@@ -34,6 +47,10 @@ void defer_byte_compilation(const std::filesystem::path& scratch, SandboxOptions
 
 SandboxCommand deferred_byte_compilation(unsigned jobs) {
   return {.argv = {"/bin/sh", "-ec", kRunText, "sh", std::to_string(jobs)}};
+}
+
+SandboxCommand seeded_byte_compilation(int minor) {
+  return {.argv = {"/usr/bin/python3." + std::to_string(minor), "-S", "-c", kSeededText}};
 }
 
 }  // namespace alephc::debian

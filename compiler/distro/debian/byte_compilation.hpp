@@ -20,4 +20,10 @@ void defer_byte_compilation(const std::filesystem::path& scratch, SandboxOptions
 /// Runs the calls that were noted, up to jobs at a time.
 [[nodiscard]] SandboxCommand deferred_byte_compilation(unsigned jobs);
 
+/// The oldest Python whose compiled files do not depend on the seed of its hashes, 3.N: from then on sets are
+/// written in order (Python's issue 37596). Scripts run it with -E, which ignores PYTHONHASHSEED.
+inline constexpr int kFirstOrderedPython = 11;
+/// Compiles what Python 3.minor has compiled once more, with a fixed seed.
+[[nodiscard]] SandboxCommand seeded_byte_compilation(int minor);
+
 }  // namespace alephc::debian

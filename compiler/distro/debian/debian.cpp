@@ -57,7 +57,7 @@ class Debian : public Distro {
 
   [[nodiscard]] ArchiveKind package_kind() const override { return ArchiveKind::deb; }
 
-  [[nodiscard]] int install_version() const override { return 4; }
+  [[nodiscard]] int install_version() const override { return 5; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
 

@@ -246,6 +246,11 @@ class Installer {
       defer_byte_compilation(job_.scratch, options, commands.front());
       commands.push_back(deferred_byte_compilation(job_.jobs));
     }
+    for (int minor = 7; minor < kFirstOrderedPython; ++minor) {
+      const std::string python = "usr/bin/python3." + std::to_string(minor);
+      if (root_.has(python) || job_.below.find(python) != nullptr)
+        commands.push_back(seeded_byte_compilation(minor));
+    }
     run_scripts("configuring packages", commands, std::move(options));
   }
 
