@@ -17,13 +17,24 @@ class Puller {
 
   PulledFile run(const std::string& hash) {
     std::string file_hash = hash;
-    if (auto message = api_.find_message(hash)) file_hash = follow(std::move(*message));
+    if (auto message = find_message(hash)) file_hash = follow(std::move(*message));
     out_.file_hash = file_hash;
     fetch(file_hash);
     return std::move(out_);
   }
 
  private:
+  /// A CID is nearly always a file's: gateways may have it though no node of the network answers.
+  std::optional<Message> find_message(const std::string& hash) {
+    try {
+      return api_.find_message(hash);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::failed || Digest::from_hex(hash)) throw;
+      say("message", std::string("taken as a file's hash: ") + error.what(), false);
+      return std::nullopt;
+    }
+  }
+
   void say(const std::string& name, const std::string& text, bool proven = true) {
     out_.checks.push_back({name, text, proven});
   }

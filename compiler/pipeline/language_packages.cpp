@@ -111,10 +111,11 @@ std::vector<std::string> preferences(const ResolveRequest& request) {
 class PythonWorkplace {
  public:
   PythonWorkplace(const Manifest& manifest, const Lock& lock, const ToolBox& tools, const Settings& settings)
-      : tools_(tools), work_(tools.store.make_work_folder()), log_(work_.path() / "pip.log") {
+      : tools_(tools) {
     require_root(settings);
     const std::unique_ptr<Distro> distro = make_distro(manifest.base.distro);
     const std::string text = lock_text(lock);
+    log_ = tools.store.log_path(sha256(text), "lock:python");
     const BuildGraph graph = plan(manifest, lock, text, {.install_version = distro->install_version()});
     const std::vector<RemoteFile> files = distro->package_files(manifest, lock, settings.mirrors);
     PackageSupply supply(tools.store, tools.fetcher);
@@ -146,7 +147,6 @@ class PythonWorkplace {
 
  private:
   const ToolBox& tools_;
-  WorkFolder work_;
   fs::path log_;
   Tree tree_;
 };
@@ -214,9 +214,7 @@ void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tool
     for (const LockedModule& module : request.previous->modules) known[module.integrity] = &module;
   lock.modules.reserve(packages.size());
   std::vector<RemoteFile> files;
-  std::vector<std::size_t> wanted;
-  for (std::size_t i = 0; i < packages.size(); ++i) {
-    const NpmPackage& package = packages[i];
+  for (const NpmPackage& package : packages) {
     LockedModule& module = lock.modules.emplace_back(LockedModule{.path = package.path,
                                                                   .name = package.name,
                                                                   .version = package.version,
@@ -227,7 +225,6 @@ void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tool
       module.sha256 = it->second->sha256;
       continue;
     }
-    wanted.push_back(i);
     files.push_back({.digest = sha256(package.path + "\n" + package.integrity),
                      .label = package.name + "@" + package.version,
                      .locate = [package] { return locate_module(package); },
