@@ -213,7 +213,7 @@ def prepare(alephc, recipe, work):
     if str(recipe) == "init":
         subprocess.run([str(alephc), "-q", "init", str(project)], check=True, stdout=subprocess.DEVNULL)
     else:
-        shutil.copytree(recipe, project)
+        shutil.copytree(recipe, project, ignore=shutil.ignore_patterns("runtime.lock"))
     store = work / "lock-store"
     bundle = work / "bundle"
     argv = [str(alephc), "--store", str(store), "-q"]
