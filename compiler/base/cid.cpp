@@ -236,6 +236,7 @@ struct FileHasher::State {
     for (;;) {
       std::size_t number = 0;
       std::size_t count = 1;
+      std::size_t size = 0;
       {
         std::unique_lock guard(mutex);
         more.wait(guard, [this] { return next < v0.size() || closing || failure; });
@@ -243,13 +244,14 @@ struct FileHasher::State {
         number = next;
         const bool whole_group = end >= (number + kShaLanes) * kChunk && number + kShaLanes <= v0.size();
         if (whole_group && has_sha256_lanes()) count = kShaLanes;
+        size = static_cast<std::size_t>(std::min<std::uint64_t>(kChunk, end - number * kChunk));
         next += count;
       }
       try {
         if (count > 1)
           hash_group(number, buffer);
         else
-          hash_leaf(number, buffer);
+          hash_leaf(number, size, buffer);
       } catch (...) {
         const std::lock_guard guard(mutex);
         failure = std::current_exception();
@@ -257,9 +259,9 @@ struct FileHasher::State {
     }
   }
 
-  void hash_leaf(std::size_t number, std::vector<char>& buffer) {
+  void hash_leaf(std::size_t number, std::size_t size, std::vector<char>& buffer) {
     buffer.resize(std::max<std::size_t>(buffer.size(), kChunk));
-    const auto chunk = std::span(buffer).first(std::min<std::uint64_t>(kChunk, end - number * kChunk));
+    const auto chunk = std::span(buffer).first(size);
     read_chunk(fd.get(), number * kChunk, chunk);
     const std::string_view bytes(chunk.data(), chunk.size());
     const Node dag = dag_leaf(bytes);
@@ -342,7 +344,7 @@ FileHashes FileHasher::finish() {
   if (size < state.end) throw shrank();
   state.allow(std::max<std::size_t>(1, (size + kChunk - 1) / kChunk), size);
   std::vector<char> first;
-  state.hash_leaf(0, first);
+  state.hash_leaf(0, std::min<std::uint64_t>(kChunk, size), first);
   const Digest whole = state.hash_whole();
   state.close();
   if (state.failure) std::rethrow_exception(state.failure);

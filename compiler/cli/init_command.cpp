@@ -58,28 +58,38 @@ bool takes_plugin(std::string_view recipe) {
          recipe.find("distro = \"none\"") == std::string_view::npos;
 }
 
-void create(const fs::path& file, std::string_view text) {
-  if (fs::exists(file)) throw Error(ErrorKind::usage, file.string() + " exists already");
-  make_folders(file.parent_path());
-  atomic_write(file, text, text.starts_with("#!") ? 0755 : 0644);
-}
+/// Path below the folder → text.
+using ProjectFiles = std::vector<std::pair<fs::path, std::string>>;
 
-void write_project(const fs::path& folder, const std::string& name, const std::string& recipe) {
+ProjectFiles project_files(const std::string& name, const std::string& recipe) {
   const auto files = template_files(recipe);
   if (files.empty())
     throw Error(ErrorKind::usage, "there is no template '" + recipe + "'",
                 "there are: " + join(template_names(), ", "));
+  ProjectFiles out;
   for (const auto& [path, text] : files) {
     if (path != "runtime.toml") {
-      create(folder / path, text);
+      out.emplace_back(path, text);
       continue;
     }
     const bool plugin = takes_plugin(text);
-    create(folder / path, manifest_text(text, name) + (plugin ? kPluginTable : ""));
-    if (plugin) create(folder / "plugins/greeting", kPlugin);
+    out.emplace_back(path, manifest_text(text, name) + (plugin ? kPluginTable : ""));
+    if (plugin) out.emplace_back("plugins/greeting", kPlugin);
   }
-  create(folder / "runtime.schema.json", runtime_schema());
-  create(folder / ".gitignore", kIgnored);
+  out.emplace_back("runtime.schema.json", runtime_schema());
+  out.emplace_back(".gitignore", kIgnored);
+  return out;
+}
+
+/// All of them or none; what is there already is never written over.
+void write_project(const fs::path& folder, const ProjectFiles& files) {
+  for (const auto& [path, text] : files)
+    if (fs::exists(folder / path))
+      throw Error(ErrorKind::usage, (folder / path).string() + " exists already");
+  for (const auto& [path, text] : files) {
+    make_folders((folder / path).parent_path());
+    atomic_write(folder / path, text, text.starts_with("#!") ? 0755 : 0644);
+  }
 }
 
 }  // namespace
@@ -99,7 +109,7 @@ CommandAction add_init(CLI::App& app) {
         path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
     if (const auto problem = format_problem(Format::name, name))
       throw Error(ErrorKind::usage, "the folder's name '" + name + "' " + *problem);
-    write_project(path, name, arguments->recipe);
+    write_project(path, project_files(name, arguments->recipe));
     if (context.options.json)
       print(nlohmann::ordered_json{{"manifest", (path / "runtime.toml").string()},
                                    {"template", arguments->recipe}}

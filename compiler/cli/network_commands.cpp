@@ -34,6 +34,7 @@ void read_metadata(const std::vector<std::string>& words, PublishRequest& reques
     const std::size_t equals = word.find('=');
     if (equals == 0 || equals == std::string::npos)
       throw Error(ErrorKind::usage, "--metadata takes KEY=VALUE, not '" + word + "'");
+    if (!is_utf8(word)) throw Error(ErrorKind::usage, "--metadata takes UTF-8 only");
     const std::string key = word.substr(0, equals);
     const std::string value = word.substr(equals + 1);
     if (key == "alephc.repository")

@@ -33,11 +33,6 @@ bool is_private_key(const std::string& text) {
   return false;
 }
 
-/// So are keys in what everybody can download by its hash: tests and examples are full of them.
-bool is_published(const std::string& step) {
-  return step == "python" || step == "node" || step.starts_with("archive:");
-}
-
 /// Which step wrote a path last.
 class Origin {
  public:
@@ -55,10 +50,11 @@ class Origin {
   const std::vector<std::string>& steps_;
 };
 
-std::string problem_of(const Tree& tree, const Entry& entry, const Origin& origin) {
+std::string problem_of(const Tree& tree, const Entry& entry, const Origin& origin,
+                       const std::set<std::string>& published) {
   const std::string name = base_name(entry.path);
   if (may_hold_key(entry) && is_private_key(tree.read_content(entry)) &&
-      !is_published(origin.step_of(entry.path)))
+      !published.contains(origin.step_of(entry.path)))
     return "is a private key: everybody who has the image would have it too";
   const bool is_id = entry.path == "etc/machine-id" || entry.path == "var/lib/dbus/machine-id";
   if (is_id && entry.type == EntryType::regular && entry.size > 0 &&
@@ -79,11 +75,12 @@ std::string problem_of(const Tree& tree, const Entry& entry, const Origin& origi
 
 }  // namespace
 
-void check_final_tree(const Tree& tree, const std::vector<std::string>& steps) {
+void check_final_tree(const Tree& tree, const std::vector<std::string>& steps,
+                      const std::set<std::string>& published) {
   const Origin origin(tree, steps);
   std::vector<Diagnostic> problems;
   for (const Entry& entry : tree.entries()) {
-    const std::string problem = problem_of(tree, entry, origin);
+    const std::string problem = problem_of(tree, entry, origin, published);
     if (problem.empty()) continue;
     Diagnostic diagnostic{.message = "/" + entry.path + " " + problem};
     diagnostic.context.push_back("written by step " + origin.step_of(entry.path));

@@ -2,12 +2,16 @@
 #include "execute/python_step.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/root_folder.hpp"
 #include "base/text.hpp"
 #include "sandbox/run_checked.hpp"
 
@@ -39,11 +43,15 @@ std::map<std::string, std::string> pip_environment() {
           {"PYTHONDONTWRITEBYTECODE", "1"}};
 }
 
-/// What connects the sandbox's pip as this machine's would be.
-std::map<std::string, std::string> network_environment(const PipSettings& machine) {
+/// What connects the sandbox's pip as this machine's would be. Code of a source runs beside it, to tell what
+/// it needs, and is given no credentials.
+std::map<std::string, std::string> network_environment(const PipSettings& machine, bool with_credentials) {
   std::map<std::string, std::string> env = pip_environment();
-  if (!machine.index.empty()) env["PIP_INDEX_URL"] = machine.index;
-  if (!machine.extra_indexes.empty()) env["PIP_EXTRA_INDEX_URL"] = join(machine.extra_indexes, " ");
+  const auto shown = [&](const std::string& url) { return with_credentials ? url : public_url(url); };
+  if (!machine.index.empty()) env["PIP_INDEX_URL"] = shown(machine.index);
+  std::vector<std::string> extra;
+  for (const std::string& index : machine.extra_indexes) extra.push_back(shown(index));
+  if (!extra.empty()) env["PIP_EXTRA_INDEX_URL"] = join(extra, " ");
   if (!machine.trusted_hosts.empty()) env["PIP_TRUSTED_HOST"] = join(machine.trusted_hosts, " ");
   if (!machine.certificates.empty()) env["PIP_CERT"] = kCertificates;
   for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
@@ -73,7 +81,8 @@ void append(std::vector<std::string>& into, const std::vector<std::string>& more
 
 SandboxCommand download_command(const PythonRequest& request, bool with_preferences) {
   const PythonSpec& python = request.python;
-  SandboxCommand command{.argv = pip("download"), .env = network_environment(request.machine)};
+  SandboxCommand command{.argv = pip("download"),
+                         .env = network_environment(request.machine, python.sdist.empty())};
   append(command.argv, {"--dest", kWheels, "--only-binary", ":all:"});
   if (!python.sdist.empty())
     append(command.argv, {"--no-binary", join(python.sdist, ","), "--no-build-isolation"});
@@ -121,17 +130,26 @@ void pass_warnings_on(const fs::path& log, Reporter& reporter) {
   }
 }
 
-std::vector<LockedWheel> take_wheels(const fs::path& folder, const Store& store) {
+/// What stands in the sandbox's folder now, be it by pip or by code of a package: links are not followed.
+std::vector<LockedWheel> take_wheels(const Workplace& place, const Store& store) {
   std::vector<LockedWheel> wheels;
-  const UniqueFd dir = open_file(folder, O_RDONLY | O_DIRECTORY);
+  const RootFolder root(place.upper);
+  const UniqueFd dir = open_resolved(root.fd(), kWheels + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                                     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (!dir) throw system_error("open what pip downloaded", errno);
+  const fs::path copy = place.scratch / "wheel";
   for (const std::string& name : list_folder(dir.get())) {
     LockedWheel wheel;
-    if (!read_wheel_name(name, wheel))
+    const UniqueFd file = open_at(dir.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    struct stat info {};
+    if (!read_wheel_name(name, wheel) || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode))
       throw Error(ErrorKind::failed, "pip downloaded '" + name + "', which is no file of a package index",
                   "only packages of an index can be locked");
-    wheel.size = fs::file_size(folder / name);
-    wheel.sha256 = sha256_file(folder / name);
-    store.adopt_blob(folder / name, wheel.sha256);
+    fs::remove(copy);
+    copy_bytes(file.get(), open_file(copy, O_WRONLY | O_CREAT | O_EXCL).get());
+    wheel.size = fs::file_size(copy);
+    wheel.sha256 = sha256_file(copy);
+    store.adopt_blob(copy, wheel.sha256);
     wheels.push_back(std::move(wheel));
   }
   std::sort(wheels.begin(), wheels.end(),
@@ -211,7 +229,7 @@ std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Stor
     options.read_only.push_back({fs::canonical(request.machine.certificates), kCertificates});
   const char* home = std::getenv("HOME");
   const fs::path netrc = fs::path(home == nullptr ? "/root" : home) / ".netrc";
-  if (fs::exists(netrc)) options.read_only.push_back({netrc, kNetrc});
+  if (fs::exists(netrc) && request.python.sdist.empty()) options.read_only.push_back({netrc, kNetrc});
   const fs::path wheels = place.upper / fs::path(kWheels).relative_path();
   make_folders(wheels);
   const NetworkNames names(place);  // in a layer that nobody keeps
@@ -223,7 +241,7 @@ std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Stor
     explain_failure(error, place.log);
   }
   pass_warnings_on(place.log, reporter);
-  std::vector<LockedWheel> found = take_wheels(wheels, store);
+  std::vector<LockedWheel> found = take_wheels(place, store);
   std::vector<Diagnostic> problems;
   for (const std::string& text : contradictions(found, request.lock_file))
     problems.push_back(

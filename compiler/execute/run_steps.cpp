@@ -281,7 +281,7 @@ class Runner {
         put_init(env_.manifest, env_.lock, env_.store, below, out);
         break;
       case StepKind::subtree:
-        check_final_tree(below, layer_steps());
+        check_final_tree(below, layer_steps(), published_steps());
         put_subtree(env_.manifest.image.subtree, below, out);
         break;
       default:
@@ -323,7 +323,7 @@ class Runner {
     if (env_.blocks != nullptr) env_.blocks->stop();
     const bool normalized = std::any_of(graph_.steps.begin(), graph_.steps.end(),
                                         [](const Step& step) { return step.kind == StepKind::normalize; });
-    if (normalized && !is_volume) check_final_tree(tree, layer_steps());
+    if (normalized && !is_volume) check_final_tree(tree, layer_steps(), published_steps());
     WriteOptions options{.image = env_.manifest.image,
                          .boot = env_.manifest.boot,
                          .arch = env_.manifest.base.arch,
@@ -366,6 +366,13 @@ class Runner {
     result.verity_root = write_verity(image, tree, seed, env_.jobs);
     result.verity_tree = sha256_file(tree);
     env_.store.adopt_blob(tree, result.verity_tree);
+  }
+
+  [[nodiscard]] std::set<std::string> published_steps() const {
+    std::set<std::string> ids{"python", "node"};
+    for (const ArchiveSpec& archive : env_.manifest.archives)
+      if (archive.source.empty()) ids.insert("archive:" + archive.name);
+    return ids;
   }
 
   [[nodiscard]] std::vector<std::string> layer_steps() const {

@@ -131,6 +131,7 @@ class Batch {
         problem.context.push_back("looking for " + file.label);
         problems_.push_back(std::move(problem));
       }
+      stop_if_enough();
       return false;
     }
   }
@@ -209,7 +210,11 @@ class Batch {
       problem.hint = "give a mirror that still has it with --mirror, or move on with 'alephc lock --update'";
     }
     problems_.push_back(std::move(problem));
-    // The rest may still be had and is kept, but a long list of the same failure helps nobody.
+    stop_if_enough();
+  }
+
+  /// The rest may still be had and is kept, but a long list of the same failure helps nobody.
+  void stop_if_enough() {
     constexpr std::size_t kEnough = 10;
     if (problems_.size() >= kEnough)
       throw Error(integrity_ ? ErrorKind::integrity : ErrorKind::failed, std::move(problems_));

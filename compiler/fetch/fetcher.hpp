@@ -16,6 +16,7 @@ namespace alephc {
 struct RemoteFile {
   Digest digest{};          ///< sha256; with accept any name of its own
   std::uint64_t size = 0;   ///< 0: unknown; a longer answer is refused
+  bool resumed = true;      ///< false: nothing proves that two parts are of one file
   std::uint64_t limit = 0;  ///< of a file of unknown size: more is refused; 0: none
   std::vector<std::string> urls{};
   std::string label{};  ///< for messages: "bash 5.2.15-2+b8"

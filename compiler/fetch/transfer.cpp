@@ -85,7 +85,10 @@ void Transfer::drop_partial() {
 }
 
 CURL* Transfer::start(const std::string& url) {
+  if (!file_.resumed && fd_) drop_partial();
   if (!fd_) open_partial();
+  if (!file_.resumed && ::ftruncate(fd_.get(), 0) != 0)
+    throw system_error("empty a file in the store", errno);
   refusal_.reset();
   hash_ = Sha256();
   written_ = 0;

@@ -8,6 +8,7 @@
 #include "base/digest.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "message/json.hpp"
 #include "message/signature.hpp"
 
 namespace alephc {
@@ -27,7 +28,7 @@ std::string text_of(const Json& object, const char* key, const std::string& name
 }
 
 Json parse_object(const std::string& name, const std::string& text, const char* what) {
-  Json json = Json::parse(text, nullptr, false);
+  Json json = parse_shallow(text);
   if (!json.is_object()) no_message(name, std::string(what) + " is no JSON object");
   return json;
 }
@@ -100,7 +101,7 @@ Message parse_message(const std::string& name, const std::string& text, const Co
 }
 
 RuntimeReference runtime_of(const Message& message) {
-  const Json content = Json::parse(message.content, nullptr, false);
+  const Json content = parse_shallow(message.content);
   Json reference;
   if (message.type == "PROGRAM" && content.contains("runtime")) reference = content["runtime"];
   if (message.type == "INSTANCE" && content.contains("rootfs") && content["rootfs"].is_object() &&

@@ -15,6 +15,7 @@
 #include "base/cid.hpp"
 #include "base/digest.hpp"
 #include "base/text.hpp"
+#include "message/json.hpp"
 #include "message/keccak.hpp"
 
 namespace alephc {
@@ -76,7 +77,7 @@ bool good_ethereum(const std::string& sender, const std::string& text, const std
 }
 
 bool good_solana(const std::string& sender, const std::string& text, const std::string& signature) {
-  const auto json = nlohmann::json::parse(signature, nullptr, false);
+  const auto json = parse_shallow(signature);
   const auto member = [&](const char* name) {
     return json.is_object() && json.contains(name) && json[name].is_string() ? json[name].get<std::string>()
                                                                              : std::string();

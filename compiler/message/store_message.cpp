@@ -7,6 +7,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
+#include "message/json.hpp"
 
 namespace alephc {
 namespace {
@@ -46,7 +47,7 @@ Json metadata_of(const StoreRequest& request) {
 }
 
 std::string compact(const Json& json) {
-  return json.dump(-1, ' ', true);
+  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -54,7 +55,7 @@ std::string compact(const Json& json) {
 StoreMessage as_store_message(Message message) {
   if (message.type != "STORE")
     throw Error(ErrorKind::failed, message.item_hash + " is no STORE message: its type is " + message.type);
-  const Json content = Json::parse(message.content, nullptr, false);
+  const Json content = parse_shallow<Json>(message.content);
   StoreMessage store{.item_type = text_at(content, "item_type"),
                      .file_hash = text_at(content, "item_hash"),
                      .ref = text_at(content, "ref"),

@@ -7,6 +7,7 @@
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/text.hpp"
+#include "message/json.hpp"
 
 namespace alephc {
 namespace {
@@ -101,7 +102,7 @@ std::optional<Message> NodeApi::find_message(const std::string& hash) const {
     const auto text = one.get("/api/v0/messages/" + hash, failures, reachable);
     if (!text) continue;
     reachable = true;
-    const Json json = Json::parse(*text, nullptr, false);
+    const Json json = parse_shallow(*text);
     if (const std::string status = text_at(json, "status"); !status.empty() && status != "processed")
       throw Error(ErrorKind::failed, "the network has the message " + hash + " as " + status,
                   status == "pending" ? "try again in a minute" : "it is not valid there");
@@ -128,10 +129,12 @@ std::optional<Message> NodeApi::find_update(const StoreMessage& original) const 
                             "&owners=" + original.message.address + "&sortOrder=-1&pagination=20&page=1",
                         failures, reachable);
   if (!text && !reachable) nobody_answers(failures);
-  const Json json = Json::parse(text.value_or(""), nullptr, false);
+  const Json json = parse_shallow(text.value_or(""));
   if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array()) return std::nullopt;
   for (const Json& item : json["messages"]) {
     Message message = parse(original.message.item_hash, item.dump());
+    // Nothing that the user named leads to an update but its signature.
+    if (!message.unchecked.empty()) continue;
     if (message.type != "STORE" || to_lower(message.address) != to_lower(original.message.address)) continue;
     if (as_store_message(message).ref == original.message.item_hash) return message;
   }
@@ -142,7 +145,7 @@ bool NodeApi::may_speak_for(const std::string& sender, const std::string& addres
   std::vector<std::string> failures;
   bool reachable = false;
   const auto text = get("/api/v0/aggregates/" + address + ".json?keys=security", failures, reachable);
-  const Json json = Json::parse(text.value_or(""), nullptr, false);
+  const Json json = parse_shallow(text.value_or(""));
   if (!json.is_object() || !json.contains("data") || !json["data"].is_object()) return false;
   const Json security = json["data"].value("security", Json::object());
   if (!security.is_object() || !security.contains("authorizations")) return false;
@@ -167,7 +170,7 @@ std::vector<std::string> NodeApi::file_urls(const std::string& file_hash) const 
 MessageStatus NodeApi::message_status(const std::string& api, const std::string& item_hash) const {
   const HttpReply reply = client_.get(api + "/api/v0/messages/" + item_hash);
   MessageStatus status;
-  const Json json = Json::parse(reply.body, nullptr, false);
+  const Json json = parse_shallow(reply.body);
   if (reply.status != 200 || !json.is_object()) return status;
   status.status = text_at(json, "status");
   if (const auto code = json.find("error_code"); code != json.end() && code->is_number_integer())
@@ -180,7 +183,7 @@ MessageStatus NodeApi::message_status(const std::string& api, const std::string&
 UploadLimits NodeApi::upload_limits(const std::string& api) const {
   UploadLimits limits;
   const HttpReply reply = client_.get(api + "/api/v0/storage/limits.json");
-  const Json json = Json::parse(reply.body, nullptr, false);
+  const Json json = parse_shallow(reply.body);
   if (reply.status != 200 || !json.is_object()) return limits;  // an older node
   const auto read = [&](const char* table, const char* key, std::uint64_t& into) {
     if (json.contains(table) && json[table].is_object() && json[table].contains(key) &&

@@ -11,6 +11,9 @@
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
 #include "base/text.hpp"
+#include "manifest/merge.hpp"
+#include "manifest/value.hpp"
+#include "message/json.hpp"
 
 namespace alephc {
 namespace {
@@ -33,7 +36,7 @@ std::string text_at(const Json& object, const char* key) {
 
 /// What a node says beside its status.
 std::string words_of(const HttpReply& reply) {
-  const Json json = Json::parse(reply.body, nullptr, false);
+  const Json json = parse_shallow<Json>(reply.body);
   std::string words;
   for (const char* key : {"message", "error", "reason", "detail", "details"})
     if (words.empty() && json.is_object() && json.contains(key))
@@ -109,7 +112,7 @@ class Publisher {
   /// The message of an interrupted try if it says the same, else a new one.
   SignedMessage sign() {
     const auto text = read_file_if_exists(state_file_);
-    const Json state = Json::parse(text.value_or(""), nullptr, false);
+    const Json state = parse_shallow<Json>(text.value_or(""));
     if (state.is_object() && state.contains("time") && state["time"].is_number()) {
       SignedMessage again = sign_store_message(store_request(state["time"].get<double>()), account_);
       if (again.item_hash == text_at(state, "item_hash")) return again;
@@ -196,7 +199,7 @@ class Publisher {
       throw Error(ErrorKind::failed,
                   public_url(api) + " refused: HTTP " + std::to_string(reply.status) + " " + words_of(reply));
     if (message_only) return;
-    const std::string hash = text_at(Json::parse(reply.body, nullptr, false), "hash");
+    const std::string hash = text_at(parse_shallow<Json>(reply.body), "hash");
     if (hash == out_.file_hash) return;
     throw Error(
         ErrorKind::integrity,
@@ -245,6 +248,27 @@ class Publisher {
   double time_ = 0;
 };
 
+Value parsed(const std::string& text) {
+  return parse_toml(std::make_shared<const SourceText>(SourceText{"runtime.toml", text}));
+}
+
+/// Lines were moved in a text that only a parser understands: it must say what it said, and the two hashes.
+bool says_the_same(const std::string& before, const std::string& after, const std::string& file_hash,
+                   const std::string& message_hash) {
+  try {
+    const Value now = parsed(after);
+    const Value* expect = now.find("expect");
+    const auto has = [&](const char* key, const std::string& value) {
+      const Value* found = expect == nullptr ? nullptr : expect->find(key);
+      return found != nullptr && found->text == value;
+    };
+    return canonical_text(parsed(before)) == canonical_text(now) && has("item_hash", file_hash) &&
+           has("message", message_hash);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 PublishOutcome publish_image(const PublishRequest& request, const Account& account, const NodeApi& api,
@@ -254,9 +278,14 @@ PublishOutcome publish_image(const PublishRequest& request, const Account& accou
 
 void write_expectation(const fs::path& manifest_file, const std::string& file_hash,
                        const std::string& message_hash) {
-  std::vector<std::string> lines = split(read_file(manifest_file), '\n');
+  const std::string before = read_file(manifest_file);
+  const std::vector<std::string> keys{"item_hash = \"" + file_hash + "\"",
+                                      "message = \"" + message_hash + "\""};
+  std::vector<std::string> lines = split(before, '\n');
   while (!lines.empty() && trim(lines.back()).empty()) lines.pop_back();
-  const auto is_table = [](const std::string& line) { return trim(line) == "[expect]"; };
+  const auto is_table = [](const std::string& line) {
+    return trim(line.substr(0, line.find('#'))) == "[expect]";
+  };
   if (std::none_of(lines.begin(), lines.end(), is_table)) {
     lines.emplace_back();
     lines.emplace_back("[expect]");
@@ -268,11 +297,14 @@ void write_expectation(const fs::path& manifest_file, const std::string& file_ha
     const std::string key(trim(std::string_view(line).substr(0, line.find('='))));
     if (inside && (key == "item_hash" || key == "message")) continue;
     out.push_back(line);
-    if (!is_table(line)) continue;
-    out.push_back("item_hash = \"" + file_hash + "\"");
-    out.push_back("message = \"" + message_hash + "\"");
+    if (is_table(line)) out.insert(out.end(), keys.begin(), keys.end());
   }
-  atomic_write(manifest_file, join(out, "\n") + "\n");
+  const std::string after = join(out, "\n") + "\n";
+  if (!says_the_same(before, after, file_hash, message_hash))
+    throw Error(ErrorKind::failed,
+                "published, but [expect] of " + manifest_file.string() + " cannot be written",
+                "put these lines into it: " + join(keys, "  and  "));
+  atomic_write(manifest_file, after);
 }
 
 }  // namespace alephc

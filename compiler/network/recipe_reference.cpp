@@ -22,9 +22,8 @@ CommandResult git(const std::vector<std::string>& arguments) {
   if (!program) throw Error(ErrorKind::host, "git is needed, and not installed");
   Command command{.argv = {*program}};
   command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
-  command.environment = {
-      {"LC_ALL", "C"}, {"GIT_TERMINAL_PROMPT", "0"}, {"GIT_ALLOW_PROTOCOL", "http:https:ssh"}};
-  for (const char* name : {"PATH", "HOME", "http_proxy", "https_proxy", "no_proxy", "SSH_AUTH_SOCK"})
+  command.environment = {{"LC_ALL", "C"}, {"GIT_TERMINAL_PROMPT", "0"}, {"GIT_ALLOW_PROTOCOL", "http:https"}};
+  for (const char* name : {"PATH", "HOME", "http_proxy", "https_proxy", "no_proxy"})
     if (const char* value = std::getenv(name)) command.environment[name] = value;
   return run_command(command);
 }
@@ -80,8 +79,7 @@ RecipeReference recipe_of_image(const fs::path& image, const Digest& sha256, con
 }
 
 void clone_repository(const std::string& repository, const std::string& revision, const fs::path& folder) {
-  const bool known = repository.starts_with("https://") || repository.starts_with("http://") ||
-                     repository.starts_with("ssh://");
+  const bool known = repository.starts_with("https://") || repository.starts_with("http://");
   if (!known || revision.empty() || revision.find_first_not_of("0123456789abcdef") != std::string::npos)
     throw Error(ErrorKind::failed, "the message names no repository and revision that can be fetched: " +
                                        printable(repository) + " at " + printable(revision));

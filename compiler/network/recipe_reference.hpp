@@ -14,7 +14,7 @@ namespace alephc {
 [[nodiscard]] RecipeReference recipe_of_image(const std::filesystem::path& image, const Digest& sha256,
                                               const std::filesystem::path& project, Reporter& reporter);
 
-/// Checks a repository out at a revision, by git. Only http, https and ssh addresses are followed.
+/// Checks a repository out at a revision, by git. Only http and https addresses are followed.
 void clone_repository(const std::string& repository, const std::string& revision,
                       const std::filesystem::path& folder);
 

@@ -49,7 +49,7 @@ std::string text_at(const Json& package, const char* key) {
 }  // namespace
 
 std::vector<NpmPackage> read_package_lock(const std::string& file, const std::string& text,
-                                          const NpmTarget& target, Reporter& reporter) {
+                                          const NpmTarget& target, Reporter* reporter) {
   const Json root = Json::parse(text, nullptr, false);
   if (!root.is_object() || !root.contains("packages") || !root["packages"].is_object())
     refuse(file + " is no package-lock.json of version 2 or 3",
@@ -57,11 +57,11 @@ std::vector<NpmPackage> read_package_lock(const std::string& file, const std::st
   std::vector<NpmPackage> packages;
   for (const auto& [path, package] : root["packages"].items()) {
     if (path.empty() || !package.is_object()) continue;
-    if (target.production && (flag(package, "dev") || flag(package, "devOptional"))) continue;
+    if (target.production && flag(package, "dev")) continue;
     if (flag(package, "inBundle")) continue;
     if (!fits(package, "os", "linux") || !fits(package, "cpu", target.cpu) ||
         !fits(package, "libc", target.libc)) {
-      if (flag(package, "optional") || flag(package, "peer")) continue;
+      if (flag(package, "optional") || flag(package, "devOptional") || flag(package, "peer")) continue;
       refuse(file + ": '" + path + "' is not for linux on " + target.cpu + " with " + target.libc,
              "npm would refuse it too");
     }
@@ -80,10 +80,10 @@ std::vector<NpmPackage> read_package_lock(const std::string& file, const std::st
     if (found.integrity.empty() || (!found.resolved.empty() && !found.resolved.starts_with("http")))
       refuse(file + ": '" + path + "' has no integrity, so nothing says what its bytes must be",
              "only packages of a registry can be installed; lock again with npm 7 or later");
-    if (flag(package, "hasInstallScript"))
-      reporter.diagnostic({.severity = Severity::warning,
-                           .message = found.name + " has install scripts, which are not run",
-                           .hint = "if it needs them, run them in a [[run]]"});
+    if (reporter != nullptr && flag(package, "hasInstallScript"))
+      reporter->diagnostic({.severity = Severity::warning,
+                            .message = found.name + " has install scripts, which are not run",
+                            .hint = "if it needs them, run them in a [[run]]"});
     packages.push_back(std::move(found));
   }
   std::sort(packages.begin(), packages.end(),

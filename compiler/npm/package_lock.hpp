@@ -28,6 +28,6 @@ struct NpmTarget {
 /// package or optional and for other systems is left out. Throws an Error for what no registry has (links,
 /// repositories, local files) and for packages without integrity. (docs.npmjs.com, "package-lock.json")
 [[nodiscard]] std::vector<NpmPackage> read_package_lock(const std::string& file, const std::string& text,
-                                                        const NpmTarget& target, Reporter& reporter);
+                                                        const NpmTarget& target, Reporter* reporter);
 
 }  // namespace alephc

@@ -201,42 +201,49 @@ NpmTarget npm_target(const Manifest& manifest) {
           .production = manifest.node.production};
 }
 
-std::vector<NpmPackage> project_modules(const Manifest& manifest, Reporter& reporter) {
+std::vector<NpmPackage> project_modules(const Manifest& manifest, Reporter* reporter) {
   const std::string& file = manifest.node.lockfile;
   if (file.empty()) return {};
   return read_package_lock(file, read_file(manifest.folder / file), npm_target(manifest), reporter);
 }
 
 void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tools) {
-  const std::vector<NpmPackage> packages = project_modules(request.manifest, tools.reporter);
-  std::map<std::string, const LockedModule*> known;  // by integrity, which names the bytes
+  const std::vector<NpmPackage> packages = project_modules(request.manifest, &tools.reporter);
+  struct Known {
+    Digest sha256{};
+    std::uint64_t size = 0;
+  };
+  std::map<std::string, Known> known;  // by integrity, which names the bytes
   if (request.previous != nullptr)
-    for (const LockedModule& module : request.previous->modules) known[module.integrity] = &module;
-  lock.modules.reserve(packages.size());
+    for (const LockedModule& module : request.previous->modules)
+      known[module.integrity] = {module.sha256, module.size};
   std::vector<RemoteFile> files;
   for (const NpmPackage& package : packages) {
-    LockedModule& module = lock.modules.emplace_back(LockedModule{.path = package.path,
-                                                                  .name = package.name,
-                                                                  .version = package.version,
-                                                                  .integrity = package.integrity,
-                                                                  .bins = package.bins});
-    if (const auto it = known.find(package.integrity); it != known.end()) {
-      module.size = it->second->size;
-      module.sha256 = it->second->sha256;
-      continue;
-    }
-    files.push_back({.digest = sha256(package.path + "\n" + package.integrity),
-                     .label = package.name + "@" + package.version,
-                     .locate = [package] { return locate_module(package); },
-                     .accept = [&module](int fd, const Digest& got) -> std::string {
-                       if (!has_integrity(fd, module.integrity))
-                         return "is not what package-lock.json promises";
-                       module.sha256 = got;
-                       module.size = static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_END));
-                       return {};
-                     }});
+    const auto [place, is_new] = known.try_emplace(package.integrity);
+    if (!is_new) continue;
+    Known& found = place->second;
+    files.push_back(
+        {.digest = sha256(package.integrity),
+         .limit = 1ULL << 30U,
+         .label = package.name + "@" + package.version,
+         .locate = [package] { return locate_module(package); },
+         .accept = [&found, integrity = package.integrity](int fd, const Digest& got) -> std::string {
+           if (!has_integrity(fd, integrity)) return "is not what package-lock.json promises";
+           found = {got, static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_END))};
+           return {};
+         }});
   }
   tools.fetcher.fetch(files, [](std::size_t) {});
+  for (const NpmPackage& package : packages) {
+    const Known& found = known.at(package.integrity);
+    lock.modules.push_back({.path = package.path,
+                            .name = package.name,
+                            .version = package.version,
+                            .integrity = package.integrity,
+                            .bins = package.bins,
+                            .size = found.size,
+                            .sha256 = found.sha256});
+  }
 }
 
 }  // namespace
@@ -258,8 +265,7 @@ void lock_language_packages(Lock& lock, const ResolveRequest& request, const Too
   lock_wheels(lock, request, tools, settings);
 }
 
-std::vector<std::string> language_contradictions(const Manifest& manifest, const Lock& lock,
-                                                 Reporter& reporter) {
+std::vector<std::string> language_contradictions(const Manifest& manifest, const Lock& lock) {
   std::vector<std::string> found = contradictions(lock.wheels, read_lock_file(manifest));
   if (manifest.python.wanted() == lock.wheels.empty())
     found.emplace_back("[python] and the lock's Python packages do not go together");
@@ -267,7 +273,7 @@ std::vector<std::string> language_contradictions(const Manifest& manifest, const
     return package.path == module.path && package.name == module.name && package.version == module.version &&
            package.integrity == module.integrity && package.bins == module.bins;
   };
-  const std::vector<NpmPackage> packages = project_modules(manifest, reporter);
+  const std::vector<NpmPackage> packages = project_modules(manifest, nullptr);
   if (!std::equal(packages.begin(), packages.end(), lock.modules.begin(), lock.modules.end(), same))
     found.push_back("the lock's npm packages are not those of " + manifest.node.lockfile);
   return found;

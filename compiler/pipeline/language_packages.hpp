@@ -19,8 +19,7 @@ void lock_language_packages(Lock& lock, const ResolveRequest& request, const Too
                                                      const ToolBox& tools, const Settings& settings);
 
 /// Where a lock's Python and npm packages are not those of the project's own lock files, a sentence each.
-[[nodiscard]] std::vector<std::string> language_contradictions(const Manifest& manifest, const Lock& lock,
-                                                               Reporter& reporter);
+[[nodiscard]] std::vector<std::string> language_contradictions(const Manifest& manifest, const Lock& lock);
 
 /// The index that a pip package's own pip asks when nothing is configured; empty if it says none.
 [[nodiscard]] std::string default_python_index(int package_fd, ArchiveKind kind);

@@ -160,7 +160,15 @@ std::vector<std::string> locate_wheel(const LockedWheel& wheel, const std::vecto
   std::vector<std::string> found;
   std::vector<std::string> failures;
   for (const std::string& index : indexes) {
-    const FetchedText page = fetcher.fetch_text({page_url(index, wheel.name)}, kLargestPage);
+    FetchedText page;
+    try {
+      page = fetcher.fetch_text({page_url(index, wheel.name)}, kLargestPage);
+    } catch (const Error& error) {
+      // Another index may still have it.
+      if (error.kind() != ErrorKind::failed || fetcher.offline()) throw;
+      failures.push_back(public_url(index) + ": " + error.what());
+      continue;
+    }
     failures.insert(failures.end(), page.failures.begin(), page.failures.end());
     if (page.url.empty()) continue;
     const auto links = links_of(page.text, page.url);

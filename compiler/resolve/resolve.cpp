@@ -76,6 +76,8 @@ bool packages_decided_alike(const Lock& lock, const Manifest& manifest, const Va
 LockedArchive fetch_archive(const ArchiveSpec& archive, const ToolBox& tools) {
   LockedArchive locked{.name = archive.name};
   tools.fetcher.fetch({{.digest = sha256("archive " + archive.name + " " + archive.integrity),
+                        .resumed = !archive.integrity.empty(),
+                        .limit = 4ULL << 30U,
                         .urls = archive.urls,
                         .label = "the archive '" + archive.name + "'",
                         .locate = [&] { return archive_urls(archive); },
@@ -105,8 +107,12 @@ bool names_same(const ResolveRequest& request, const ArchiveSpec& archive) {
       const Value* name = entry.find("name");
       if (name == nullptr || name->text != archive.name) continue;
       std::string text;
-      for (const char* key : {"npm", "integrity", "version"})
-        if (const Value* value = entry.find(key)) text += std::string(key) + " " + value->text + "\n";
+      for (const char* key : {"npm", "integrity", "version", "url"}) {
+        const Value* value = entry.find(key);
+        if (value == nullptr) continue;
+        text += std::string(key) + " " + value->text + "\n";
+        for (const Value& item : value->items) text += item.text + "\n";
+      }
       return text;
     }
     return {};

@@ -41,7 +41,7 @@ std::string cyclonedx_text(const SbomSubject& subject) {
     all.push_back(component.purl);
   }
   json["dependencies"] = Json::array({{{"ref", image_ref}, {"dependsOn", all}}});
-  return json.dump(1) + "\n";
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace alephc

@@ -53,7 +53,7 @@ std::string spdx_text(const SbomSubject& subject) {
     json["packages"].push_back(std::move(package));
     json["relationships"].push_back(relationship(kImage, "CONTAINS", id));
   }
-  return json.dump(1) + "\n";
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace alephc

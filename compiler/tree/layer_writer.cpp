@@ -74,7 +74,11 @@ LayerWriter::LayerWriter(std::filesystem::path folder, const Listing* below, std
 void LayerWriter::add_parents(const std::string& path) {
   if (below_ == nullptr || path.empty()) return;
   const std::string parent = parent_path(path);
-  if (entries_.contains(parent)) return;
+  if (const auto placed = entries_.find(parent); placed != entries_.end()) {
+    if (placed->second.type == EntryType::symlink)
+      throw Error(ErrorKind::integrity, "/" + parent + " is no folder, so /" + path + " cannot be in it");
+    return;
+  }
   const Entry* known = find_entry(*below_, parent);
   if (known != nullptr && known->type != EntryType::directory)
     throw Error(ErrorKind::failed, "/" + parent + " is no folder, so /" + path + " cannot be in it");
@@ -91,8 +95,18 @@ std::filesystem::path LayerWriter::place_for(const std::string& path) {
   return place;
 }
 
+/// What stands in a folder must not end up behind a link: the kernel would follow it out of the layer.
+void LayerWriter::keep_folder(const Entry& entry) const {
+  if (entry.type != EntryType::symlink) return;
+  const auto below = entries_.lower_bound(entry.path + "/");
+  if (below != entries_.end() && below->first.starts_with(entry.path + "/"))
+    throw Error(ErrorKind::integrity,
+                "/" + entry.path + " is no folder, so /" + below->first + " cannot be in it");
+}
+
 void LayerWriter::put(Entry entry) {
   add_parents(entry.path);
+  keep_folder(entry);
   std::string path = entry.path;
   entries_.insert_or_assign(std::move(path), std::move(entry));
 }

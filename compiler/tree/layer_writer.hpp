@@ -33,6 +33,7 @@ class LayerWriter {
  private:
   [[nodiscard]] std::filesystem::path place_for(const std::string& path);
   void add_parents(const std::string& path);
+  void keep_folder(const Entry& entry) const;
 
   std::filesystem::path folder_;
   const Listing* below_;

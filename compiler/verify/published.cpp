@@ -25,7 +25,8 @@ class PublishedFinder {
 
   Published run(const std::string& hash) {
     const PulledFile file = pull_file(hash, api_, store_, fetcher_);
-    for (const PullCheck& check : file.checks) say(check.name, Verdict::verified, check.text);
+    for (const PullCheck& check : file.checks)
+      say(check.name, check.proven ? Verdict::verified : Verdict::undecided, check.text);
     out_.image = store_.blob_path(file.sha256);
     out_.file_hash = file.file_hash;
     out_.work.emplace(fs::temp_directory_path(), "alephc-published");
@@ -82,9 +83,10 @@ class PublishedFinder {
     const fs::path folder = out_.work->path() / "repository";
     clone_repository(recipe.repository, recipe.revision, folder);
     const fs::path path(recipe.path.empty() ? "runtime.toml" : recipe.path);
-    const bool inside = path.is_relative() && path.lexically_normal().string().rfind("..", 0) != 0;
-    const fs::path manifest = folder / path;
-    if (!inside || !fs::is_regular_file(fs::symlink_status(manifest)))
+    std::error_code missing;
+    const fs::path manifest = fs::canonical(folder / path, missing);
+    const std::string inside = fs::canonical(folder).string() + "/";
+    if (missing || !manifest.string().starts_with(inside) || !fs::is_regular_file(manifest))
       return say("recipe", Verdict::undecided, recipe.repository + " has no " + printable(path.string()));
     const auto lock = read_file_if_exists(lock_path_of(manifest));
     if (!lock || (!recipe.lock.empty() && sha256(*lock).hex() != recipe.lock))

@@ -134,7 +134,7 @@ class Verification {
   /// No index of Python or npm is signed: hashes are all there is, and the project's own lock files.
   void look_at_languages() {
     const Lock& lock = runtime_->lock;
-    for (const std::string& text : language_contradictions(runtime_->manifest, lock, reporter_))
+    for (const std::string& text : language_contradictions(runtime_->manifest, lock))
       say("lock", Verdict::mismatch, text);
     const bool by_lock_file = !runtime_->manifest.python.lock_files.empty();
     if (!lock.wheels.empty())

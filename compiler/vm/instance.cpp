@@ -86,32 +86,39 @@ std::string user_data(const std::vector<std::string>& authorized_keys) {
 
 Instance::Instance(const InstanceSpec& spec, const std::function<void(const std::string&)>& on_line,
                    Reporter& reporter)
-    : folder_(fs::temp_directory_path(), "alephc-instance"),
+    : spec_(spec),
+      on_line_(on_line),
+      reporter_(reporter),
+      folder_(fs::temp_directory_path(), "alephc-instance"),
       ssh_port_(spec.ssh_port != 0 ? spec.ssh_port : free_port()) {
   if (spec.uefi && !fs::exists(kFirmware))
     throw Error(ErrorKind::host, "there is no UEFI firmware for virtual machines", "install ovmf");
   if (spec.accel == "kvm" && !kvm_works())
     throw Error(ErrorKind::host, "KVM cannot run a guest on this machine", "use --accel tcg");
   write_seed(spec, folder_.path() / "seed");
-  if (spec.accel != "tcg" && kvm_works()) {
-    std::atomic<bool> spoke{false};
-    make_drives(spec);
-    machine_ =
-        std::make_unique<Machine>(command(spec, "kvm"), "kvm", [&spoke, on_line](const std::string& line) {
-          // The emulator's own complaints are not the guest's.
-          if (!line.starts_with("qemu-system")) spoke = true;
-          on_line(line);
-        });
-    constexpr auto kPatience = std::chrono::seconds(20);
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!spoke && !machine_->has_ended() && !interrupted() && std::chrono::steady_clock::now() < deadline)
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    if (spoke || spec.accel == "kvm") return;
-    machine_.reset();
-  }
-  reporter.note("KVM cannot run a guest here: emulating, which is slow");
-  make_drives(spec);
-  machine_ = std::make_unique<Machine>(command(spec, "tcg"), "tcg", on_line);
+  if (spec.accel == "tcg" || !kvm_works() || !starts_under_kvm()) start_emulated();
+}
+
+bool Instance::starts_under_kvm() {
+  make_drives(spec_);
+  const auto spoke = std::make_shared<std::atomic<bool>>(false);
+  machine_ = std::make_unique<Machine>(command(spec_, "kvm"), "kvm", [this, spoke](const std::string& line) {
+    // The emulator's own complaints are not the guest's.
+    if (!line.starts_with("qemu-system")) *spoke = true;
+    on_line_(line);
+  });
+  constexpr auto kPatience = std::chrono::seconds(20);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!*spoke && !machine_->has_ended() && !interrupted() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  return *spoke || spec_.accel == "kvm";
+}
+
+void Instance::start_emulated() {
+  machine_.reset();
+  reporter_.note("KVM cannot run a guest here: emulating, which is slow");
+  make_drives(spec_);
+  machine_ = std::make_unique<Machine>(command(spec_, "tcg"), "tcg", on_line_);
 }
 
 void Instance::make_drives(const InstanceSpec& spec) const {
@@ -145,8 +152,10 @@ std::vector<std::string> Instance::command(const InstanceSpec& spec, const std::
   return argv;
 }
 
-bool Instance::wait_ssh() const {
-  while (!interrupted() && !machine_->has_ended()) {
+bool Instance::wait_ssh() {
+  while (!interrupted()) {
+    if (machine_->kvm_failed() && spec_.accel != "kvm") start_emulated();
+    if (machine_->has_ended()) return false;
     if (greets(ssh_port_)) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }

@@ -38,12 +38,18 @@ class Instance {
   [[nodiscard]] Machine& machine() { return *machine_; }
   [[nodiscard]] unsigned ssh_port() const { return ssh_port_; }
   /// True when the machine's sshd answers; false when the machine ended or the user interrupted.
-  [[nodiscard]] bool wait_ssh() const;
+  /// Where KVM turns out to be half there only, the machine is started again emulated.
+  [[nodiscard]] bool wait_ssh();
 
  private:
+  void start_emulated();
+  [[nodiscard]] bool starts_under_kvm();
   [[nodiscard]] std::vector<std::string> command(const InstanceSpec& spec, const std::string& accel) const;
   void make_drives(const InstanceSpec& spec) const;
 
+  InstanceSpec spec_;
+  std::function<void(const std::string&)> on_line_;
+  Reporter& reporter_;
   TempDir folder_;
   unsigned ssh_port_;
   std::unique_ptr<Machine> machine_;

@@ -201,6 +201,16 @@ void Machine::start(const std::vector<std::string>& argv) {
   console_ = std::move(pipe.read);
 }
 
+namespace {
+
+/// What QEMU says when a guest cannot go on; half a KVM, as nested ones are, runs a good deal before it.
+bool is_kvm_failure(const std::string& line) {
+  return line.starts_with("KVM internal error") || line.starts_with("error: kvm run failed") ||
+         line.starts_with("KVM: entry failed");
+}
+
+}  // namespace
+
 void Machine::read_console(const std::function<void(const std::string&)>& on_line) {
   std::string rest;
   std::array<char, 4096> buffer{};
@@ -218,7 +228,12 @@ void Machine::read_console(const std::function<void(const std::string&)>& on_lin
         lines_.push_back(line);
         if (lines_.size() > kKeptLines) lines_.erase(lines_.begin());
       }
-      on_line(line);
+      if (accel_ == "kvm" && is_kvm_failure(line)) {
+        // QEMU would only pause, and show the processor's state for ever.
+        kvm_failed_ = true;
+        ::kill(process_, SIGKILL);
+      }
+      if (!kvm_failed_) on_line(line);
     }
   }
   while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {

@@ -72,6 +72,8 @@ class Machine {
   [[nodiscard]] UniqueFd listen(unsigned port) const;
 
   [[nodiscard]] bool has_ended() const { return ended_; }
+  /// KVM met something that it cannot run; the machine is ended then.
+  [[nodiscard]] bool kvm_failed() const { return kvm_failed_; }
   /// True if it ended within the time.
   bool wait_end(std::chrono::milliseconds limit);
   [[nodiscard]] double seconds_since_start() const;
@@ -92,6 +94,7 @@ class Machine {
   pid_t process_ = -1;
   UniqueFd console_;
   std::atomic<bool> ended_{false};
+  std::atomic<bool> kvm_failed_{false};
   std::chrono::steady_clock::time_point started_;
   mutable std::mutex mutex_;
   std::vector<std::string> lines_;

@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const Error&) {
   }
   try {
-    (void)read_package_lock("lock", text, {.cpu = "x64", .libc = "glibc"}, reporter);
+    (void)read_package_lock("lock", text, {.cpu = "x64", .libc = "glibc"}, &reporter);
   } catch (const Error&) {
   }
   for (const auto& [file, url] : links_of(text, "https://index.example/simple/x/")) {

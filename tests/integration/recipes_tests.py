@@ -9,7 +9,7 @@ from fixture import Skip
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = {".py": ("--program", "program", "--entrypoint", "main:app", "--interface", "asgi"), ".js": ("--program", "program/main.js"),
             ".c": ("--program", "server"), "": ("--program", "program/main")}
-OFTEN = {"debian-12-asgi", "static"}
+OFTEN = {"debian-12-asgi"}
 OUT_OF_REACH = ("no mirror", "no Python index", "no npm registry", "nobody has", "No matching distribution", "no wheel of", "cannot be reached", "resolving Python packages failed")
 
 

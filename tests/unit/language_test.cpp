@@ -16,7 +16,7 @@ std::vector<NpmPackage> read_npm(const std::string& packages, const std::string&
   Reporter reporter(Verbosity::quiet, ColorMode::never, false);
   return read_package_lock("package-lock.json",
                            R"({"lockfileVersion":3,"packages":{"":{},)" + packages + "}}",
-                           {.cpu = cpu, .libc = "glibc"}, reporter);
+                           {.cpu = cpu, .libc = "glibc"}, &reporter);
 }
 
 }  // namespace

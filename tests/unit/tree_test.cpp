@@ -180,3 +180,19 @@ TEST_CASE("a scan clamps younger times in the folder as well") {
   CHECK(find_entry(scanned.listing, "f")->mtime == 1000);
   CHECK(find_entry(scan_folder(work.path(), {}).listing, "f")->mtime == 1000);
 }
+
+TEST_CASE("nothing is put behind a link of the same layer") {
+  const TempDir folder(std::filesystem::temp_directory_path());
+  const Listing below;
+  const Entry link{.path = "x", .type = EntryType::symlink, .mode = 0777, .link_target = "/etc"};
+  const Entry inside{.path = "x/y", .type = EntryType::directory, .mode = 0755};
+  {
+    LayerWriter writer(folder.path(), &below, 0);
+    writer.put(link);
+    CHECK_THROWS_AS(writer.put(inside), Error);
+    CHECK_THROWS_AS(writer.put_file({.path = "x/file", .mode = 0644}, "text"), Error);
+  }
+  LayerWriter writer(folder.path(), &below, 0);
+  writer.put(inside);
+  CHECK_THROWS_AS(writer.put(link), Error);
+}
