@@ -38,7 +38,8 @@ fs::path project_of(const VerifyArguments& arguments) {
 
 /// What was published takes the place of what the command line would name.
 Published take_published(VerifyArguments& arguments, const NetworkHosts& hosts, CommandContext& context) {
-  Published published = fetch_published(arguments.path, hosts, context.settings, context.reporter);
+  Published published =
+      fetch_published(arguments.path, hosts, arguments.request.strict, context.settings, context.reporter);
   arguments.request.before = published.checks;
   if (arguments.image.empty()) arguments.image = published.image;
   if (arguments.request.expect.empty()) arguments.request.expect = published.file_hash;

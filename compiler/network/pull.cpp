@@ -30,7 +30,7 @@ class Puller {
       return api_.find_message(hash);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::failed || Digest::from_hex(hash)) throw;
-      say("message", std::string("taken as a file's hash: ") + error.what(), false);
+      say("lookup", std::string("taken as a file's hash: ") + error.what(), false);
       return std::nullopt;
     }
   }

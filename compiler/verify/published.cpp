@@ -17,16 +17,16 @@ constexpr const char* kLock = "usr/share/alephc/runtime.lock";
 
 class PublishedFinder {
  public:
-  PublishedFinder(const NetworkHosts& hosts, const Settings& settings, Reporter& reporter)
-      : settings_(settings),
+  PublishedFinder(const NetworkHosts& hosts, bool strict, const Settings& settings, Reporter& reporter)
+      : strict_(strict),
+        settings_(settings),
         store_(settings.store),
         fetcher_(store_, reporter, {.offline = settings.offline}),
         api_(hosts, {.offline = settings.offline}, reporter) {}
 
   Published run(const std::string& hash) {
     const PulledFile file = pull_file(hash, api_, store_, fetcher_);
-    for (const PullCheck& check : file.checks)
-      say(check.name, check.proven ? Verdict::verified : Verdict::undecided, check.text);
+    for (const PullCheck& check : file.checks) say(check.name, verdict_of(check), check.text);
     out_.image = store_.blob_path(file.sha256);
     out_.file_hash = file.file_hash;
     out_.work.emplace(fs::temp_directory_path(), "alephc-published");
@@ -37,6 +37,12 @@ class PublishedFinder {
   }
 
  private:
+  /// Who published must be proven; which update is the newest only where the user wants that.
+  [[nodiscard]] Verdict verdict_of(const PullCheck& check) const {
+    const bool enough = !strict_ && (check.name == "update" || check.name == "lookup");
+    return check.proven || enough ? Verdict::verified : Verdict::undecided;
+  }
+
   void say(const std::string& name, Verdict verdict, const std::string& text) {
     out_.checks.push_back({name, verdict, text});
   }
@@ -104,6 +110,7 @@ class PublishedFinder {
     say("bundle", Verdict::verified, hash + ", the bytes give this hash");
   }
 
+  bool strict_;
   const Settings& settings_;
   Store store_;
   Fetcher fetcher_;
@@ -113,9 +120,9 @@ class PublishedFinder {
 
 }  // namespace
 
-Published fetch_published(const std::string& hash, const NetworkHosts& hosts, const Settings& settings,
-                          Reporter& reporter) {
-  return PublishedFinder(hosts, settings, reporter).run(hash);
+Published fetch_published(const std::string& hash, const NetworkHosts& hosts, bool strict,
+                          const Settings& settings, Reporter& reporter) {
+  return PublishedFinder(hosts, strict, settings, reporter).run(hash);
 }
 
 std::string published_file(const std::string& message_hash, const NetworkHosts& hosts, Reporter& reporter) {

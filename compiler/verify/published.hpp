@@ -22,9 +22,10 @@ struct Published {
   std::optional<TempDir> work{};  ///< holds the project
 };
 
-/// From the hash of a message or file: the image, and the recipe that is embedded in it, or that the
-/// message's metadata name (repository and revision). The lock must be the one that the metadata name.
-[[nodiscard]] Published fetch_published(const std::string& hash, const NetworkHosts& hosts,
+/// From the hash of a message or file; strict: what a node only says is not enough, as which update is the
+/// newest: the image, and the recipe that is embedded in it, or that the message's metadata name (repository
+/// and revision). The lock must be the one that the metadata name.
+[[nodiscard]] Published fetch_published(const std::string& hash, const NetworkHosts& hosts, bool strict,
                                         const Settings& settings, Reporter& reporter);
 
 /// The hash of the file that a STORE message publishes, by the message's hash; empty when the network has no
