@@ -293,11 +293,15 @@ std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& loc
                        return locate_wheel(wheel, **indexes, tools.fetcher);
                      }});
   for (const LockedModule& module : lock.modules)
-    files.push_back(
-        {.digest = module.sha256,
-         .size = module.size,
-         .label = module.name + "@" + module.version,
-         .locate = [module] { return locate_module({.name = module.name, .version = module.version}); }});
+    files.push_back({.digest = module.sha256,
+                     .size = module.size,
+                     .label = module.name + "@" + module.version,
+                     .locate = [&manifest, module] {
+                       // Where it was locked stands in the package-lock only.
+                       for (const NpmPackage& package : project_modules(manifest, nullptr))
+                         if (package.path == module.path) return locate_module(package);
+                       return locate_module({.name = module.name, .version = module.version});
+                     }});
   return files;
 }
 
