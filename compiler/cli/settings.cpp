@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/diagnostic.hpp"
+#include "base/environment.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "manifest/value.hpp"
@@ -15,16 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 fs::path user_folder(const char* variable, const char* fallback) {
   const std::string set = environment(variable);
   if (!set.empty()) return set;
-  const std::string home = environment("HOME");
-  return fs::path(home.empty() ? "/root" : home) / fallback;
+  return home_folder() / fallback;
 }
 
 /// The user's configuration.

@@ -34,27 +34,18 @@ bool is_private_key(const std::string& text) {
 }
 
 /// Which step wrote a path last.
-class Origin {
- public:
-  Origin(const Tree& tree, const std::vector<std::string>& steps) : tree_(tree), steps_(steps) {}
+std::string step_of(const Tree& tree, const std::vector<std::string>& steps, const std::string& path) {
+  for (std::size_t i = tree.layers().size(); i > 0; --i)
+    if (find_entry(tree.layers()[i - 1]->listing, path) != nullptr)
+      return i <= steps.size() ? steps[i - 1] : "";
+  return {};
+}
 
-  [[nodiscard]] std::string step_of(const std::string& path) const {
-    for (std::size_t i = tree_.layers().size(); i > 0; --i)
-      if (find_entry(tree_.layers()[i - 1]->listing, path) != nullptr)
-        return i <= steps_.size() ? steps_[i - 1] : "";
-    return {};
-  }
-
- private:
-  const Tree& tree_;
-  const std::vector<std::string>& steps_;
-};
-
-std::string problem_of(const Tree& tree, const Entry& entry, const Origin& origin,
+std::string problem_of(const Tree& tree, const Entry& entry, const std::vector<std::string>& steps,
                        const std::set<std::string>& published) {
   const std::string name = base_name(entry.path);
   if (may_hold_key(entry) && is_private_key(tree.read_content(entry)) &&
-      !published.contains(origin.step_of(entry.path)))
+      !published.contains(step_of(tree, steps, entry.path)))
     return "is a private key: everybody who has the image would have it too";
   const bool is_id = entry.path == "etc/machine-id" || entry.path == "var/lib/dbus/machine-id";
   if (is_id && entry.type == EntryType::regular && entry.size > 0 &&
@@ -77,13 +68,12 @@ std::string problem_of(const Tree& tree, const Entry& entry, const Origin& origi
 
 void check_final_tree(const Tree& tree, const std::vector<std::string>& steps,
                       const std::set<std::string>& published) {
-  const Origin origin(tree, steps);
   std::vector<Diagnostic> problems;
   for (const Entry& entry : tree.entries()) {
-    const std::string problem = problem_of(tree, entry, origin, published);
+    const std::string problem = problem_of(tree, entry, steps, published);
     if (problem.empty()) continue;
     Diagnostic diagnostic{.message = "/" + entry.path + " " + problem};
-    diagnostic.context.push_back("written by step " + origin.step_of(entry.path));
+    diagnostic.context.push_back("written by step " + step_of(tree, steps, entry.path));
     diagnostic.hint = "leave it out with packages.exclude_paths, or make it at boot with an [[init.plugin]]";
     problems.push_back(std::move(diagnostic));
   }

@@ -7,13 +7,15 @@
 namespace alephc {
 namespace {
 
+/// PATH of "NAME=PATH", below the package.
+std::string program_path(const std::string& bin) {
+  const std::string path = bin.substr(bin.find('=') + 1);
+  return path.starts_with("./") ? path.substr(2) : path;
+}
+
 std::set<std::string> programs_of(const LockedModule& module) {
   std::set<std::string> programs;
-  for (const std::string& bin : module.bins) {
-    std::string path = bin.substr(bin.find('=') + 1);
-    if (path.starts_with("./")) path.erase(0, 2);
-    programs.insert(path);
-  }
+  for (const std::string& bin : module.bins) programs.insert(program_path(bin));
   return programs;
 }
 
@@ -24,14 +26,13 @@ void put_bins(const LockedModule& module, const std::string& root, LayerWriter& 
   const std::string package = module.path.substr(last + 1);
   for (const std::string& bin : module.bins) {
     const std::string name = bin.substr(0, bin.find('='));
-    const std::string path = bin.substr(name.size() + 1);
     if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos)
       throw Error(ErrorKind::integrity, "the package " + module.name + " names a program '" + name + "'");
     out.put({.path = folder + "/.bin/" + name,
              .type = EntryType::symlink,
              .mode = 0777,
              .mtime = kStepTime,
-             .link_target = "../" + package + "/" + (path.starts_with("./") ? path.substr(2) : path)});
+             .link_target = "../" + package + "/" + program_path(bin)});
   }
 }
 

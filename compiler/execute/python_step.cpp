@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/diagnostic.hpp"
+#include "base/environment.hpp"
 #include "base/files.hpp"
 #include "base/root_folder.hpp"
 #include "base/text.hpp"
@@ -79,7 +80,7 @@ void append(std::vector<std::string>& into, const std::vector<std::string>& more
   into.insert(into.end(), more.begin(), more.end());
 }
 
-SandboxCommand download_command(const PythonRequest& request, bool with_preferences) {
+SandboxCommand download_command(const PythonRequest& request) {
   const PythonSpec& python = request.python;
   SandboxCommand command{.argv = pip("download"),
                          .env = network_environment(request.machine, python.sdist.empty())};
@@ -93,7 +94,7 @@ SandboxCommand download_command(const PythonRequest& request, bool with_preferen
     append(command.argv, {"--requirement", std::string(kProject) + "/" + file});
   for (const std::string& file : python.constraints_files)
     append(command.argv, {"--constraint", std::string(kProject) + "/" + file});
-  if (with_preferences || !request.lock_file.constraints.empty())
+  if (!request.preferences.empty() || !request.lock_file.constraints.empty())
     append(command.argv, {"--constraint", kConstraints});
   return command;
 }
@@ -164,22 +165,15 @@ void offer(SandboxOptions& options, const Workplace& place, const char* target, 
   options.read_only.push_back({file, target});
 }
 
-std::vector<std::string> source_folders(const LockedWheel& wheel) {
-  std::string stem = wheel.file;
-  for (const char* suffix : {".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"})
-    if (stem.ends_with(suffix)) stem.resize(stem.size() - std::string_view(suffix).size());
-  const std::string folder = std::string(kSources) + "/" + wheel.name;
-  return {folder, folder + "/" + stem};
-}
-
 /// A source is built at a path that is always the same, since compilers write it down.
 void add_source_build(const LockedWheel& wheel, std::vector<SandboxCommand>& commands) {
-  const std::vector<std::string> folders = source_folders(wheel);
+  const std::string folder = std::string(kSources) + "/" + wheel.name;
   commands.push_back(
       {.argv = {"python3", "-c", "import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])",
-                std::string(kWheels) + "/" + wheel.file, folders[0]}});
+                std::string(kWheels) + "/" + wheel.file, folder}});
   SandboxCommand build{.argv = pip("wheel"), .env = pip_environment()};
-  append(build.argv, {"--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", kBuilt, folders[1]});
+  append(build.argv, {"--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", kBuilt,
+                      folder + "/" + source_stem(wheel.file)});
   commands.push_back(std::move(build));
 }
 
@@ -227,15 +221,13 @@ std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Stor
   options.read_only.push_back({staging, kProject});
   if (!request.machine.certificates.empty())
     options.read_only.push_back({fs::canonical(request.machine.certificates), kCertificates});
-  const char* home = std::getenv("HOME");
-  const fs::path netrc = fs::path(home == nullptr ? "/root" : home) / ".netrc";
+  const fs::path netrc = home_folder() / ".netrc";
   if (fs::exists(netrc) && request.python.sdist.empty()) options.read_only.push_back({netrc, kNetrc});
   const fs::path wheels = place.upper / fs::path(kWheels).relative_path();
   make_folders(wheels);
   const NetworkNames names(place);  // in a layer that nobody keeps
   try {
-    run_checked(options, {download_command(request, !request.preferences.empty())},
-                "resolving Python packages");
+    run_checked(options, {download_command(request)}, "resolving Python packages");
   } catch (Error& error) {
     if (error.kind() != ErrorKind::failed) throw;
     explain_failure(error, place.log);

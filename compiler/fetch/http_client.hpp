@@ -17,6 +17,9 @@ struct HttpReply {
   std::string body{};        ///< at most the limit
   std::string why{};         ///< without an answer: why
   std::uint64_t length = 0;  ///< as the server announced it, else 0
+
+  /// "HTTP 503", or why there was no answer.
+  [[nodiscard]] std::string problem() const { return status == 0 ? why : "HTTP " + std::to_string(status); }
 };
 
 /// A part of multipart/form-data: text, or a file that is read while it is sent.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "message/account.hpp"
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -15,7 +14,9 @@
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
+#include "base/environment.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "message/keccak.hpp"
 #include "message/signature.hpp"
@@ -84,11 +85,6 @@ std::string sign_solana(const Secret& seed, const std::string& address, const st
   return json.dump();
 }
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 std::string from_json_array(const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   std::string bytes;
@@ -124,8 +120,7 @@ fs::path client_folder() {
   if (const std::string set = environment("ALEPH_CONFIG_HOME"); !set.empty()) return set;
   if (const std::string data = environment("XDG_DATA_HOME"); !data.empty())
     return fs::path(data) / ".aleph-im";
-  const std::string home = environment("HOME");
-  return fs::path(home.empty() ? "/root" : home) / ".aleph-im";
+  return home_folder() / ".aleph-im";
 }
 
 struct ClientConfig {
@@ -138,17 +133,11 @@ ClientConfig read_client_config() {
   const fs::path folder = client_folder();
   const auto text = read_file_if_exists(folder / "config.json");
   const auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
-  if (json.is_object()) {
-    const auto text_of = [&](const char* key) {
-      const auto it = json.find(key);
-      return it != json.end() && it->is_string() ? it->get<std::string>() : std::string();
-    };
-    config.key = text_of("path");
-    config.chain = text_of("chain");
-    if (text_of("type") == "hardware")
-      throw Error(ErrorKind::usage, "the active key of the network's client is on a hardware wallet",
-                  "sign with a key file: --key FILE");
-  }
+  config.key = text_at(json, "path");
+  config.chain = text_at(json, "chain");
+  if (text_at(json, "type") == "hardware")
+    throw Error(ErrorKind::usage, "the active key of the network's client is on a hardware wallet",
+                "sign with a key file: --key FILE");
   for (const char* name : {"private-keys/default.key", "private-keys/ethereum.key"})
     if (config.key.empty() && fs::exists(folder / name)) config.key = folder / name;
   return config;

@@ -7,8 +7,8 @@
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
-#include "message/json.hpp"
 #include "message/signature.hpp"
 
 namespace alephc {

@@ -14,8 +14,8 @@
 
 #include "base/cid.hpp"
 #include "base/digest.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
-#include "message/json.hpp"
 #include "message/keccak.hpp"
 
 namespace alephc {

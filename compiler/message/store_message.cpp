@@ -7,7 +7,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
-#include "message/json.hpp"
+#include "base/json.hpp"
 
 namespace alephc {
 namespace {
@@ -20,11 +20,6 @@ constexpr std::array kRecipeKeys{
     std::pair{"revision", &RecipeReference::revision}, std::pair{"path", &RecipeReference::path},
     std::pair{"bundle", &RecipeReference::bundle},
 };
-
-std::string text_at(const Json& object, const char* key) {
-  const auto it = object.find(key);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
 
 /// Only as good as whoever signed the message: everything in it is checked again where it is used.
 RecipeReference recipe_of(const Json& content) {

@@ -6,8 +6,8 @@
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
-#include "message/json.hpp"
 
 namespace alephc {
 namespace {
@@ -15,12 +15,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::uint64_t kLargestContent = 4U << 20U;
-
-std::string text_at(const Json& object, const char* key) {
-  if (!object.is_object()) return {};
-  const auto it = object.find(key);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
 
 /// What nodes mean by their numbers. (aleph.im, "error codes of messages")
 std::string meaning_of(std::int64_t code) {
@@ -73,8 +67,7 @@ std::optional<std::string> NodeApi::get(const std::string& path, std::vector<std
       reachable = true;
       continue;
     }
-    failures.push_back(public_url(api) + ": " +
-                       (reply.status == 0 ? reply.why : "HTTP " + std::to_string(reply.status)));
+    failures.push_back(public_url(api) + ": " + reply.problem());
     reporter_.detail("network: " + failures.back());
   }
   return std::nullopt;

@@ -10,10 +10,10 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "manifest/merge.hpp"
 #include "manifest/value.hpp"
-#include "message/json.hpp"
 
 namespace alephc {
 namespace {
@@ -26,12 +26,6 @@ constexpr int kPolls = 30;           // seconds that a pending message is watche
 
 double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string text_at(const Json& object, const char* key) {
-  if (!object.is_object()) return {};
-  const auto it = object.find(key);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
 /// What a node says beside its status.
@@ -153,8 +147,7 @@ class Publisher {
       const bool has_file = api_.has_file(api, out_.file_hash, hashes_.size);
       const HttpReply reply = has_file ? send_message(api) : upload(api);
       if (reply.status == 0 || reply.status >= 500) {
-        failures.push_back(public_url(api) + ": " +
-                           (reply.status == 0 ? reply.why : "HTTP " + std::to_string(reply.status)));
+        failures.push_back(public_url(api) + ": " + reply.problem());
         reporter_.detail("publish: " + failures.back());
         return false;
       }

@@ -7,6 +7,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
+#include "base/json.hpp"
 #include "lock/lock_file.hpp"
 
 namespace alephc {
@@ -37,11 +38,6 @@ bool flag(const Json& package, const char* key) {
   return it != package.end() && it->is_boolean() && it->get<bool>();
 }
 
-std::string text_at(const Json& package, const char* key) {
-  const auto it = package.find(key);
-  return it != package.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
 [[noreturn]] void refuse(const std::string& why, const std::string& hint) {
   throw Error(ErrorKind::failed, why, hint);
 }
@@ -50,7 +46,7 @@ std::string text_at(const Json& package, const char* key) {
 
 std::vector<NpmPackage> read_package_lock(const std::string& file, const std::string& text,
                                           const NpmTarget& target, Reporter* reporter) {
-  const Json root = Json::parse(text, nullptr, false);
+  const Json root = parse_shallow(text);
   if (!root.is_object() || !root.contains("packages") || !root["packages"].is_object())
     refuse(file + " is no package-lock.json of version 2 or 3",
            "make it with 'npm install --package-lock-only'");

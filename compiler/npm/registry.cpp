@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "npm/registry.hpp"
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 
 #include "base/diagnostic.hpp"
+#include "base/environment.hpp"
 #include "base/files.hpp"
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
@@ -14,11 +14,6 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 void read_npmrc(const fs::path& file, std::map<std::string, std::string>& settings) {
   const auto text = read_file_if_exists(file);
@@ -39,8 +34,7 @@ std::map<std::string, std::string> read_settings() {
   for (const char* file : {"/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"})
     read_npmrc(file, settings);
   read_npmrc(environment("NPM_CONFIG_GLOBALCONFIG"), settings);
-  const std::string home = environment("HOME");
-  read_npmrc(fs::path(home.empty() ? "/root" : home) / ".npmrc", settings);
+  read_npmrc(home_folder() / ".npmrc", settings);
   read_npmrc(environment("NPM_CONFIG_USERCONFIG"), settings);
   for (const char* name : {"NPM_CONFIG_REGISTRY", "npm_config_registry"})
     if (const std::string value = environment(name); !value.empty()) settings["registry"] = value;

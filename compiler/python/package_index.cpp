@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/diagnostic.hpp"
+#include "base/environment.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "python/lock_file.hpp"
@@ -13,11 +14,6 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 void set(PipSettings& settings, std::string key, const std::string& value) {
   std::replace(key.begin(), key.end(), '_', '-');
@@ -67,7 +63,7 @@ std::vector<fs::path> config_files() {
   std::reverse(folders.begin(), folders.end());
   for (const std::string& folder : folders) files.push_back(fs::path(folder) / "pip/pip.conf");
   files.emplace_back("/etc/pip.conf");
-  const fs::path home = environment("HOME").empty() ? "/root" : environment("HOME");
+  const fs::path home = home_folder();
   files.push_back(home / ".pip/pip.conf");
   const std::string own = environment("XDG_CONFIG_HOME");
   files.push_back((own.empty() ? home / ".config" : fs::path(own)) / "pip/pip.conf");
@@ -188,6 +184,12 @@ std::vector<std::string> locate_wheel(const LockedWheel& wheel, const std::vecto
   throw Error(ErrorKind::failed, std::vector{problem});
 }
 
+std::string source_stem(const std::string& file) {
+  for (const std::string_view suffix : {".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"})
+    if (file.ends_with(suffix)) return file.substr(0, file.size() - suffix.size());
+  return file;
+}
+
 bool read_wheel_name(const std::string& file, LockedWheel& wheel) {
   wheel.file = file;
   if (file.ends_with(".whl")) {
@@ -197,9 +199,7 @@ bool read_wheel_name(const std::string& file, LockedWheel& wheel) {
     wheel.version = parts[1];
     return true;
   }
-  std::string stem = file;
-  for (const char* suffix : {".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz"})
-    if (stem.ends_with(suffix)) stem.resize(stem.size() - std::string_view(suffix).size());
+  const std::string stem = source_stem(file);
   const std::size_t dash = stem.rfind('-');
   if (stem == file || dash == std::string::npos) return false;
   wheel.name = normalized_python_name(stem.substr(0, dash));

@@ -39,4 +39,7 @@ struct PipSettings {
 /// Name and version of a file by its name; false if it is none of an index.
 [[nodiscard]] bool read_wheel_name(const std::string& file, LockedWheel& wheel);
 
+/// "NAME-VERSION" of a source's file; the file itself when it is none.
+[[nodiscard]] std::string source_stem(const std::string& file);
+
 }  // namespace alephc
