@@ -2,10 +2,8 @@
 #include "message/account.hpp"
 
 #include <cstring>
-#include <memory>
 #include <optional>
 
-#include <secp256k1.h>
 #include <secp256k1_recovery.h>
 #include <sodium.h>
 
@@ -18,8 +16,8 @@
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
+#include "message/ethereum.hpp"
 #include "message/keccak.hpp"
-#include "message/signature.hpp"
 
 namespace alephc {
 namespace {
@@ -27,25 +25,12 @@ namespace {
 namespace fs = std::filesystem;
 using Secret = std::array<std::uint8_t, 32>;
 
-struct ContextDestroy {
-  void operator()(secp256k1_context* context) const { secp256k1_context_destroy(context); }
-};
-using Context = std::unique_ptr<secp256k1_context, ContextDestroy>;
-
-Context make_context() {
-  return Context(secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY));
-}
-
-std::string ethereum_address(const Secret& secret) {
-  const Context context = make_context();
+std::string address_of_secret(const Secret& secret) {
+  const EthereumContext context = make_ethereum_context();
   secp256k1_pubkey key{};
   if (secp256k1_ec_pubkey_create(context.get(), &key, secret.data()) != 1)
     throw Error(ErrorKind::usage, "the key is none of Ethereum's curve");
-  std::array<unsigned char, 65> point{};
-  std::size_t size = point.size();
-  secp256k1_ec_pubkey_serialize(context.get(), point.data(), &size, &key, SECP256K1_EC_UNCOMPRESSED);
-  const auto digest = keccak256({reinterpret_cast<const char*>(point.data()) + 1, 64});
-  return checksum_address(to_hex({digest.data() + 12, 20}));
+  return checksum_address(ethereum_address(context.get(), key));
 }
 
 /// Seed and public key, as libsodium signs with them.
@@ -59,7 +44,7 @@ std::array<unsigned char, crypto_sign_SECRETKEYBYTES> solana_keys(const Secret& 
 }
 
 std::string sign_ethereum(const Secret& secret, const std::string& text) {
-  const Context context = make_context();
+  const EthereumContext context = make_ethereum_context();
   const auto hash = ethereum_message_hash(text);
   secp256k1_ecdsa_recoverable_signature signature{};
   check(secp256k1_ecdsa_sign_recoverable(context.get(), &signature, hash.data(), secret.data(), nullptr,
@@ -159,7 +144,7 @@ std::string checksum_address(const std::string& lower_hex) {
 Account::Account(std::string chain, const Secret& secret) : chain_(std::move(chain)), secret_(secret) {
   check(::sodium_init() >= 0, "libsodium starts");
   if (chain_ == "ETH") {
-    address_ = ethereum_address(secret_);
+    address_ = address_of_secret(secret_);
   } else if (chain_ == "SOL") {
     std::string public_key;
     auto keys = solana_keys(secret_, public_key);

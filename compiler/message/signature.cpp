@@ -6,7 +6,6 @@
 #include <memory>
 #include <set>
 
-#include <secp256k1.h>
 #include <secp256k1_recovery.h>
 #include <sodium.h>
 
@@ -16,17 +15,9 @@
 #include "base/digest.hpp"
 #include "base/json.hpp"
 #include "base/text.hpp"
-#include "message/keccak.hpp"
+#include "message/ethereum.hpp"
 
 namespace alephc {
-
-std::array<std::uint8_t, 32> ethereum_message_hash(const std::string& text) {
-  return keccak256(
-      "\x19"
-      "Ethereum Signed Message:\n" +
-      std::to_string(text.size()) + text);
-}
-
 namespace {
 
 const unsigned char* bytes_of(const std::string& text) {
@@ -42,10 +33,6 @@ std::string from_hex(std::string_view hex, std::size_t size) {
   return result == 0 && length == size && hex.size() == 2 * size ? out : std::string();
 }
 
-struct ContextDestroy {
-  void operator()(secp256k1_context* context) const { secp256k1_context_destroy(context); }
-};
-
 /// "0x" and the last 20 bytes of the Keccak-256 of the public key, in lower case; empty for a bad signature.
 std::string recovered_address(const std::string& text, const std::string& signature) {
   constexpr std::size_t kSize = 65;
@@ -56,19 +43,14 @@ std::string recovered_address(const std::string& text, const std::string& signat
   if (recovery >= 27) recovery -= 27;
   if (recovery > 1) return {};
   const std::array<std::uint8_t, 32> hash = ethereum_message_hash(text);
-  const std::unique_ptr<secp256k1_context, ContextDestroy> context(
-      secp256k1_context_create(SECP256K1_CONTEXT_VERIFY));
+  const EthereumContext context = make_ethereum_context();
   secp256k1_ecdsa_recoverable_signature parsed{};
   secp256k1_pubkey key{};
   if (secp256k1_ecdsa_recoverable_signature_parse_compact(context.get(), &parsed, bytes_of(raw), recovery) !=
           1 ||
       secp256k1_ecdsa_recover(context.get(), &key, &parsed, hash.data()) != 1)
     return {};
-  std::array<unsigned char, 65> point{};
-  std::size_t size = point.size();
-  secp256k1_ec_pubkey_serialize(context.get(), point.data(), &size, &key, SECP256K1_EC_UNCOMPRESSED);
-  const auto digest = keccak256({reinterpret_cast<const char*>(point.data()) + 1, 64});
-  return "0x" + to_hex({digest.data() + 12, 20});
+  return "0x" + ethereum_address(context.get(), key);
 }
 
 bool good_ethereum(const std::string& sender, const std::string& text, const std::string& signature) {
@@ -78,13 +60,9 @@ bool good_ethereum(const std::string& sender, const std::string& text, const std
 
 bool good_solana(const std::string& sender, const std::string& text, const std::string& signature) {
   const auto json = parse_shallow(signature);
-  const auto member = [&](const char* name) {
-    return json.is_object() && json.contains(name) && json[name].is_string() ? json[name].get<std::string>()
-                                                                             : std::string();
-  };
-  if (member("publicKey") != sender) return false;
+  if (text_at(json, "publicKey") != sender) return false;
   const std::string key = decode_base58(sender);
-  const std::string raw = decode_base58(member("signature"));
+  const std::string raw = decode_base58(text_at(json, "signature"));
   if (key.size() != crypto_sign_PUBLICKEYBYTES || raw.size() != crypto_sign_BYTES) return false;
   return ::crypto_sign_verify_detached(bytes_of(raw), bytes_of(text), text.size(), bytes_of(key)) == 0;
 }

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <string>
 
 namespace alephc {
-
-/// What is signed of a text by EIP-191: keccak256("\x19Ethereum Signed Message:\n", its length, the text).
-[[nodiscard]] std::array<std::uint8_t, 32> ethereum_message_hash(const std::string& text);
 
 enum class SignatureCheck { good, bad, unknown_chain };
 

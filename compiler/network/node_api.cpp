@@ -3,7 +3,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/json.hpp"

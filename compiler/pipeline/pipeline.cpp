@@ -322,10 +322,6 @@ bool pin_runs(const Locked& locked, const std::vector<StepReport>& steps, Lock& 
   return pinned.runs.size() > locked.lock.runs.size();
 }
 
-}  // namespace
-
-namespace {
-
 /// 64 hex digits may name a message: then what counts is the file that it publishes.
 std::string expected_file(const BuildRequest& request, const ImageResult& result) {
   const std::string& expect = request.expect;

@@ -40,6 +40,8 @@ TEST_CASE("CIDs are those that ipfs computes") {
   std::string all_bytes;
   for (int i = 0; i < 4096; ++i)
     for (int byte = 0; byte < 256; ++byte) all_bytes += static_cast<char>(byte);
+  std::string words;
+  for (int i = 0; i < 16777216; ++i) words += "deadbeef";
   const std::vector<Vector> vectors{
       {"", "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH",
        "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"},
@@ -47,6 +49,12 @@ TEST_CASE("CIDs are those that ipfs computes") {
        "bafkreiadvrtuefxt4fohmhxbuxrfl4dhsu3chsftrc2elhqt7f4npscg6q"},
       {"hello world", "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD",
        "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"},
+      {"hello\n", "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN",
+       "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"},
+      {std::string(1048576, 'x'), "QmZxqsmKZbwrPGAiPDgnUHKuh7FicKDFMpaE8B6mhdQAH3",
+       "bafybeihoskmhhavvvpccjhfeuturxhtr2c3sde4bt4tnhy2yz2ih6vlyie"},
+      {words, "QmcYKke22MG2rnu4nPVj8Z3hMPi2wtVMKzqLcJwYRThYif",
+       "bafybeiawhayvhrtunmsazigmne75kqyyb2z7oqlvky3abpk4tbkqyzv6iu"},
       {std::string(262144, '\0'), "QmRk1rduJvo5DfEYAaLobS2za9tDszk35hzaNSDCJ74DA7",
        "bafkreiekhhjkxu4ztk3tyng3er3ijhg56mb44oe3gwbgquhzu4afrg2ksa"},
       {std::string(262145, '\0'), "QmbVuw4C4vcmVKqxoWtgDVobvcHrSn51qsmQmyxjk4sB2Q",

@@ -7,7 +7,6 @@
 #include "base/files.hpp"
 #include "base/sha256_lanes.hpp"
 #include "message/account.hpp"
-#include "message/signature.hpp"
 #include "message/store_message.hpp"
 #include "network/publish.hpp"
 #include "network/pull.hpp"
@@ -20,12 +19,6 @@ std::array<std::uint8_t, 32> secret_of(unsigned char byte) {
   std::array<std::uint8_t, 32> secret{};
   secret.back() = byte;
   return secret;
-}
-
-FileHashes hashes_of(const std::string& bytes) {
-  const TempDir folder(std::filesystem::temp_directory_path());
-  atomic_write(folder.path() / "f", bytes);
-  return hash_file(folder.path() / "f", 2);
 }
 
 }  // namespace
@@ -97,51 +90,6 @@ TEST_CASE("keys are read as the network's client and others keep them") {
 TEST_CASE("base 58 keeps leading zeros") {
   CHECK(encode_base58(std::string("\0\0a", 3)) == "112g");
   CHECK(decode_base58("112g") == std::string("\0\0a", 3));
-}
-
-TEST_CASE("CIDs are those that the network computes") {
-  std::string bytes;
-  for (int i = 0; i < 4096; ++i)
-    for (int byte = 0; byte < 256; ++byte) bytes += static_cast<char>(byte);
-  std::string words;
-  for (int i = 0; i < 16777216; ++i) words += "deadbeef";
-  struct Vector {
-    std::string bytes;
-    const char* v0;
-    const char* v1;
-  };
-  const std::vector<Vector> vectors{
-      {"", "QmbFMke1KXqnYyBBWxB74N4c5SBnJMVAiMNRcGu6x1AwQH",
-       "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"},
-      {"1234", "QmTPqcLhVnCtjoYuCZwPzfXcFrUviiPComTepHfEEaGf7g",
-       "bafkreiadvrtuefxt4fohmhxbuxrfl4dhsu3chsftrc2elhqt7f4npscg6q"},
-      {"hello world", "Qmf412jQZiuVUtdgnB36FXFX7xg5V6KEbSJ4dpQuhkLyfD",
-       "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"},
-      {"hello\n", "QmZULkCELmmk5XNfCgTnCyFgAVxBRBXyDHGGMVoLFLiXEN",
-       "bafkreicysg23kiwv34eg2d7qweipxwosdo2py4ldv42nbauguluen5v6am"},
-      {std::string(262144, '\0'), "QmRk1rduJvo5DfEYAaLobS2za9tDszk35hzaNSDCJ74DA7",
-       "bafkreiekhhjkxu4ztk3tyng3er3ijhg56mb44oe3gwbgquhzu4afrg2ksa"},
-      {std::string(262145, '\0'), "QmbVuw4C4vcmVKqxoWtgDVobvcHrSn51qsmQmyxjk4sB2Q",
-       "bafybeigllfqgfpqydppr6cmv56g7ax4wyhruzswvcefv6j5kj77nzttfki"},
-      {std::string(300000, 'a'), "QmYCTciJdFNMNUPCHSNS6dKMmUAqkGQ9tQQeGgbELhQQcn",
-       "bafybeicnrogxohr6rp6rlbv6s4q5gkpx5cmlm3oxqr3a7sfghbnz6sdyvq"},
-      {std::string(1048576, 'x'), "QmZxqsmKZbwrPGAiPDgnUHKuh7FicKDFMpaE8B6mhdQAH3",
-       "bafybeihoskmhhavvvpccjhfeuturxhtr2c3sde4bt4tnhy2yz2ih6vlyie"},
-      {bytes, "QmNVwWg6N5yixbSukgRFyXez5HdRY52RhEbg823ejW3cHn",
-       "bafybeiclphklsx6bfzfb5aezogjldbkeicyyvma6wrfnielfg7haplwahy"},
-      {std::string(174UL * 262144, '\0'), "QmY4HSz1oVGdUzb8poVYPLsoqBZjH6LZrtgnme9wWn2Qko",
-       "bafybeibxsa3ioclowpaq7b6gxl65gzqneopfr3fnhedak6sqr4bjz5lnyq"},
-      {std::string(174UL * 262144 + 1, '\0'), "QmehMASWcBsX7VcEQqs6rpR5AHoBfKyBVEgmkJHjpPg8jq",
-       "bafybeihqwzd3o6q6v3pmwhzjy22vokhr767burokmqemg63hptx2nqd7ym"},
-      {words, "QmcYKke22MG2rnu4nPVj8Z3hMPi2wtVMKzqLcJwYRThYif",
-       "bafybeiawhayvhrtunmsazigmne75kqyyb2z7oqlvky3abpk4tbkqyzv6iu"},
-  };
-  for (const Vector& vector : vectors) {
-    const FileHashes hashes = hashes_of(vector.bytes);
-    CHECK(hashes.cid_v0 == vector.v0);
-    CHECK(hashes.cid_v1 == vector.v1);
-    CHECK(hashes.sha256 == sha256(vector.bytes));
-  }
 }
 
 TEST_CASE("messages hashed side by side have the hashes that they have alone") {
