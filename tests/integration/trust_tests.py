@@ -180,8 +180,8 @@ def base58(data):
     return "1" * (len(data) - len(data.lstrip(b"\0"))) + out
 
 
-def store_message(world, file_hash, item_type="storage"):
-    """A STORE message of the chain SOL, signed by openssl."""
+def store_message(world, file_hash, item_type="storage", message_type="STORE"):
+    """A message of the chain SOL, signed by openssl."""
     key = world.folder / "sol.pem"
     if not key.exists():
         run("openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key))
@@ -189,10 +189,10 @@ def store_message(world, file_hash, item_type="storage"):
     sender = base58(der[-32:])
     content = json.dumps({"address": sender, "time": 1700000000.5, "item_type": item_type, "item_hash": file_hash}, separators=(",", ":"))
     item_hash = hashlib.sha256(content.encode()).hexdigest()
-    (world.folder / "signed").write_bytes(f"SOL\n{sender}\nSTORE\n{item_hash}".encode())
+    (world.folder / "signed").write_bytes(f"SOL\n{sender}\n{message_type}\n{item_hash}".encode())
     run("openssl", "pkeyutl", "-sign", "-inkey", str(key), "-rawin", "-in", str(world.folder / "signed"), "-out", str(world.folder / "signature"))
     signature = json.dumps({"publicKey": sender, "signature": base58((world.folder / "signature").read_bytes())})
-    return {"sender": sender, "chain": "SOL", "type": "STORE", "channel": "TEST", "time": 1700000000.5, "item_type": "inline", "item_content": content,
+    return {"sender": sender, "chain": "SOL", "type": message_type, "channel": "TEST", "time": 1700000000.5, "item_type": "inline", "item_content": content,
             "item_hash": item_hash, "signature": signature}
 
 
@@ -209,11 +209,14 @@ def test_a_message_is_walked_to_the_file_it_publishes(world):
     message = store_message(world, "1" * 64)
     file.write_text(json.dumps(message))
     verdict(world, "--image", image, "--message", file, code=3)
-    for key, value, code in (("item_content", message["item_content"].replace("1700000000.5", "1700000000.6"), 3), ("sender", message["sender"][:-1] + "1", 3),
-                             ("type", "POST", 1), ("chain", "ES", 3), ("item_hash", None, 1)):
+    for key, value, code in (("item_content", message["item_content"].replace("1700000000.5", "1700000000.6"), 3), ("sender", message["sender"][:-1] + ("2" if message["sender"][-1] == "1" else "1"), 3),
+                             ("type", "POST", 3), ("chain", "ES", 3), ("item_hash", None, 1)):
         file.write_text(json.dumps({**message, key: value}))
         result = world.run("verify", "--image", image, "--message", file)
         assert result.returncode == code, (key, result.returncode, result.stderr)
+    file.write_text(json.dumps(store_message(world, outcome["sha256"], message_type="POST")))
+    result = world.run("verify", "--image", image, "--message", file)
+    assert result.returncode == 1 and "is no STORE message: its type is POST" in result.stderr, (result.returncode, result.stderr)
 
 
 def signed_statement(world, name, threshold=1, others=()):
