@@ -228,6 +228,19 @@ def test_npm_packages_are_installed_as_npm_does(world):
     project.fails(1, "no package-lock.json of version 2 or 3", "lock", "project")
 
 
+def test_npm_packages_are_looked_for_where_they_were_locked(world):
+    project = Project(world, '[node]\nlockfile = "package-lock.json"\n', NODE_HEAD)
+    data = tarball({"package.json": "{}"})
+    project.registry.tarballs["/elsewhere/tool.tgz"] = data
+    places = {"node_modules/tool": {"version": "1.0.0", "integrity": integrity(data), "resolved": f"{project.registry.url}/elsewhere/tool.tgz"}}
+    (project.folder / "package-lock.json").write_text(package_lock(places))
+    _, first = project.tree()
+    _, second = project.tree("--locked", store=world.folder / "other")
+    assert first == second
+    # The registry that has no such package is asked first both times, at lock and at build time.
+    assert project.registry.requests == ["/tool/-/tool-1.0.0.tgz", "/elsewhere/tool.tgz"] * 2, project.registry.requests
+
+
 def test_an_npm_package_is_an_archive(world):
     data = tarball({"bin/node": "#!/bin/sh\n"}, modes={"bin/node": 0o755})
     project = Project(world, "", NODE_HEAD)
