@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
+
 namespace alephc {
 namespace {
 
@@ -36,7 +38,7 @@ std::string excerpt_of(const SourceSpan& span, bool color) {
   const std::size_t width = std::max<std::size_t>(1, std::min<std::size_t>(span.length, left));
   std::string carets = "^" + std::string(width - 1, '~');
   if (color) carets = "\033[32m" + carets + "\033[0m";
-  return " " + number + " | " + std::string(line) + "\n " + margin + " | " + pad + carets + "\n";
+  return " " + number + " | " + printable_lines(line) + "\n " + margin + " | " + pad + carets + "\n";
 }
 
 }  // namespace
@@ -47,11 +49,12 @@ std::string render_text(const Diagnostic& diagnostic, bool color) {
   if (color) label = (is_error ? "\033[1;31m" : "\033[1;33m") + label + "\033[0m";
   std::string out;
   if (diagnostic.at && diagnostic.at->source) out += place_of(*diagnostic.at);
-  out += label + diagnostic.message + "\n";
+  // Much of it is somebody else's text, which must not move the cursor.
+  out += label + printable_lines(diagnostic.message) + "\n";
   if (diagnostic.at && diagnostic.at->source && diagnostic.at->line > 0)
     out += excerpt_of(*diagnostic.at, color);
-  for (const std::string& context : diagnostic.context) out += "  note: " + context + "\n";
-  if (!diagnostic.hint.empty()) out += "  hint: " + diagnostic.hint + "\n";
+  for (const std::string& context : diagnostic.context) out += "  note: " + printable_lines(context) + "\n";
+  if (!diagnostic.hint.empty()) out += "  hint: " + printable_lines(diagnostic.hint) + "\n";
   return out;
 }
 

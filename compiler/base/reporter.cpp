@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/render.hpp"
+#include "base/text.hpp"
 
 namespace alephc {
 namespace {
@@ -53,15 +54,15 @@ void Reporter::line(const std::string& text) {
 }
 
 void Reporter::step(const std::string& text) {
-  if (verbosity_ != Verbosity::quiet) line(text + "\n");
+  if (verbosity_ != Verbosity::quiet) line(printable_lines(text) + "\n");
 }
 
 void Reporter::note(const std::string& text) {
-  if (verbosity_ != Verbosity::quiet) line(text + "\n");
+  if (verbosity_ != Verbosity::quiet) line(printable_lines(text) + "\n");
 }
 
 void Reporter::detail(const std::string& text) {
-  if (verbosity_ == Verbosity::verbose) line(text + "\n");
+  if (verbosity_ == Verbosity::verbose) line(printable_lines(text) + "\n");
 }
 
 void Reporter::diagnostic(const Diagnostic& diagnostic) {
@@ -74,7 +75,7 @@ void Reporter::progress(const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
   if (now - last_progress_ < kProgressInterval) return;
   last_progress_ = now;
-  put("\r\033[K" + text.substr(0, terminal_width() - 1));
+  put("\r\033[K" + printable(text.substr(0, terminal_width() - 1)));
   progress_shown_ = true;
 }
 

@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n\v\f";
 
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
 /// Optimal string alignment: a swap of two neighbours counts as one.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
@@ -80,7 +84,14 @@ std::string to_lower(std::string_view text) {
 std::string printable(std::string_view text) {
   std::string out(text);
   for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    if (is_control(c)) c = '?';
+  return out;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (is_control(c) && c != '\n' && c != '\t') c = '?';
   return out;
 }
 

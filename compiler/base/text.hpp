@@ -17,6 +17,8 @@ namespace alephc {
 [[nodiscard]] bool is_utf8(std::string_view text);
 /// For a terminal: control characters as '?', so that a name from an image can forge no line.
 [[nodiscard]] std::string printable(std::string_view text);
+/// The same for several lines: their ends and tabs stay.
+[[nodiscard]] std::string printable_lines(std::string_view text);
 
 /// Decimal, whole input consumed, no sign for unsigned.
 [[nodiscard]] std::optional<std::uint64_t> parse_unsigned(std::string_view text);

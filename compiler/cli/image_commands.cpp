@@ -64,6 +64,14 @@ void count_packages(const ImageContent& content, Inspection& out) {
   out.by_package = sorted(sizes);
 }
 
+/// Of a line of os-release, "KEY=VALUE" or "KEY=\"VALUE\"". (os-release(5))
+std::string value_of(const std::string& line) {
+  const std::string value = line.substr(line.find('=') + 1);
+  const bool quoted =
+      value.size() > 1 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front();
+  return printable(quoted ? value.substr(1, value.size() - 2) : value);
+}
+
 Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
   const auto wanted = [](const std::string& path) {
     return is_package_database(path) || path == "usr/lib/os-release" ||
@@ -82,11 +90,11 @@ Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
   const auto release = content.texts.find("usr/lib/os-release");
   for (const std::string& line : split(release == content.texts.end() ? "" : release->second, '\n'))
     if (line.starts_with("PRETTY_NAME="))
-      out.system = line.substr(13, line.size() - 14);
+      out.system = value_of(line);
     else if (line.starts_with("ID="))
-      out.subject.system_id = line.substr(3);
+      out.subject.system_id = value_of(line);
     else if (line.starts_with("VERSION_CODENAME="))
-      out.subject.system_version = line.substr(line.find('=') + 1);
+      out.subject.system_version = value_of(line);
   const auto lock = content.texts.find("usr/share/alephc/runtime.lock");
   out.has_recipe = lock != content.texts.end();
   if (out.has_recipe) out.subject.lock = parse_lock("the image's runtime.lock", lock->second);
@@ -104,21 +112,37 @@ void put_sizes(std::string& out, const std::string& title, const Sizes& sizes) {
   }
 }
 
-/// Name and version are in no image: they come from the receipt beside it, if it is of these bytes.
+/// The lock beside an image, or of the project in the current folder, if the image was built by it.
+std::optional<Lock> lock_of_receipt(const std::filesystem::path& image, const Receipt& receipt) {
+  for (const std::filesystem::path& folder : {image.parent_path(), std::filesystem::path()})
+    if (const auto text = read_file_if_exists(folder / "runtime.lock"); text && sha256(*text) == receipt.lock)
+      return parse_lock((folder / "runtime.lock").string(), *text);
+  return std::nullopt;
+}
+
+/// Name and version are in no image: they come from the receipt beside it, if it is of these bytes. So does
+/// the lock of an image without its recipe.
 std::string sbom_text(const std::filesystem::path& file, Inspection& found, const std::string& form,
-                      unsigned jobs) {
+                      const CommandContext& context) {
   SbomSubject& subject = found.subject;
   subject.tool_version = kVersion;
   subject.name = file.filename().string();
-  if (!std::filesystem::is_directory(file)) subject.sha256 = hash_file(file, jobs).sha256;
+  if (!std::filesystem::is_directory(file)) subject.sha256 = hash_file(file, context.settings.jobs).sha256;
   const std::string receipt_file = file.string() + ".receipt.json";
   if (const auto text = read_file_if_exists(receipt_file)) {
     const Receipt receipt = parse_receipt(receipt_file, *text);
     if (receipt.image.sha256 == subject.sha256) {
       subject.name = receipt.name;
       subject.version = receipt.version;
+      if (!subject.lock) subject.lock = lock_of_receipt(file, receipt);
     }
   }
+  if (!subject.lock)
+    context.reporter.diagnostic(
+        {.severity = Severity::warning,
+         .message =
+             "the image holds no recipe, so only what its system's own package database lists is known",
+         .hint = "run this in the folder of its runtime.lock, with the image's receipt beside it"});
   return form == "spdx" ? spdx_text(subject) : cyclonedx_text(subject);
 }
 
@@ -193,7 +217,7 @@ CommandAction add_inspect(CLI::App& app) {
     const std::filesystem::path file = image_of(arguments->path, context);
     Inspection found = inspect(file, context.settings.jobs);
     if (!arguments->sbom.empty()) {
-      print(sbom_text(file, found, arguments->sbom, context.settings.jobs));
+      print(sbom_text(file, found, arguments->sbom, context));
       return 0;
     }
     if (context.options.json) {

@@ -28,6 +28,13 @@ struct PublishArguments {
   PublishRequest request{};
 };
 
+std::string public_repository_of_user(const std::string& url) {
+  const bool known = url.starts_with("https://") || url.starts_with("http://");
+  if (known && public_url(url) == url) return url;
+  throw Error(ErrorKind::usage, "alephc.repository is no address that everybody can fetch",
+              "https://HOST/PATH, without user name and password");
+}
+
 /// "K=V", or "alephc.K=V" for what says where the recipe is.
 void read_metadata(const std::vector<std::string>& words, PublishRequest& request) {
   for (const std::string& word : words) {
@@ -38,7 +45,7 @@ void read_metadata(const std::vector<std::string>& words, PublishRequest& reques
     const std::string key = word.substr(0, equals);
     const std::string value = word.substr(equals + 1);
     if (key == "alephc.repository")
-      request.recipe.repository = value;
+      request.recipe.repository = public_repository_of_user(value);
     else if (key == "alephc.revision")
       request.recipe.revision = value;
     else if (key == "alephc.path")
@@ -60,19 +67,35 @@ void check_request(const PublishArguments& arguments) {
     throw Error(ErrorKind::usage, "--channel has 1 to 128 characters");
 }
 
-std::string publish_text(const PublishOutcome& outcome, const PublishRequest& request) {
+/// The line of the network's own client that uses what was published.
+std::string usage_line(const std::string& hash, const std::string& kind) {
+  if (kind == "instance") return "aleph instance create --rootfs " + hash;
+  if (kind == "volume")
+    return "aleph program create --immutable-volume ref=" + hash + ",mount=/opt/packages PROGRAM ENTRYPOINT";
+  return "aleph program create --runtime " + hash +
+         " PROGRAM ENTRYPOINT\n  and with use_latest = false in the program's runtime nobody, not even its "
+         "publisher, replaces it later";
+}
+
+std::string publish_text(const PublishOutcome& outcome, const PublishRequest& request,
+                         const std::string& kind) {
   const bool dry = request.dry_run;
-  const std::string runtime = request.ref.empty() ? outcome.message.item_hash : request.ref;
   std::string out = dry ? outcome.message.envelope + "\n" : "";
   out += "message  " + outcome.message.item_hash + "  " + outcome.status + "\nfile     " + outcome.file_hash +
          "\n  size    " + human_size(outcome.size) + "\n  sha256  " + outcome.sha256 + "\n  cid v0  " +
          outcome.cid_v0 + "\n";
   if (dry) return out;
-  return out + "use it\n  aleph program create --runtime " + runtime +
-         " PROGRAM ENTRYPOINT\n  and with use_latest = false in the program's runtime nobody, not even its "
-         "publisher, "
-         "replaces it later\nverify it\n  alephc verify " +
-         outcome.message.item_hash + "\n";
+  return out + "use it\n  " +
+         usage_line(request.ref.empty() ? outcome.message.item_hash : request.ref, kind) +
+         "\nverify it\n  alephc verify " + outcome.message.item_hash + "\n";
+}
+
+/// "function", "instance" or "volume": of the project, else by what the image is.
+std::string kind_of(const ImageRecipe& recipe, const fs::path& project, const fs::path& image) {
+  if (recipe.of_project) return load_manifest(project).kind;
+  const bool disk =
+      recipe.format == "qcow2" || recipe.format == "disk" || image.extension().string() == ".qcow2";
+  return disk ? "instance" : "function";
 }
 
 Json publish_json(const PublishOutcome& outcome) {
@@ -108,9 +131,10 @@ CommandAction add_publish(CLI::App& app) {
   auto arguments = std::make_shared<PublishArguments>();
   PublishRequest& request = arguments->request;
   app.add_option("IMAGE", arguments->image, "An image file, or a project that is built first")->required();
-  app.add_option("--key", arguments->key,
-                 "Private key (default: ALEPH_PRIVATE_KEY_FILE, ALEPH_PRIVATE_KEY_STRING, or the key of the "
-                 "network's own client)")
+  app.add_option(
+         "--key", arguments->key,
+         "Private key (default: ALEPH_PRIVATE_KEY_STRING, ALEPH_PRIVATE_KEY_FILE, key of config.toml, or the "
+         "key of the network's own client)")
       ->type_name("FILE");
   app.add_option("--chain", arguments->chain, "Chain of the key")->check(CLI::IsMember({"ETH", "SOL"}));
   app.add_option("--address", request.address, "Publish in the name of this address")->type_name("ADDRESS");
@@ -141,17 +165,23 @@ CommandAction add_publish(CLI::App& app) {
     if (arguments->write_expect && project.empty())
       throw Error(ErrorKind::usage, "--write-expect needs a project", "name its folder instead of the image");
     wanted.hashes = hash_file(wanted.image, context.settings.jobs);
-    wanted.recipe = recipe_of_image(wanted.image, wanted.hashes.sha256, project, context.reporter);
+    const ImageRecipe recipe = recipe_of_image(wanted.image, wanted.hashes.sha256, project, context.reporter);
+    if (arguments->write_expect && !recipe.of_project)
+      throw Error(ErrorKind::usage,
+                  "--write-expect: the image is not known to be that of this project's lock",
+                  "name the project's folder instead of the image, or build it anew");
+    wanted.recipe = recipe.reference;
     read_metadata(arguments->metadata, wanted);
-    const std::string key = arguments->key.empty() ? context.settings.key : arguments->key;
-    const Account account = load_account({.chain = arguments->chain, .file = key});
+    const Account account = load_account(
+        {.chain = arguments->chain, .file = arguments->key, .fallback_file = context.settings.key});
     if (context.settings.offline && !wanted.dry_run)
       throw Error(ErrorKind::failed, "publishing needs the network, but --offline forbids it");
     const NodeApi api(network_hosts(arguments->hosts, context.settings), {}, context.reporter);
     const PublishOutcome outcome = publish_image(wanted, account, api, context.reporter);
     if (arguments->write_expect && !wanted.dry_run)
       write_expectation(find_manifest(project), outcome.file_hash, outcome.message.item_hash);
-    print(context.options.json ? publish_json(outcome).dump() + "\n" : publish_text(outcome, wanted));
+    print(context.options.json ? publish_json(outcome).dump() + "\n"
+                               : publish_text(outcome, wanted, kind_of(recipe, project, wanted.image)));
     return 0;
   };
 }

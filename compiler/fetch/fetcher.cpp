@@ -11,6 +11,7 @@
 #include <curl/curl.h>
 
 #include "base/diagnostic.hpp"
+#include "base/environment.hpp"
 #include "base/interrupt.hpp"
 #include "base/text.hpp"
 #include "fetch/transfer.hpp"
@@ -46,6 +47,7 @@ struct Job {
   std::size_t next_url = 0;
   int round = 0;
   bool worth_another_round = false;
+  bool restarted = false;  ///< at this address
   bool wrong_bytes = false;
   Clock::time_point not_before{};
   std::vector<std::string> failures{};
@@ -157,8 +159,9 @@ class Batch {
         job.transfer.reset();
         return done_(job.index);
       case Outcome::restart:
-        if (!job.worth_another_round) {
-          job.worth_another_round = true;
+        job.worth_another_round = true;
+        if (!job.restarted) {
+          job.restarted = true;
           waiting_.push_front(std::move(job));
           return;
         }
@@ -179,6 +182,7 @@ class Batch {
     job.failures.push_back(public_url(job.url) + ": " + result.why);
     reporter_.detail("fetch: " + job.failures.back());
     ++job.next_url;
+    job.restarted = false;
     waiting_.push_front(std::move(job));
   }
 
@@ -197,17 +201,17 @@ class Batch {
   void give_up(const Job& job) {
     const RemoteFile& file = files_[job.index];
     Diagnostic problem;
-    problem.message = job.wrong_bytes
-                          ? "the bytes of " + file.label + " are not what the signed index promises"
-                          : "nobody has " + file.label;
+    problem.message =
+        job.wrong_bytes ? "the bytes of " + file.label + " are not what " + file.advice.promise + " promises"
+                        : "nobody has " + file.label;
     problem.context = job.failures;
     if (problem.context.empty()) problem.context.emplace_back("no address to ask");
     if (job.wrong_bytes) {
       if (!file.accept) problem.context.push_back("expected sha256 " + file.digest.hex());
-      problem.hint = "the mirror is broken or tampered with: try another one with --mirror";
+      problem.hint = file.advice.wrong_bytes;
       integrity_ = true;
     } else {
-      problem.hint = "give a mirror that still has it with --mirror, or move on with 'alephc lock --update'";
+      problem.hint = file.advice.missing;
     }
     problems_.push_back(std::move(problem));
     stop_if_enough();
@@ -246,6 +250,7 @@ class Batch {
 
 struct TextSink {
   std::string text;
+  std::string url;  ///< behind all redirects
   std::uint64_t limit = 0;
 
   static std::size_t on_data(char* data, std::size_t one, std::size_t count, void* self) {
@@ -265,10 +270,19 @@ AttemptResult get_text(const std::string& url, const FetchOptions& options, Text
   sink.text.clear();
   const CURLcode code = curl_easy_perform(handle.get());
   throw_if_interrupted();
+  const char* last = nullptr;
+  if (curl_easy_getinfo(handle.get(), CURLINFO_EFFECTIVE_URL, &last) == CURLE_OK && last != nullptr)
+    sink.url = with_login_of(url, last);
   return judge(handle.get(), code, error_text);
 }
 
 }  // namespace
+
+std::string certificate_bundle() {
+  for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"})
+    if (std::string file = environment(name); !file.empty()) return file;
+  return {};
+}
 
 std::string public_url(const std::string& url) {
   const std::size_t scheme = url.find("://");
@@ -276,6 +290,13 @@ std::string public_url(const std::string& url) {
   const std::size_t host = scheme + 3;
   const std::size_t at = url.substr(host, url.find('/', host) - host).rfind('@');
   return at == std::string::npos ? url : url.substr(0, host) + url.substr(host + at + 1);
+}
+
+std::string with_login_of(const std::string& from, const std::string& url) {
+  const std::string bare = public_url(from);
+  if (bare == from || public_url(url) != url || origin_of(bare) != origin_of(url)) return url;
+  const std::size_t host = from.find("://") + 3;
+  return url.substr(0, host) + from.substr(host, from.size() - bare.size()) + url.substr(host);
 }
 
 std::string resolve_url(const std::string& base, const std::string& reference) {
@@ -325,9 +346,9 @@ FetchedText Fetcher::fetch_text(const std::vector<std::string>& urls, std::uint6
   for (int round = 0; round < options_.rounds; ++round) {
     bool again = false;
     for (const std::string& url : urls) {
-      TextSink sink{.text = {}, .limit = limit};
+      TextSink sink{.text = {}, .url = url, .limit = limit};
       const AttemptResult result = get_text(url, options_, sink);
-      if (result.outcome == Outcome::ok) return {std::move(sink.text), url, std::move(failures)};
+      if (result.outcome == Outcome::ok) return {std::move(sink.text), sink.url, std::move(failures)};
       failures.push_back(public_url(url) + ": " + result.why);
       reporter_.detail("fetch: " + failures.back());
       if (result.outcome == Outcome::not_found) reachable = true;

@@ -12,6 +12,14 @@
 
 namespace alephc {
 
+/// What people are told when a file cannot be had.
+struct FetchAdvice {
+  std::string promise = "the signed index";  ///< what says which bytes it has
+  std::string wrong_bytes = "the mirror is broken or tampered with: try another one with --mirror";
+  std::string missing =
+      "give a mirror that still has it with --mirror, or move on with 'alephc lock --update'";
+};
+
 /// A file wanted by its hash; any of the addresses will do.
 struct RemoteFile {
   Digest digest{};          ///< sha256; with accept any name of its own
@@ -20,6 +28,7 @@ struct RemoteFile {
   std::uint64_t limit = 0;  ///< of a file of unknown size: more is refused; 0: none
   std::vector<std::string> urls{};
   std::string label{};  ///< for messages: "bash 5.2.15-2+b8"
+  FetchAdvice advice{};
   /// For a file whose addresses stand on the network themselves: asked once, when it is needed and urls is
   /// empty.
   std::function<std::vector<std::string>()> locate{};
@@ -38,7 +47,7 @@ struct FetchOptions {
 
 struct FetchedText {
   std::string text{};
-  std::string url{};                    ///< the address that had it
+  std::string url{};                    ///< the address that had it, behind redirects
   std::vector<std::string> failures{};  ///< "ADDRESS: why" of those asked in vain
 };
 
@@ -65,8 +74,15 @@ class Fetcher {
   FetchOptions options_;
 };
 
+/// The machine's own file of certificate authorities: CURL_CA_BUNDLE, SSL_CERT_FILE or REQUESTS_CA_BUNDLE;
+/// empty: what libcurl takes by default.
+[[nodiscard]] std::string certificate_bundle();
+
 /// A reference found in the document at base as an absolute address; empty when it is none. (RFC 3986)
 [[nodiscard]] std::string resolve_url(const std::string& base, const std::string& reference);
+
+/// url with the user name and password of an address of the same scheme, host and port.
+[[nodiscard]] std::string with_login_of(const std::string& from, const std::string& url);
 
 /// The address without user name and password, as it may be shown.
 [[nodiscard]] std::string public_url(const std::string& url);

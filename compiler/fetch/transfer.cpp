@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
+#include "base/environment.hpp"
 
 namespace alephc {
 
@@ -30,6 +31,11 @@ void set_common_options(CURL* handle, const std::string& url, const FetchOptions
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, options.stall_seconds);
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "alephc");
   curl_easy_setopt(handle, CURLOPT_PIPEWAIT, 1L);
+  // libcurl itself knows only the proxy's variables.
+  if (const std::string bundle = certificate_bundle(); !bundle.empty())
+    curl_easy_setopt(handle, CURLOPT_CAINFO, bundle.c_str());
+  if (const std::string folder = environment("SSL_CERT_DIR"); !folder.empty())
+    curl_easy_setopt(handle, CURLOPT_CAPATH, folder.c_str());
 }
 
 AttemptResult judge(CURL* handle, int curl_code, const std::string& error_text) {
@@ -54,6 +60,7 @@ AttemptResult judge(CURL* handle, int curl_code, const std::string& error_text) 
   }
   if (status == 416) return {Outcome::restart, "HTTP 416"};
   if (status == 429 || status >= 500) return {Outcome::transient, "HTTP " + std::to_string(status)};
+  if (status == 401) return {Outcome::not_found, "HTTP 401: a user name and password are missing, or wrong"};
   if (status >= 400) return {Outcome::not_found, "HTTP " + std::to_string(status)};
   return {Outcome::ok, {}};
 }
@@ -98,6 +105,7 @@ CURL* Transfer::start(const std::string& url) {
     hash_.update({buffer.data(), got});
     written_ += got;
   }
+  resumed_from_ = written_;
   set_common_options(handle_, url, options_, error_text_);
   curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &Transfer::on_data);
   curl_easy_setopt(handle_, CURLOPT_WRITEDATA, this);
@@ -146,33 +154,38 @@ std::string Transfer::why_not(const Digest& got) const {
   }
 }
 
-AttemptResult Transfer::finish(int curl_code) {
-  if (refusal_ && refusal_->outcome == Outcome::ok) {
-    drop_partial();
-    throw Error(ErrorKind::host, refusal_->why, "free some space or put the store elsewhere with --store");
-  }
+AttemptResult Transfer::result_of(int curl_code) {
   AttemptResult result = refusal_ ? *refusal_ : judge(handle_, curl_code, error_text_);
   if (curl_code == CURLE_HTTP_RETURNED_ERROR) {
     const AttemptResult by_status = judge(handle_, CURLE_OK, {});
     if (by_status.outcome != Outcome::ok) result = by_status;
   }
-  if (result.outcome == Outcome::ok) {
-    const Digest got = hash_.finish();
-    const std::string wrong = why_not(got);
-    if (wrong.empty()) {
-      store_.adopt_blob(path_, got);
-      fd_.reset();
-      return result;
-    }
-    // A server that announced no length may close the connection early and still call that a success.
-    curl_off_t announced = -1;
-    curl_easy_getinfo(handle_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
-    if (announced < 0 && file_.size > 0 && written_ < file_.size)
-      result = {Outcome::transient,
-                "cut off after " + std::to_string(written_) + " of " + std::to_string(file_.size) + " bytes"};
-    else
-      result = {Outcome::wrong_bytes, wrong};
+  if (result.outcome != Outcome::ok) return result;
+  const Digest got = hash_.finish();
+  const std::string wrong = why_not(got);
+  if (wrong.empty()) {
+    store_.adopt_blob(path_, got);
+    fd_.reset();
+    return result;
   }
+  // A server that announced no length may close the connection early and still call that a success.
+  curl_off_t announced = -1;
+  curl_easy_getinfo(handle_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+  if (announced < 0 && file_.size > 0 && written_ < file_.size)
+    return {Outcome::transient,
+            "cut off after " + std::to_string(written_) + " of " + std::to_string(file_.size) + " bytes"};
+  return {Outcome::wrong_bytes, wrong};
+}
+
+AttemptResult Transfer::finish(int curl_code) {
+  if (refusal_ && refusal_->outcome == Outcome::ok) {
+    drop_partial();
+    throw Error(ErrorKind::host, refusal_->why, "free some space or put the store elsewhere with --store");
+  }
+  AttemptResult result = result_of(curl_code);
+  if (result.outcome == Outcome::ok) return result;
+  // The bytes from before may be the wrong ones: who gave the rest is not blamed for them.
+  if (result.outcome == Outcome::wrong_bytes && resumed_from_ > 0) result.outcome = Outcome::restart;
   if (result.outcome == Outcome::restart || result.outcome == Outcome::wrong_bytes || written_ == 0)
     drop_partial();
   return result;

@@ -48,6 +48,7 @@ class Transfer {
   void open_partial();
   void drop_partial();
   [[nodiscard]] std::string why_not(const Digest& got) const;
+  [[nodiscard]] AttemptResult result_of(int curl_code);
 
   const Store& store_;
   const RemoteFile& file_;
@@ -58,11 +59,12 @@ class Transfer {
   UniqueFd fd_;
   Sha256 hash_;
   std::uint64_t written_ = 0;
+  std::uint64_t resumed_from_ = 0;  ///< bytes of an earlier attempt, perhaps of another address
   std::optional<AttemptResult> refusal_;
 };
 
-/// Options that every connection of ours has: protocols, redirects, proxies from the environment, netrc,
-/// time-outs.
+/// Options that every connection of ours has: protocols, redirects, proxies and certificates from the
+/// environment, netrc, time-outs.
 void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options,
                         std::string& error_text);
 [[nodiscard]] AttemptResult judge(CURL* handle, int curl_code, const std::string& error_text);

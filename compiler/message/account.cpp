@@ -87,8 +87,13 @@ std::string from_hex(std::string_view text) {
   return digest ? std::string(reinterpret_cast<const char*>(digest->bytes.data()), 32) : std::string();
 }
 
+struct ParsedSecret {
+  Secret bytes{};
+  bool has_public_half = false;  ///< as Solana's tools write it
+};
+
 /// 32 bytes, or 64 of which the second half is the public key.
-std::optional<Secret> parse_secret(const std::string& text) {
+std::optional<ParsedSecret> parse_secret(const std::string& text) {
   std::string bytes = text;
   if (bytes.size() != 32 && bytes.size() != 64) bytes.clear();
   const std::string bare(trim(text));
@@ -96,8 +101,9 @@ std::optional<Secret> parse_secret(const std::string& text) {
   if (bytes.empty() && bare.starts_with('[')) bytes = from_json_array(bare);
   if (bytes.empty()) bytes = decode_base58(bare);
   if (bytes.size() != 32 && bytes.size() != 64) return std::nullopt;
-  Secret secret{};
-  std::memcpy(secret.data(), bytes.data(), secret.size());
+  ParsedSecret secret{.has_public_half = bytes.size() == 64};
+  std::memcpy(secret.bytes.data(), bytes.data(), secret.bytes.size());
+  ::sodium_memzero(bytes.data(), bytes.size());
   return secret;
 }
 
@@ -108,24 +114,44 @@ fs::path client_folder() {
   return home_folder() / ".aleph-im";
 }
 
-struct ClientConfig {
-  fs::path key{};
-  std::string chain{};
-};
+nlohmann::json client_config() {
+  const auto text = read_file_if_exists(client_folder() / "config.json");
+  return nlohmann::json::parse(text.value_or(""), nullptr, false);
+}
 
-ClientConfig read_client_config() {
-  ClientConfig config;
-  const fs::path folder = client_folder();
-  const auto text = read_file_if_exists(folder / "config.json");
-  const auto json = nlohmann::json::parse(text.value_or(""), nullptr, false);
-  config.key = text_at(json, "path");
-  config.chain = text_at(json, "chain");
-  if (text_at(json, "type") == "hardware")
+/// The chains of Ethereum's kind have its keys and signatures.
+std::string client_chain() {
+  const std::string chain = text_at(client_config(), "chain");
+  return chain.empty() || is_ethereum_like(chain) ? "ETH" : chain;
+}
+
+fs::path client_key() {
+  const nlohmann::json config = client_config();
+  if (text_at(config, "type") == "hardware")
     throw Error(ErrorKind::usage, "the active key of the network's client is on a hardware wallet",
                 "sign with a key file: --key FILE");
+  if (const std::string path = text_at(config, "path"); !path.empty()) return path;
   for (const char* name : {"private-keys/default.key", "private-keys/ethereum.key"})
-    if (config.key.empty() && fs::exists(folder / name)) config.key = folder / name;
-  return config;
+    if (const fs::path file = client_folder() / name; fs::exists(file)) return file;
+  return {};
+}
+
+struct KeyText {
+  std::string where{};
+  std::string text{};
+};
+
+KeyText find_key(const AccountRequest& request) {
+  const auto from_file = [](const fs::path& file) { return KeyText{file.string(), read_file(file)}; };
+  if (!request.file.empty()) return from_file(request.file);
+  for (const char* name : {"ALEPH_PRIVATE_KEY_STRING", "ALEPH_PRIVATE_KEY"})
+    if (std::string text = environment(name); !text.empty()) return {name, std::move(text)};
+  if (const std::string file = environment("ALEPH_PRIVATE_KEY_FILE"); !file.empty()) return from_file(file);
+  if (!request.fallback_file.empty()) return from_file(request.fallback_file);
+  if (const fs::path file = client_key(); !file.empty()) return from_file(file);
+  throw Error(ErrorKind::usage, "there is no key to sign with",
+              "--key FILE, ALEPH_PRIVATE_KEY_FILE, or the key of the network's client in " +
+                  (client_folder() / "private-keys").string());
 }
 
 }  // namespace
@@ -165,39 +191,18 @@ std::string Account::sign(const std::string& text) const {
 }
 
 Account load_account(const AccountRequest& request) {
-  std::string chain = request.chain;
-  std::string where;
-  std::string text;
-  const auto from_file = [&](const fs::path& file) {
-    where = file.string();
-    text = read_file(file);
-  };
-  if (!request.file.empty()) {
-    from_file(request.file);
-  } else if (const std::string file = environment("ALEPH_PRIVATE_KEY_FILE"); !file.empty()) {
-    from_file(file);
-  } else {
-    for (const char* name : {"ALEPH_PRIVATE_KEY_STRING", "ALEPH_PRIVATE_KEY"})
-      if (text.empty()) {
-        text = environment(name);
-        where = name;
-      }
-  }
-  if (text.empty()) {
-    const ClientConfig config = read_client_config();
-    if (config.key.empty())
-      throw Error(ErrorKind::usage, "there is no key to sign with",
-                  "--key FILE, ALEPH_PRIVATE_KEY_FILE, or the key of the network's client in " +
-                      (client_folder() / "private-keys").string());
-    from_file(config.key);
-    if (chain.empty()) chain = config.chain;
-  }
-  const auto secret = parse_secret(text);
-  ::sodium_memzero(text.data(), text.size());
+  KeyText key = find_key(request);
+  auto secret = parse_secret(key.text);
+  ::sodium_memzero(key.text.data(), key.text.size());
   if (!secret)
-    throw Error(ErrorKind::usage, where + " holds no private key",
+    throw Error(ErrorKind::usage, key.where + " holds no private key",
                 "32 raw bytes, 64 hex digits, base 58, or a JSON array of 64 numbers");
-  return {chain.empty() ? "ETH" : chain, *secret};
+  if (!secret->has_public_half)
+    return {request.chain.empty() ? client_chain() : request.chain, secret->bytes};
+  if (!request.chain.empty() && request.chain != "SOL")
+    throw Error(ErrorKind::usage, key.where + " holds a key of Solana, with its public half",
+                "sign with --chain SOL");
+  return {"SOL", secret->bytes};
 }
 
 }  // namespace alephc

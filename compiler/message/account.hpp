@@ -30,16 +30,19 @@ class Account {
   std::string address_;
 };
 
-/// Where a key comes from. Of those that are set the first counts.
 struct AccountRequest {
-  std::string chain{};  ///< "ETH", "SOL", or empty: as the configuration says, else ETH
+  /// "ETH", "SOL", or empty: SOL for a key of 64 bytes, else as config.json of the network's client says,
+  /// else ETH.
+  std::string chain{};
   std::filesystem::path file{};
+  std::filesystem::path fallback_file{};
 };
 
-/// The key of file, else of the environment (ALEPH_PRIVATE_KEY_FILE, ALEPH_PRIVATE_KEY_STRING,
-/// ALEPH_PRIVATE_KEY), else the active one of the network's own client: config.json or private-keys/ in
-/// $ALEPH_CONFIG_HOME, $XDG_DATA_HOME/.aleph-im or ~/.aleph-im. Raw bytes, hex, base 58 and a JSON array of
-/// bytes are understood.
+/// The key of file, else of the environment (ALEPH_PRIVATE_KEY_STRING, ALEPH_PRIVATE_KEY,
+/// ALEPH_PRIVATE_KEY_FILE), else of fallback_file, else the active one of the network's own client:
+/// config.json or private-keys/ in $ALEPH_CONFIG_HOME, $XDG_DATA_HOME/.aleph-im or ~/.aleph-im. Raw bytes,
+/// hex, base 58 and a JSON array of bytes are understood. A file that holds no key is an Error: no other one
+/// takes its place.
 [[nodiscard]] Account load_account(const AccountRequest& request);
 
 /// "0x" and 40 hex digits with the checksum of EIP-55.

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "message/ethereum.hpp"
 
+#include <set>
+
 #include "base/digest.hpp"
 #include "message/keccak.hpp"
 
 namespace alephc {
+
+bool is_ethereum_like(const std::string& chain) {
+  static const std::set<std::string> kChains{"ETH",   "BASE",  "ARB",  "BSC", "OP",    "POL",  "AVAX",
+                                             "BLAST", "CYBER", "FRAX", "INK", "LINEA", "LISK", "METIS",
+                                             "MODE",  "SONIC", "UNI",  "WLD", "ZORA",  "STT",  "HYPE"};
+  return kChains.contains(chain);
+}
 
 EthereumContext make_ethereum_context() {
   return EthereumContext(secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY));

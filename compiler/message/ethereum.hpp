@@ -10,6 +10,9 @@
 
 namespace alephc {
 
+/// Whether a chain has Ethereum's keys, addresses and signatures.
+[[nodiscard]] bool is_ethereum_like(const std::string& chain);
+
 struct EthereumContextDestroy {
   void operator()(secp256k1_context* context) const { secp256k1_context_destroy(context); }
 };

@@ -76,7 +76,11 @@ void check_signature(const Json& envelope, const std::string& name, Message& mes
 }  // namespace
 
 bool Message::speaks_for_himself() const {
-  return to_lower(address) == to_lower(sender);
+  return same_address(address, sender);
+}
+
+bool same_address(const std::string& a, const std::string& b) {
+  return a == b || (a.starts_with("0x") && to_lower(a) == to_lower(b));
 }
 
 std::string signed_text(const std::string& chain, const std::string& sender, const std::string& type,
@@ -93,7 +97,8 @@ Message parse_message(const std::string& name, const std::string& text, const Co
   Message message{.type = text_of(envelope, "type", name),
                   .item_hash = text_of(envelope, "item_hash", name),
                   .sender = text_of(envelope, "sender", name),
-                  .chain = text_of(envelope, "chain", name)};
+                  .chain = text_of(envelope, "chain", name),
+                  .channel = text_at(envelope, "channel")};
   message.content = content_of(envelope, name, message.item_hash, content_source);
   check_signature(envelope, name, message);
   message.address = text_of(parse_object(name, message.content, "item_content"), "address", name);

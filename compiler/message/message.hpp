@@ -12,6 +12,7 @@ struct Message {
   std::string item_hash{};
   std::string sender{};
   std::string chain{};
+  std::string channel{};  ///< not signed
   std::string content{};  ///< JSON text, as the sender chose it
   std::string address{};  ///< whom the sender speaks for; mostly himself
   /// Empty when the signature was checked; else why it could not be, e.g. a chain that we do not know.
@@ -19,6 +20,9 @@ struct Message {
 
   [[nodiscard]] bool speaks_for_himself() const;
 };
+
+/// Whether two texts are one address: upper and lower case mean something on every chain but Ethereum's.
+[[nodiscard]] bool same_address(const std::string& a, const std::string& b);
 
 /// Gives the content of a message that has it in a file of its own, by the file's hash.
 using ContentSource = std::function<std::string(const std::string& hash)>;

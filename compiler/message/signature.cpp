@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <set>
 
 #include <secp256k1_recovery.h>
 #include <sodium.h>
@@ -71,12 +70,9 @@ bool good_solana(const std::string& sender, const std::string& text, const std::
 
 SignatureCheck check_signature_of(const std::string& chain, const std::string& sender,
                                   const std::string& text, const std::string& signature) {
-  static const std::set<std::string> kEthereum{"ETH",   "BASE",  "ARB",  "BSC", "OP",    "POL",  "AVAX",
-                                               "BLAST", "CYBER", "FRAX", "INK", "LINEA", "LISK", "METIS",
-                                               "MODE",  "SONIC", "UNI",  "WLD", "ZORA",  "STT",  "HYPE"};
   bool good = false;
   // Avalanche has addresses of another kind beside Ethereum's.
-  if (kEthereum.contains(chain) && !sender.starts_with("X-") && !sender.starts_with("P-"))
+  if (is_ethereum_like(chain) && !sender.starts_with("X-") && !sender.starts_with("P-"))
     good = good_ethereum(sender, text, signature);
   else if (chain == "SOL" || chain == "ES")
     good = good_solana(sender, text, signature);

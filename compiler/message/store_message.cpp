@@ -14,6 +14,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::size_t kLargestInline = 200'000;  // characters
+
 constexpr std::array kRecipeKeys{
     std::pair{"lock", &RecipeReference::lock},         std::pair{"tree", &RecipeReference::tree},
     std::pair{"epoch", &RecipeReference::epoch},       std::pair{"repository", &RecipeReference::repository},
@@ -41,6 +43,11 @@ Json metadata_of(const StoreRequest& request) {
   return metadata;
 }
 
+double time_of(const Json& content) {
+  const auto time = content.find("time");
+  return time != content.end() && time->is_number() ? time->get<double>() : 0;
+}
+
 std::string compact(const Json& json) {
   return json.dump(-1, ' ', true, Json::error_handler_t::replace);
 }
@@ -54,6 +61,7 @@ StoreMessage as_store_message(Message message) {
   StoreMessage store{.item_type = text_at(content, "item_type"),
                      .file_hash = text_at(content, "item_hash"),
                      .ref = text_at(content, "ref"),
+                     .time = time_of(content),
                      .recipe = recipe_of(content)};
   if (store.file_hash.empty())
     throw Error(ErrorKind::failed, message.item_hash + " is no STORE message: it names no file");
@@ -75,6 +83,11 @@ SignedMessage sign_store_message(const StoreRequest& request, const Account& acc
   if (Json metadata = metadata_of(request); !metadata.empty()) content["metadata"] = std::move(metadata);
   if (!request.payment.empty()) content["payment"] = {{"chain", account.chain()}, {"type", request.payment}};
   const std::string text = compact(content);
+  if (text.size() > kLargestInline)
+    throw Error(ErrorKind::usage,
+                "the message has " + std::to_string(text.size()) + " characters, and nodes take " +
+                    std::to_string(kLargestInline),
+                "give less --metadata");
   SignedMessage out{.item_hash = sha256(text).hex()};
   Json envelope;
   envelope["sender"] = account.address();

@@ -26,6 +26,7 @@ struct StoreMessage {
   std::string item_type{};  ///< "storage" or "ipfs"
   std::string file_hash{};  ///< sha256 in hex, or a CIDv0 or CIDv1
   std::string ref{};        ///< of an update: the original
+  double time = 0;          ///< Unix seconds, as signed
   RecipeReference recipe{};
 };
 
@@ -53,6 +54,7 @@ struct SignedMessage {
 };
 
 /// Serialises and signs: inline, keys in the order of the network's own client, no blanks, non-ASCII escaped.
+/// A usage Error for more than nodes take inline.
 [[nodiscard]] SignedMessage sign_store_message(const StoreRequest& request, const Account& account);
 
 }  // namespace alephc

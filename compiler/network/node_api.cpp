@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "network/node_api.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
@@ -35,6 +37,20 @@ std::string meaning_of(std::int64_t code) {
     default:
       return "error code " + std::to_string(code);
   }
+}
+
+bool lists(const Json& grant, const char* key, const std::string& value) {
+  const auto list = grant.find(key);
+  return list == grant.end() || !list->is_array() || list->empty() ||
+         std::find(list->begin(), list->end(), value) != list->end();
+}
+
+/// What is not named in a grant is allowed.
+bool covers(const Json& grant, const Message& message) {
+  if (!grant.is_object() || !same_address(text_at(grant, "address"), message.sender)) return false;
+  const std::string chain = text_at(grant, "chain");
+  return (chain.empty() || chain == message.chain) && lists(grant, "types", message.type) &&
+         lists(grant, "channels", message.channel);
 }
 
 [[noreturn]] void nobody_answers(const std::vector<std::string>& failures) {
@@ -87,17 +103,21 @@ Message NodeApi::parse(const std::string& hash, const std::string& text) const {
 
 std::optional<Message> NodeApi::find_message(const std::string& hash) const {
   std::vector<std::string> failures;
-  std::optional<Error> tampered;
+  std::optional<Error> problem;
   bool reachable = false;
   for (const std::string& api : hosts_.apis) {
     NodeApi one({{api}, {}}, options_, reporter_);
     const auto text = one.get("/api/v0/messages/" + hash, failures, reachable);
     if (!text) continue;
     reachable = true;
-    const Json json = parse_shallow(*text);
-    if (const std::string status = text_at(json, "status"); !status.empty() && status != "processed")
-      throw Error(ErrorKind::failed, "the network has the message " + hash + " as " + status,
-                  status == "pending" ? "try again in a minute" : "it is not valid there");
+    if (const std::string status = text_at(parse_shallow(*text), "status");
+        !status.empty() && status != "processed") {
+      // One node's word: another may have it.
+      if (!problem)
+        problem = Error(ErrorKind::failed, public_url(api) + " has the message " + hash + " as " + status,
+                        status == "pending" ? "try again in a minute" : "it is not valid there");
+      continue;
+    }
     try {
       Message message = one.parse(hash, *text);
       if (message.item_hash != hash)
@@ -106,49 +126,66 @@ std::optional<Message> NodeApi::find_message(const std::string& hash) const {
     } catch (const Error& error) {
       // One that lies is passed over, and told of only when nobody tells the truth.
       reporter_.diagnostic({.severity = Severity::warning, .message = public_url(api) + ": " + error.what()});
-      tampered = error;
+      if (!problem || problem->kind() != ErrorKind::integrity) problem = error;
     }
   }
-  if (tampered) throw Error(*tampered);
+  if (problem) throw Error(*problem);
   if (!reachable) nobody_answers(failures);
   return std::nullopt;
 }
 
-std::optional<Message> NodeApi::find_update(const StoreMessage& original) const {
-  std::vector<std::string> failures;
-  bool reachable = false;
-  const auto text = get("/api/v0/messages.json?msgTypes=STORE&refs=" + original.message.item_hash +
-                            "&owners=" + original.message.address + "&sortOrder=-1&pagination=20&page=1",
-                        failures, reachable);
-  if (!text && !reachable) nobody_answers(failures);
-  const Json json = parse_shallow(text.value_or(""));
-  if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array()) return std::nullopt;
-  for (const Json& item : json["messages"]) {
-    Message message = parse(original.message.item_hash, item.dump());
+std::optional<StoreMessage> NodeApi::read_update(const StoreMessage& original,
+                                                 const std::string& text) const {
+  try {
+    Message message = parse(original.message.item_hash, text);
     // Nothing that the user named leads to an update but its signature.
-    if (!message.unchecked.empty()) continue;
-    if (message.type != "STORE" || to_lower(message.address) != to_lower(original.message.address)) continue;
-    if (as_store_message(message).ref == original.message.item_hash) return message;
+    if (!message.unchecked.empty() || message.type != "STORE" ||
+        !same_address(message.address, original.message.address))
+      return std::nullopt;
+    StoreMessage update = as_store_message(std::move(message));
+    if (update.ref == original.message.item_hash) return update;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::interrupted) throw;
+    reporter_.diagnostic({.severity = Severity::warning,
+                          .message = public_url(hosts_.apis.front()) + ": an update: " + error.what()});
   }
   return std::nullopt;
 }
 
-bool NodeApi::may_speak_for(const std::string& sender, const std::string& address) const {
+std::optional<Message> NodeApi::find_update(const StoreMessage& original) const {
+  const std::string path = "/api/v0/messages.json?msgTypes=STORE&refs=" + original.message.item_hash +
+                           "&owners=" + original.message.address + "&sortOrder=-1&pagination=20&page=1";
   std::vector<std::string> failures;
   bool reachable = false;
-  const auto text = get("/api/v0/aggregates/" + address + ".json?keys=security", failures, reachable);
+  std::optional<StoreMessage> newest;
+  // A node can hold an update back, but not make one up: all are asked, and the signed time decides.
+  for (const std::string& api : hosts_.apis) {
+    const NodeApi one({{api}, {}}, options_, reporter_);
+    const auto text = one.get(path, failures, reachable);
+    if (!text) continue;
+    reachable = true;
+    const Json json = parse_shallow(*text);
+    if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array()) continue;
+    for (const Json& item : json["messages"])
+      if (auto update = one.read_update(original, item.dump());
+          update && (!newest || update->time > newest->time))
+        newest = std::move(update);
+  }
+  if (!reachable) nobody_answers(failures);
+  if (!newest) return std::nullopt;
+  return std::move(newest->message);
+}
+
+bool NodeApi::may_speak(const Message& message) const {
+  std::vector<std::string> failures;
+  bool reachable = false;
+  const auto text = get("/api/v0/aggregates/" + message.address + ".json?keys=security", failures, reachable);
   const Json json = parse_shallow(text.value_or(""));
   if (!json.is_object() || !json.contains("data") || !json["data"].is_object()) return false;
   const Json security = json["data"].value("security", Json::object());
   if (!security.is_object() || !security.contains("authorizations")) return false;
-  for (const Json& grant : security["authorizations"]) {
-    if (!grant.is_object() || to_lower(text_at(grant, "address")) != to_lower(sender)) continue;
-    const Json types = grant.value("types", Json::array());
-    if (!types.is_array() || types.empty()) return true;
-    for (const Json& type : types)
-      if (type == "STORE") return true;
-  }
-  return false;
+  const Json& grants = security["authorizations"];
+  return std::any_of(grants.begin(), grants.end(), [&](const Json& grant) { return covers(grant, message); });
 }
 
 std::vector<std::string> NodeApi::file_urls(const std::string& file_hash) const {
@@ -172,9 +209,10 @@ MessageStatus NodeApi::message_status(const std::string& api, const std::string&
   return status;
 }
 
-UploadLimits NodeApi::upload_limits(const std::string& api) const {
+std::optional<UploadLimits> NodeApi::upload_limits(const std::string& api) const {
   UploadLimits limits;
   const HttpReply reply = client_.get(api + "/api/v0/storage/limits.json");
+  if (reply.status == 0) return std::nullopt;
   const Json json = parse_shallow(reply.body);
   if (reply.status != 200 || !json.is_object()) return limits;  // an older node
   const auto read = [&](const char* table, const char* key, std::uint64_t& into) {

@@ -43,15 +43,15 @@ class NodeApi {
   [[nodiscard]] std::optional<Message> find_message(const std::string& hash) const;
   /// The newest update of a STORE by its owner; nothing when there is none.
   [[nodiscard]] std::optional<Message> find_update(const StoreMessage& original) const;
-  /// Whether an address lets another one speak for it in STORE messages: its "security" aggregate. (A node's
-  /// word.)
-  [[nodiscard]] bool may_speak_for(const std::string& sender, const std::string& address) const;
+  /// Whether a message's address lets its sender speak for it: its "security" aggregate. (A node's word.)
+  [[nodiscard]] bool may_speak(const Message& message) const;
 
   /// Addresses of a file, gateways first for a CID.
   [[nodiscard]] std::vector<std::string> file_urls(const std::string& file_hash) const;
 
   [[nodiscard]] MessageStatus message_status(const std::string& api, const std::string& item_hash) const;
-  [[nodiscard]] UploadLimits upload_limits(const std::string& api) const;
+  /// Nothing when the node does not answer.
+  [[nodiscard]] std::optional<UploadLimits> upload_limits(const std::string& api) const;
   [[nodiscard]] bool has_file(const std::string& api, const std::string& file_hash, std::uint64_t size) const;
 
   [[nodiscard]] const NetworkHosts& hosts() const { return hosts_; }
@@ -62,6 +62,9 @@ class NodeApi {
   [[nodiscard]] std::optional<std::string> get(const std::string& path, std::vector<std::string>& failures,
                                                bool& reachable) const;
   [[nodiscard]] Message parse(const std::string& hash, const std::string& text) const;
+  /// One of the first node's list of updates; nothing when it is none, or is not properly signed.
+  [[nodiscard]] std::optional<StoreMessage> read_update(const StoreMessage& original,
+                                                        const std::string& text) const;
 
   NetworkHosts hosts_;
   FetchOptions options_;

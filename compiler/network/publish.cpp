@@ -44,14 +44,21 @@ struct Refusal {
   const char* what;
   const char* hint;
 };
+constexpr long kUnprocessable = 422;
 constexpr Refusal kRefusals[] = {
     {402, "the address cannot pay for the file", "add credits to it, or choose another way with --payment"},
     {403, "the node does not accept the signature",
      "is --address another's, which has not allowed yours to publish?"},
     {413, "the file is larger than the node takes",
      "--storage ipfs takes more; or make the image smaller: alephc inspect --sizes"},
-    {422, "the node does not accept the message", "the node's words say why"},
+    {kUnprocessable, "the node does not accept the message", "the node's words say why"},
 };
+
+/// Of this node, while another may take it: it cannot be talked to, is too busy, or too old.
+bool is_node_trouble(long status) {
+  const bool redirect = status >= 300 && status < 400;  // a POST is not sent on to others
+  return status == 0 || status >= 500 || redirect || status == 404 || status == 405 || status == 429;
+}
 
 class Publisher {
  public:
@@ -69,7 +76,7 @@ class Publisher {
     out_.cid_v0 = hashes_.cid_v0;
     if (request_.dry_run) {
       choose_storage(UploadLimits{});
-      out_.message = sign();
+      if (!recall()) sign();
       out_.status = "dry run";
       return std::move(out_);
     }
@@ -103,21 +110,35 @@ class Publisher {
             .time = time};
   }
 
-  /// The message of an interrupted try if it says the same, else a new one.
-  SignedMessage sign() {
+  /// Takes up the message of an interrupted try if it says the same.
+  bool recall() {
     const auto text = read_file_if_exists(state_file_);
     const Json state = parse_shallow<Json>(text.value_or(""));
-    if (state.is_object() && state.contains("time") && state["time"].is_number()) {
-      SignedMessage again = sign_store_message(store_request(state["time"].get<double>()), account_);
-      if (again.item_hash == text_at(state, "item_hash")) return again;
-    }
-    time_ = now();
-    return sign_store_message(store_request(time_), account_);
+    if (!state.is_object() || !state.contains("time") || !state["time"].is_number()) return false;
+    SignedMessage again = sign_store_message(store_request(state["time"].get<double>()), account_);
+    if (again.item_hash != text_at(state, "item_hash")) return false;
+    out_.message = std::move(again);
+    return true;
   }
 
-  void remember() const {
-    if (time_ > 0)
-      atomic_write(state_file_, Json{{"item_hash", out_.message.item_hash}, {"time", time_}}.dump() + "\n");
+  void sign() {
+    const double time = now();
+    out_.message = sign_store_message(store_request(time), account_);
+    if (!request_.dry_run)
+      atomic_write(state_file_, Json{{"item_hash", out_.message.item_hash}, {"time", time}}.dump() + "\n");
+  }
+
+  /// What is to be sent, and how this node has it already. What the network has refused is not sent again.
+  MessageStatus prepare(const std::string& api, const UploadLimits& limits) {
+    if (out_.message.item_hash.empty()) {
+      choose_storage(limits);
+      if (!recall()) sign();
+    }
+    MessageStatus known = api_.message_status(api, out_.message.item_hash);
+    if (known.status.empty() || known.status == "pending" || known.status == "processed") return known;
+    reporter_.note("the network has the message of the last try as " + known.status + "; signing a new one");
+    sign();
+    return {};
   }
 
   void send() {
@@ -136,23 +157,26 @@ class Publisher {
 
   /// False when this node cannot be talked to; refusals are Errors, since others would refuse too.
   bool try_node(const std::string& api, std::vector<std::string>& failures) {
-    if (out_.message.item_hash.empty()) {
-      choose_storage(api_.upload_limits(api));
-      out_.message = sign();
-      remember();
+    const auto limits = api_.upload_limits(api);
+    if (!limits) {
+      failures.push_back(public_url(api) + ": does not answer");
+      return false;
     }
     out_.api = api;
-    MessageStatus known = api_.message_status(api, out_.message.item_hash);
+    MessageStatus known = prepare(api, *limits);
     if (known.status.empty()) {
       const bool has_file = api_.has_file(api, out_.file_hash, hashes_.size);
       const HttpReply reply = has_file ? send_message(api) : upload(api);
-      if (reply.status == 0 || reply.status >= 500) {
+      if (is_node_trouble(reply.status)) {
         failures.push_back(public_url(api) + ": " + reply.problem());
         reporter_.detail("publish: " + failures.back());
         return false;
       }
-      judge(api, reply, has_file);
-      known = wait(api);
+      if (reply.status == kUnprocessable) known = api_.message_status(api, out_.message.item_hash);
+      if (known.status.empty()) {
+        judge(api, reply, has_file);
+        known = wait(api);
+      }
     }
     conclude(api, known);
     return true;
@@ -179,6 +203,8 @@ class Publisher {
   }
 
   void judge(const std::string& api, const HttpReply& reply, bool message_only) const {
+    // The same message would be refused again.
+    if (reply.status == kUnprocessable) fs::remove(state_file_);
     for (const Refusal& refusal : kRefusals)
       if (reply.status == refusal.status) {
         Diagnostic problem{.message =
@@ -238,7 +264,6 @@ class Publisher {
   fs::path state_file_;
   const FileHashes& hashes_;
   PublishOutcome out_;
-  double time_ = 0;
 };
 
 Value parsed(const std::string& text) {

@@ -46,12 +46,12 @@ class Puller {
             (known ? ", signed by " + message.sender : ": " + message.unchecked),
         known);
     if (message.speaks_for_himself()) return;
-    if (!api_.may_speak_for(message.sender, message.address))
+    if (!api_.may_speak(message))
       throw Error(ErrorKind::integrity,
                   message.sender + " published in the name of " + message.address +
                       ", which does not say that it may",
                   "its 'security' aggregate would say so");
-    say("message", message.address + " lets " + message.sender + " speak for it, a node says", false);
+    say("delegation", message.address + " lets " + message.sender + " speak for it, a node says", false);
   }
 
   /// From any message to the hash of a file.
@@ -73,11 +73,11 @@ class Puller {
   Message newest(Message original) {
     auto update = api_.find_update(as_store_message(original));
     if (!update) {
-      say("update", "no update of " + original.item_hash + " is known to the node", false);
+      say("update", "no update of " + original.item_hash + " is known to the nodes", false);
       return original;
     }
     say_signed(*update);
-    say("update", "use_latest: " + update->item_hash + " is the newest, a node says", false);
+    say("update", "use_latest: " + update->item_hash + " is the newest that a node tells of", false);
     return std::move(*update);
   }
 
@@ -92,11 +92,18 @@ class Puller {
   void fetch(const std::string& file_hash) {
     const auto sha = Digest::from_hex(file_hash);
     if (!sha && cid_digest_hex(file_hash).empty())
-      throw Error(ErrorKind::usage, "'" + file_hash + "' is no file hash that the network has");
-    RemoteFile file{.digest = sha ? *sha : sha256("cid " + file_hash),
-                    .limit = kLargestFile,
-                    .urls = api_.file_urls(file_hash),
-                    .label = "the file " + file_hash};
+      throw Error(ErrorKind::usage, "'" + file_hash + "' is no file hash that the network has",
+                  file_hash.starts_with("bafkrei")
+                      ? "it is the CID of a single raw block, which the network does not take"
+                      : "64 hex digits, or a CID: Qm… or bafy…");
+    RemoteFile file{
+        .digest = sha ? *sha : sha256("cid " + file_hash),
+        .limit = kLargestFile,
+        .urls = api_.file_urls(file_hash),
+        .label = "the file " + file_hash,
+        .advice = {.promise = "its hash",
+                   .wrong_bytes = "whoever gave them lies or is broken: try others with --gateway and --api",
+                   .missing = "name who has it with --gateway or --api"}};
     out_.sha256 = file.digest;
     if (!sha)
       file.accept = [&](int fd, const Digest& got) {

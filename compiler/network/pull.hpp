@@ -13,7 +13,7 @@ namespace alephc {
 
 /// One thing that was checked on the way from a hash to bytes.
 struct PullCheck {
-  std::string name{};  ///< "message", "update", "lookup", "file"
+  std::string name{};  ///< "message", "delegation", "update", "lookup", "file"
   std::string text{};
   bool proven = true;  ///< false: a node's word only
 };

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "network/recipe_reference.hpp"
 
-#include <cstdlib>
-
 #include "base/diagnostic.hpp"
+#include "base/environment.hpp"
 #include "base/files.hpp"
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
@@ -23,30 +22,53 @@ CommandResult git(const std::vector<std::string>& arguments) {
   Command command{.argv = {*program}};
   command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
   command.environment = {{"LC_ALL", "C"}, {"GIT_TERMINAL_PROMPT", "0"}, {"GIT_ALLOW_PROTOCOL", "http:https"}};
-  for (const char* name : {"PATH", "HOME", "http_proxy", "https_proxy", "no_proxy"})
-    if (const char* value = std::getenv(name)) command.environment[name] = value;
+  for (const char* name : {"PATH", "HOME", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+                           "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_DIR", "GIT_SSL_CAPATH"})
+    if (const std::string value = environment(name); !value.empty()) command.environment[name] = value;
+  const std::string bundle = environment("GIT_SSL_CAINFO");
+  if (const std::string file = bundle.empty() ? certificate_bundle() : bundle; !file.empty())
+    command.environment["GIT_SSL_CAINFO"] = file;
   return run_command(command);
 }
 
-/// Empty outside of a work tree, and without git.
+/// Empty when git has no answer.
 std::string git_answer(const fs::path& folder, const std::vector<std::string>& arguments) {
-  if (!find_program("git")) return {};
   std::vector<std::string> words{"-C", folder.string()};
   words.insert(words.end(), arguments.begin(), arguments.end());
   const CommandResult result = git(words);
   return result.exit_code == 0 ? std::string(trim(result.output)) : std::string();
 }
 
+/// Empty outside of a work tree, and without git.
+std::string work_tree_of(const fs::path& folder, Reporter& reporter) {
+  if (!find_program("git")) return {};
+  const CommandResult result = git({"-C", folder.string(), "rev-parse", "--show-toplevel"});
+  if (result.exit_code == 0) return std::string(trim(result.output));
+  if (result.errors.find("not a git repository") == std::string::npos)
+    reporter.diagnostic({.severity = Severity::warning,
+                         .message = "git does not tell where the recipe is, so the message will not either",
+                         .context = {printable(trim(result.errors))}});
+  return {};
+}
+
 void add_repository(RecipeReference& recipe, const fs::path& manifest_file, const std::string& repository,
                     Reporter& reporter) {
   const fs::path folder = fs::absolute(manifest_file).parent_path();
-  const std::string top = git_answer(folder, {"rev-parse", "--show-toplevel"});
-  recipe.repository = repository;
+  const std::string top = work_tree_of(folder, reporter);
+  recipe.repository = public_repository(repository);
   if (top.empty()) return;
   recipe.revision = git_answer(folder, {"rev-parse", "HEAD"});
   recipe.path = fs::absolute(manifest_file).lexically_relative(top).string();
-  if (recipe.repository.empty())
-    recipe.repository = public_url(git_answer(folder, {"remote", "get-url", "origin"}));
+  if (recipe.repository.empty()) {
+    const std::string remote = git_answer(folder, {"remote", "get-url", "origin"});
+    recipe.repository = public_repository(remote);
+    if (recipe.repository.empty())
+      reporter.diagnostic({.severity = Severity::warning,
+                           .message = remote.empty() ? "the project's repository has no remote 'origin'"
+                                                     : "nobody else can fetch the remote 'origin'",
+                           .hint = "say where the recipe is with runtime.repository, or with --metadata "
+                                   "alephc.repository=https://…"});
+  }
   if (!git_answer(folder, {"status", "--porcelain", "--", "."}).empty())
     reporter.diagnostic(
         {.severity = Severity::warning,
@@ -57,9 +79,27 @@ void add_repository(RecipeReference& recipe, const fs::path& manifest_file, cons
 
 }  // namespace
 
-RecipeReference recipe_of_image(const fs::path& image, const Digest& sha256, const fs::path& project,
-                                Reporter& reporter) {
-  RecipeReference recipe;
+std::string public_repository(const std::string& remote) {
+  if (remote.starts_with("https://") || remote.starts_with("http://")) return public_url(remote);
+  const bool ssh = remote.starts_with("ssh://");
+  const std::size_t slash = remote.find('/', ssh ? 6 : 0);
+  const std::size_t colon = remote.find(':', ssh ? 6 : 0);
+  if (!ssh && remote.find("://") != std::string::npos) return {};
+  // "git@HOST:PATH", where no slash stands before the colon; else it is a folder.
+  const std::size_t end = ssh ? slash : colon;
+  if (end == std::string::npos || (!ssh && slash != std::string::npos && slash < colon)) return {};
+  std::string host = remote.substr(ssh ? 6 : 0, end - (ssh ? 6 : 0));
+  host = host.substr(host.rfind('@') + 1);
+  host = host.substr(0, host.find(':'));
+  const std::size_t path = remote.find_first_not_of('/', end + 1);
+  return host.empty() || path == std::string::npos ? std::string()
+                                                   : "https://" + host + "/" + remote.substr(path);
+}
+
+ImageRecipe recipe_of_image(const fs::path& image, const Digest& sha256, const fs::path& project,
+                            Reporter& reporter) {
+  ImageRecipe out;
+  RecipeReference& recipe = out.reference;
   const std::string file = image.string() + ".receipt.json";
   if (const auto text = read_file_if_exists(file)) {
     const Receipt receipt = parse_receipt(file, *text);
@@ -67,15 +107,16 @@ RecipeReference recipe_of_image(const fs::path& image, const Digest& sha256, con
       recipe.lock = receipt.lock.hex();
       recipe.tree = receipt.image.tree.hex();
       recipe.epoch = std::to_string(receipt.epoch);
+      out.format = receipt.format;
     }
   }
-  if (project.empty()) return recipe;
+  if (project.empty()) return out;
   const Manifest manifest = load_manifest(project);
   const auto lock = read_file_if_exists(lock_path_of(manifest.file));
   // A project that is not the image's says nothing about it.
-  if (!lock || recipe.lock != alephc::sha256(*lock).hex()) return recipe;
-  add_repository(recipe, manifest.file, manifest.repository, reporter);
-  return recipe;
+  out.of_project = lock && recipe.lock == alephc::sha256(*lock).hex();
+  if (out.of_project) add_repository(recipe, manifest.file, manifest.repository, reporter);
+  return out;
 }
 
 void clone_repository(const std::string& repository, const std::string& revision, const fs::path& folder) {

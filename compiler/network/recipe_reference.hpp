@@ -9,10 +9,21 @@
 
 namespace alephc {
 
+/// An image and the project that it was built from, as far as they are known to belong together.
+struct ImageRecipe {
+  RecipeReference reference{};
+  std::string format{};     ///< of the receipt: "squashfs", "qcow2" …
+  bool of_project = false;  ///< the image was built by the project's lock
+};
+
 /// What a published image says about its recipe: lock, tree and epoch from the receipt beside it (if it is of
 /// these bytes), repository, revision and path from the project's git work tree. project may be empty.
-[[nodiscard]] RecipeReference recipe_of_image(const std::filesystem::path& image, const Digest& sha256,
-                                              const std::filesystem::path& project, Reporter& reporter);
+[[nodiscard]] ImageRecipe recipe_of_image(const std::filesystem::path& image, const Digest& sha256,
+                                          const std::filesystem::path& project, Reporter& reporter);
+
+/// The address by which everybody can fetch what a git remote names: http and https without credentials, also
+/// for "git@HOST:PATH" and ssh://. Empty when there is none, as for a folder.
+[[nodiscard]] std::string public_repository(const std::string& remote);
 
 /// Checks a repository out at a revision, by git. Only http and https addresses are followed.
 void clone_repository(const std::string& repository, const std::string& revision,

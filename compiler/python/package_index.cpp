@@ -145,7 +145,7 @@ std::map<std::string, std::string> links_of(const std::string& page, const std::
     target = target.substr(0, target.find('#'));
     const std::string path = target.substr(0, target.find('?'));
     links.emplace(percent_decoded(path.substr(path.rfind('/') + 1)),
-                  base.empty() ? target : resolve_url(base, target));
+                  base.empty() ? target : with_login_of(base, resolve_url(base, target)));
   }
   return links;
 }

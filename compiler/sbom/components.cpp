@@ -97,9 +97,11 @@ std::vector<SbomComponent> from_lock(const Lock& lock) {
   const System system{
       text_at(lock.manifest, "base", "distro"), text_at(lock.manifest, "base", "release"), {}};
   const std::set<std::string> removed(lock.removed.begin(), lock.removed.end());
+  // The system of a volume only made it.
+  const bool has_system = text_at(lock.manifest, "runtime", "kind") != "volume";
   for (const LockedLayer& layer : lock.layers)
     for (const LockedPackage& package : layer.packages) {
-      if (removed.contains(package.name)) continue;
+      if (!has_system || removed.contains(package.name)) continue;
       SbomComponent component = system_package(system, package.name, package.version, package.arch);
       component.sha256 = package.sha256;
       out.push_back(std::move(component));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "verify/published.hpp"
 
+#include <functional>
+
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "image/image_format.hpp"
@@ -37,9 +39,11 @@ class PublishedFinder {
   }
 
  private:
-  /// Who published must be proven; which update is the newest only where the user wants that.
+  /// Who published must be proven; which update is the newest, and who lets whom speak for him, only where
+  /// the user wants that.
   [[nodiscard]] Verdict verdict_of(const PullCheck& check) const {
-    const bool enough = !strict_ && (check.name == "update" || check.name == "lookup");
+    const bool told = check.name == "update" || check.name == "lookup" || check.name == "delegation";
+    const bool enough = told && !strict_;
     return check.proven || enough ? Verdict::verified : Verdict::undecided;
   }
 
@@ -85,9 +89,22 @@ class PublishedFinder {
     return manifest.insert(at + table.size(), name);
   }
 
+  /// What a message only names may be gone: that decides nothing.
+  bool undecided_unless(const std::string& name, const std::function<void()>& get) {
+    try {
+      get();
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::failed && error.kind() != ErrorKind::usage) throw;
+      say(name, Verdict::undecided, error.what());
+      return false;
+    }
+  }
+
   void use_repository(const RecipeReference& recipe) {
     const fs::path folder = out_.work->path() / "repository";
-    clone_repository(recipe.repository, recipe.revision, folder);
+    if (!undecided_unless("recipe", [&] { clone_repository(recipe.repository, recipe.revision, folder); }))
+      return;
     const fs::path path(recipe.path.empty() ? "runtime.toml" : recipe.path);
     std::error_code missing;
     const fs::path manifest = fs::canonical(folder / path, missing);
@@ -103,11 +120,14 @@ class PublishedFinder {
         recipe.repository + " at " + recipe.revision + "; lock " + sha256(*lock).hex());
   }
 
+  /// Mirrors may still have what the bundle would have given.
   void fetch_bundle(const std::string& hash) {
     if (!is_network_hash(hash)) return;
-    const PulledFile bundle = pull_file(hash, api_, store_, fetcher_);
-    out_.bundle = store_.blob_path(bundle.sha256);
-    say("bundle", Verdict::verified, hash + ", the bytes give this hash");
+    undecided_unless("bundle", [&] {
+      const PulledFile bundle = pull_file(hash, api_, store_, fetcher_);
+      out_.bundle = store_.blob_path(bundle.sha256);
+      say("bundle", Verdict::verified, hash + ", the bytes give this hash");
+    });
   }
 
   bool strict_;
