@@ -22,6 +22,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const FetchAdvice kIndexAdvice{
+    .promise = "the lock",
+    .wrong_bytes = "the index is broken or tampered with: name another one with PIP_INDEX_URL",
+    .missing = "name an index that has it with PIP_INDEX_URL, or move on with 'alephc lock --update'"};
+const FetchAdvice kRegistryAdvice{
+    .promise = "package-lock.json",
+    .wrong_bytes = "the registry is broken or tampered with: name another one with NPM_CONFIG_REGISTRY",
+    .missing = "name a registry that has it with NPM_CONFIG_REGISTRY"};
+
 /// The one file of pip that names its default index.
 class PipSource : public ArchiveSink {
  public:
@@ -226,6 +235,7 @@ void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tool
         {.digest = sha256(package.integrity),
          .limit = 1ULL << 30U,
          .label = package.name + "@" + package.version,
+         .advice = kRegistryAdvice,
          .locate = [package] { return locate_module(package); },
          .accept = [&found, integrity = package.integrity](int fd, const Digest& got) -> std::string {
            if (!has_integrity(fd, integrity)) return "is not what package-lock.json promises";
@@ -288,6 +298,7 @@ std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& loc
     files.push_back({.digest = wheel.sha256,
                      .size = wheel.size,
                      .label = wheel.file,
+                     .advice = kIndexAdvice,
                      .locate = [&manifest, &lock, tools, &settings, indexes, wheel] {
                        if (!*indexes) *indexes = known_indexes(manifest, lock, tools, settings);
                        return locate_wheel(wheel, **indexes, tools.fetcher);
@@ -296,6 +307,7 @@ std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& loc
     files.push_back({.digest = module.sha256,
                      .size = module.size,
                      .label = module.name + "@" + module.version,
+                     .advice = kRegistryAdvice,
                      .locate = [&manifest, module] {
                        // Where it was locked stands in the package-lock only.
                        for (const NpmPackage& package : project_modules(manifest, nullptr))

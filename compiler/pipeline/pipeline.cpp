@@ -61,12 +61,11 @@ std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock,
   std::vector<RemoteFile> files = distro.package_files(manifest, lock, settings.mirrors);
   for (const ArchiveSpec& archive : manifest.archives)
     for (const LockedArchive& locked : lock.archives)
-      if (locked.name == archive.name && archive.source.empty())
-        files.push_back({.digest = locked.sha256,
-                         .size = locked.size,
-                         .urls = archive.urls,
-                         .label = archive.name,
-                         .locate = [archive] { return archive_urls(archive); }});
+      if (locked.name == archive.name && archive.source.empty()) {
+        files.push_back(archive_file(archive));
+        files.back().digest = locked.sha256;
+        files.back().size = locked.size;
+      }
   for (RemoteFile& file : language_files(manifest, lock, tools, settings)) files.push_back(std::move(file));
   return files;
 }

@@ -75,20 +75,18 @@ bool packages_decided_alike(const Lock& lock, const Manifest& manifest, const Va
 /// Its bytes are taken as they are now, unless an integrity says what they must be.
 LockedArchive fetch_archive(const ArchiveSpec& archive, const ToolBox& tools) {
   LockedArchive locked{.name = archive.name};
-  tools.fetcher.fetch({{.digest = sha256("archive " + archive.name + " " + archive.integrity),
-                        .resumed = !archive.integrity.empty(),
-                        .limit = 4ULL << 30U,
-                        .urls = archive.urls,
-                        .label = "the archive '" + archive.name + "'",
-                        .locate = [&] { return archive_urls(archive); },
-                        .accept = [&](int fd, const Digest& got) -> std::string {
-                          if (!archive.integrity.empty() && !has_integrity(fd, archive.integrity))
-                            return "is not what its integrity says";
-                          locked.sha256 = got;
-                          locked.size = static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_END));
-                          return {};
-                        }}},
-                      [](std::size_t) {});
+  RemoteFile file = archive_file(archive);
+  file.digest = sha256("archive " + archive.name + " " + archive.integrity);
+  file.resumed = !archive.integrity.empty();
+  file.limit = 4ULL << 30U;
+  file.accept = [&](int fd, const Digest& got) -> std::string {
+    if (!archive.integrity.empty() && !has_integrity(fd, archive.integrity))
+      return "is not what its integrity says";
+    locked.sha256 = got;
+    locked.size = static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_END));
+    return {};
+  };
+  tools.fetcher.fetch({file}, [](std::size_t) {});
   if (!archive.integrity.empty()) return locked;
   tools.reporter.diagnostic({.severity = Severity::warning,
                              .message = "the archive '" + archive.name + "' has no hash: pinned as it is now",
@@ -200,9 +198,16 @@ std::string change_text(const LockChange& change) {
   return out;
 }
 
-std::vector<std::string> archive_urls(const ArchiveSpec& archive) {
-  if (archive.npm.empty()) return archive.urls;
-  return locate_module(parse_npm_package(archive.npm));
+RemoteFile archive_file(const ArchiveSpec& archive) {
+  RemoteFile file{.urls = archive.urls,
+                  .label = "the archive '" + archive.name + "'",
+                  .advice = {.promise = archive.integrity.empty() ? "the lock" : "the manifest",
+                             .wrong_bytes = "the file was replaced where it is published: see why, and then "
+                                            "change its hash and lock anew",
+                             .missing = "give another url of the same file in [[archive]]"}};
+  if (!archive.npm.empty())
+    file.locate = [npm = archive.npm] { return locate_module(parse_npm_package(npm)); };
+  return file;
 }
 
 std::string staleness(const Lock& lock, const Manifest& manifest, const std::vector<LockedInput>& inputs) {

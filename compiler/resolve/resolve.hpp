@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "distro/distro.hpp"
+#include "fetch/fetcher.hpp"
 #include "lock/lock.hpp"
 #include "manifest/manifest.hpp"
 
@@ -23,8 +24,8 @@ struct LockChange {
 [[nodiscard]] LockChange compare_locks(const Lock* before, const Lock& after);
 [[nodiscard]] std::string change_text(const LockChange& change);
 
-/// Where an archive of the manifest can be fetched.
-[[nodiscard]] std::vector<std::string> archive_urls(const ArchiveSpec& archive);
+/// An archive of the manifest with its addresses; its hash is the caller's to say.
+[[nodiscard]] RemoteFile archive_file(const ArchiveSpec& archive);
 
 /// Why a lock no longer answers its manifest; empty when it does.
 [[nodiscard]] std::string staleness(const Lock& lock, const Manifest& manifest,

@@ -1,6 +1,6 @@
 """A node of the network on loopback, as strict as a real one: hash, signature, limits, content types, references. It can be told to
 refuse, to be slow, to hang up, or to lie."""
-import email.parser, email.policy, hashlib, http.server, json, re, threading, urllib.parse
+import email.parser, email.policy, hashlib, http.server, json, re, socket, ssl, threading, urllib.parse
 
 from aleph_crypto import cid_v0, signature_is_good
 
@@ -9,12 +9,14 @@ FORM = "multipart/form-data"
 
 class Node:
     """messages: item_hash → envelope; files: hash → bytes. refuse: status for the next uploads and messages; hang_up: how many uploads
-    to cut; pending: how many times a message is said to be pending; lie: hash that the node gives for a file; rot: bytes it serves."""
+    to cut; pending: how many times a message is said to be pending; lie: hash that the node gives for a file; rot: bytes it serves, cut
+    off before their end if cut says so; reject: error code with which the next messages are rejected."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.messages, self.files, self.statuses, self.rejections = {}, {}, {}, {}
         self.refuse = self.hang_up = self.pending = 0
-        self.lie = self.rot = None
+        self.lie = self.rot = self.reject = None
+        self.cut = False
         self.limits = {"storage": {"max_file_size": 100 << 20}, "ipfs": {"max_upload_file_size": 1 << 30}}
         self.aggregates = {}
         self.requests = []
@@ -26,11 +28,13 @@ class Node:
             def log_message(self, *_):
                 pass
 
-            def answer(self, status, body, content_type="application/json"):
+            def answer(self, status, body, content_type="application/json", *headers):
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(data)))
+                for header in headers:
+                    self.send_header(*header)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(data)
@@ -54,7 +58,11 @@ class Node:
                 node.post(self, self.path, self.rfile.read(length))
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -79,7 +87,19 @@ class Node:
             return request.answer(200, {"messages": sorted(found, key=lambda each: -each["time"])})
         if match := re.fullmatch(r"/(?:api/v0/storage/raw|ipfs)/([0-9a-zA-Z]+)", path):
             data = self.rot if self.rot is not None and request.command == "GET" else self.files.get(match[1])
-            return request.answer(404, {"error": "not found"}) if data is None else request.answer(200, data, "application/octet-stream")
+            if data is None:
+                return request.answer(404, {"error": "not found"})
+            if self.rot is not None and self.cut:
+                request.send_response(200)
+                request.send_header("Content-Length", str(len(data) + 1000))
+                request.end_headers()
+                request.wfile.write(data)
+                request.close_connection = True
+                return request.connection.shutdown(socket.SHUT_RDWR)
+            # As IPFS gateways do; the nodes' own storage knows no ranges.
+            if (match := re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))) and path.startswith("/ipfs"):
+                return request.answer(206, data[int(match[1]):], "application/octet-stream", ("Content-Range", f"bytes {match[1]}-{len(data) - 1}/{len(data)}"))
+            return request.answer(200, data, "application/octet-stream")
         if path == "/api/v0/storage/limits.json":
             return request.answer(200, self.limits)
         if match := re.fullmatch(r"/api/v0/aggregates/([0-9a-zA-Z]+)\.json", path):
@@ -128,9 +148,13 @@ class Node:
             return request.answer(422, {"message": "the file is unknown"})
         self.messages[message["item_hash"]] = message
         if (ref := content.get("ref")) in self.messages and json.loads(self.messages[ref]["item_content"]).get("ref"):
-            self.statuses[message["item_hash"]] = "rejected"
-            self.rejections[message["item_hash"]] = {"error_code": 201}
+            self.reject = 201
         status = 202 if self.pending else 200
+        if self.reject:
+            status = 422
+            self.statuses[message["item_hash"]] = "rejected"
+            self.rejections[message["item_hash"]] = {"error_code": self.reject, "details": {"wanted": "more"}}
+            self.reject = None
         if data is None:
             return request.answer(status, {"publication_status": {"status": "success", "failed": []}, "message_status": "processed"})
         return request.answer(status, {"status": "success", "hash": self.lie or content["item_hash"]})

@@ -502,6 +502,10 @@ def test_graph_inspect_hash_and_gc_answer(world):
     assert json.loads(world.ok("graph", "project", "--format", "json").stdout)["steps"]
     sizes = json.loads(world.ok("--json", "inspect", "image.img", "--sizes").stdout)
     assert sizes["packages"] > 80 and sizes["recipe"] and sizes["by_package"]["tool"] > 0
+    (world.folder / "bare/usr/lib").mkdir(parents=True)
+    for line, system in (("PRETTY_NAME=", "unknown"), ("PRETTY_NAME=One", "One"), ('PRETTY_NAME="Two words"', "Two words")):
+        (world.folder / "bare/usr/lib/os-release").write_text(f'ID="x"\n{line}\n')
+        assert f"system    {system}\n" in world.ok("inspect", "bare").stdout
     assert world.ok("hash", "image.img").stdout.startswith("sha256  ")
     receipt = json.loads((world.folder / "image.img.receipt.json").read_text())
     assert "app:1234:1234" in receipt["accounts"]

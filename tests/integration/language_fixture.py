@@ -38,10 +38,11 @@ def integrity(data):
 
 
 class Registry:
-    """files: name → bytes, listed in pages by project; yanked: names with a reason; login: "user:password" or None."""
+    """files: name → bytes, listed in pages by project, absolute: by whole addresses; yanked: names with a reason; login: "user:password" or None."""
 
     def __init__(self):
         self.files, self.yanked, self.login, self.tarballs, self.requests = {}, {}, None, {}, []
+        self.absolute = False
         registry = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -86,7 +87,7 @@ class Registry:
             if normal(name) != project:
                 continue
             yank = f' data-yanked="{self.yanked[file]}"' if file in self.yanked else ""
-            links.append(f'<a href="../../files/{file}#sha256={hashlib.sha256(data).hexdigest()}"{yank}>{file}</a><br>')
+            links.append(f'<a href="{self.url if self.absolute else "../.."}/files/{file}#sha256={hashlib.sha256(data).hexdigest()}"{yank}>{file}</a><br>')
         return f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode() if links else None
 
     def add(self, file_and_bytes):

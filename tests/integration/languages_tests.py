@@ -166,7 +166,14 @@ def test_private_indexes_are_asked_with_the_machines_credentials(world):
     project.ok("lock", "project")
     tree, _ = project.tree("--locked", store=world.folder / "other")
     assert (tree / "opt/aleph/libs/dep.py").exists() and not (tree / "root/.netrc").exists()
-    for place in (project.folder, world.folder / "other/actions", world.folder / "other/logs"):
+    # In the index's address: they go along to files of the same host.
+    (world.folder / ".netrc").unlink()
+    (project.folder / "runtime.lock").unlink()
+    project.registry.absolute = True
+    project.env["PIP_INDEX_URL"] = project.registry.url.replace("://", "://me:secret-word@") + "/simple"
+    project.ok("lock", "project")
+    project.tree("--locked", store=world.folder / "third")
+    for place in (project.folder, *(world.folder / store / part for store in ("other", "third") for part in ("actions", "logs"))):
         found = subprocess.run(["grep", "-rl", "secret-word", str(place)], capture_output=True, text=True).stdout
         assert not found, found
 
@@ -181,6 +188,15 @@ def test_a_volume_holds_one_folder_and_nothing_else(world):
     project.registry.add(wheel("dep", "1.0", {"dep.py": "v = 1\n"}))
     tree, first = project.tree()
     assert sorted(path.name for path in tree.iterdir()) == ["__pycache__", "dep-1.0.dist-info", "dep.py"]
+    # Its bill of materials is that of its lock, without the system that made it.
+    image = world.folder / "image.squashfs"
+    assert "holds no recipe" in project.ok("inspect", "--sbom", "cyclonedx", image).stderr
+    for file in (image, pathlib.Path(f"{image}.receipt.json")):
+        shutil.copy(file, project.folder)
+    listed = project.ok("inspect", "--sbom", "cyclonedx", project.folder / image.name)
+    assert [each["purl"] for each in json.loads(listed.stdout)["components"]] == ["pkg:pypi/dep@1.0"] and not listed.stderr, listed
+    for file in project.folder.glob("image.squashfs*"):
+        file.unlink()
     _, second = project.tree("--locked", store=world.folder / "other")
     assert first == second
     (project.folder / "code").mkdir()

@@ -114,6 +114,23 @@ def test_every_refusal_is_explained(world):
     network.node.limits = Node().limits
     network.node.lie = "0" * 64
     network.refused(3, "the node has another file than was sent")
+    network.node.lie = None
+    # What the network rejects is told in its words, and the next try is another message.
+    for code, text in ((5, "the balance is not enough"), (6, "the credits are not enough"), (202, "this way to pay is not accepted")):
+        network.node.reject = code
+        result = network.refused(1, text, "--metadata", f"n={code}")
+        assert '"wanted":"more"' in result.stderr, result.stderr
+        rejected = set(network.node.statuses)
+        assert not pathlib.Path(f"{network.image}.publish.json").exists()
+        done = network.publish("--metadata", f"n={code}")
+        assert done["status"] == "processed" and done["item_hash"] not in rejected, done
+    # Rejected only after the command was done with it.
+    network.node.pending = 99
+    pending = network.publish("--metadata", "n=later")
+    assert pending["status"] == "pending"
+    network.node.pending, network.node.statuses[pending["item_hash"]] = 0, "rejected"
+    done = network.publish("--metadata", "n=later")
+    assert done["status"] == "processed" and done["item_hash"] != pending["item_hash"], done
 
 
 def test_an_upload_goes_on_where_it_stopped(world):
@@ -161,6 +178,19 @@ def test_updates_are_found_and_an_update_of_an_update_is_refused(world):
     world.ok("publish", network.image, "--key", stranger, "--api", network.node.url, "--ref", first["item_hash"], "--metadata", "n=4")
     out = json.loads(world.ok("--json", "pull", program["item_hash"], "-o", world.folder / "p", "--api", network.node.url).stdout)
     assert out["message"] == second["item_hash"], out
+    # Nodes that hold updates back, give them in another order, spoil them, or say that messages are gone.
+    third = network.publish("--ref", first["item_hash"], "--metadata", "n=5")
+    other = Node()
+    other.files = network.node.files
+    other.messages = {hash: dict(message) for hash, message in network.node.messages.items()}
+    for message in other.messages.values():
+        message["time"] = -message["time"]
+    other.messages[second["item_hash"]]["signature"] = other.messages[first["item_hash"]]["signature"]
+    other.statuses = {program["item_hash"]: "forgotten", first["item_hash"]: "forgotten"}
+    for apis in ((other.url, network.node.url), (network.node.url, other.url)):
+        out = json.loads(world.ok("--json", "pull", program["item_hash"], "-o", world.folder / "p", "--api", apis[0], "--api", apis[1]).stdout)
+        assert out["message"] == third["item_hash"], out
+    world.fails(1, "as forgotten", "pull", program["item_hash"], "-o", world.folder / "p", "--api", other.url)
 
 
 def make_program(ref, use_latest):
@@ -193,6 +223,12 @@ def test_a_gateway_that_lies_is_caught_and_the_next_one_tried(world):
     result = world.ok("pull", done["item_hash"], "-o", out, "--api", honest.url, "--gateway", f"{liar.url}/ipfs", "--gateway", f"{honest.url}/ipfs", store=world.folder / "fresh")
     assert out.read_bytes() == network.image.read_bytes()
     out.unlink()
+    # Bytes of a liar that hangs up are not continued with honest ones.
+    liar.rot, liar.cut = b"no image at all", True
+    world.ok("pull", done["item_hash"], "-o", out, "--api", honest.url, "--gateway", f"{liar.url}/ipfs", "--gateway", f"{honest.url}/ipfs", store=world.folder / "fresh3")
+    assert out.read_bytes() == network.image.read_bytes()
+    out.unlink()
+    liar.cut, liar.rot = False, b"something else"
     honest.rot = b"something else too"
     world.fails(3, "has the CID", "pull", done["item_hash"], "-o", out, "--api", honest.url, "--gateway", f"{liar.url}/ipfs", store=world.folder / "fresh2")
     assert not out.exists()
@@ -215,7 +251,11 @@ def test_messages_that_were_changed_are_refused(world):
     other = "0x" + "ab" * 20
     named = network.publish("--address", other)
     world.fails(3, "does not say that it may", "pull", named["item_hash"], "-o", world.folder / "y", "--api", network.node.url)
-    network.node.aggregates[other] = {"security": {"authorizations": [{"address": message["sender"], "types": ["STORE"]}]}}
+    grant = {"address": message["sender"], "types": ["STORE"], "chain": "ETH", "channels": [message["channel"]]}
+    for key, value in (("types", ["POST"]), ("chain", "SOL"), ("channels", ["another"])):
+        network.node.aggregates[other] = {"security": {"authorizations": [{**grant, key: value}]}}
+        world.fails(3, "does not say that it may", "pull", named["item_hash"], "-o", world.folder / "y", "--api", network.node.url)
+    network.node.aggregates[other] = {"security": {"authorizations": [grant]}}
     world.ok("pull", named["item_hash"], "-o", world.folder / "y", "--api", network.node.url)
 
 
@@ -239,6 +279,12 @@ def test_every_hash_is_understood_as_an_expectation(world):
         extra.unlink()
     report = json.loads(world.run("--json", "verify", "project", "--image", network.image, "--trust-key", "key.gpg", env=api).stdout)
     assert report["verdict"] == "verified" and any("expect.message" in check["text"] for check in report["checks"]), report
+    # Not for an image that the project did not make.
+    stranger = world.folder / "stranger.img"
+    stranger.write_bytes(b"x" * 5000)
+    result = subprocess.run([world.alephc, "publish", stranger, "--key", network.key, "--write-expect"], cwd=world.project, env={**os.environ, **world.alephc_env(), **api}, capture_output=True, text=True)
+    assert result.returncode == 2 and "not known to be that of this project's lock" in result.stderr, result.stderr
+    assert (world.project / "runtime.toml").read_text() == text
 
 
 def test_a_dry_run_sends_nothing(world):
@@ -250,12 +296,40 @@ def test_a_dry_run_sends_nothing(world):
     out = json.loads(world.ok("--json", *network.arguments("--dry-run", "--chain", "SOL")).stdout)
     assert out["message"]["chain"] == "SOL" and signature_is_good(out["message"])
     world.fails(2, "there is no key", "publish", network.image, "--dry-run")
-    result = world.run("--json", "publish", network.image, "--dry-run", env={"ALEPH_PRIVATE_KEY_STRING": KEY})
-    assert json.loads(result.stdout)["message"]["sender"] == out["message"]["sender"] or result.returncode == 0
+    by_file = json.loads(world.ok("--json", *network.arguments("--dry-run")).stdout)["message"]["sender"]
+    other = world.folder / "other.key"
+    other.write_text("22" * 32)
+    sender = lambda **env: json.loads(world.ok("--json", "publish", network.image, "--dry-run", env=env).stdout)["message"]["sender"]
+    assert sender(ALEPH_PRIVATE_KEY_STRING=KEY) == by_file == sender(ALEPH_PRIVATE_KEY_FILE=str(network.key))
+    assert sender(ALEPH_PRIVATE_KEY_STRING=KEY, ALEPH_PRIVATE_KEY_FILE=str(other)) == by_file
+    empty = world.folder / "empty.key"
+    empty.touch()
+    world.fails(2, "holds no private key", "publish", network.image, "--dry-run", "--key", empty, env={"ALEPH_PRIVATE_KEY_STRING": KEY})
     home = world.folder / ".aleph-im/private-keys"
     home.mkdir(parents=True)
     (home / "ethereum.key").write_bytes(bytes.fromhex(KEY))
     assert json.loads(world.ok("--json", "publish", network.image, "--dry-run").stdout)["message"]["sender"].startswith("0x")
+
+
+def test_certificates_of_the_environment_are_trusted(world):
+    pem = world.folder / "node.pem"
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(world.folder / "k"), "-out", str(world.folder / "c"), "-days", "2",
+        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    pem.write_text((world.folder / "k").read_text() + (world.folder / "c").read_text())
+    node = Node(pem)
+    hash = hashlib.sha256(b"x").hexdigest()
+    node.files[hash] = b"x"
+    for name in ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        world.ok("pull", hash, "-o", world.folder / "x", "--api", node.url, env={name: str(world.folder / "c")}, store=world.folder / name)
+        assert (world.folder / "x").read_bytes() == b"x"
+    world.fails(1, "self-signed certificate", "pull", hash, "-o", world.folder / "y", "--api", node.url, store=world.folder / "none")
+
+
+def test_nothing_of_a_strangers_reaches_the_terminal_raw(world):
+    node, hash = Node(), "1" * 64
+    node.messages[hash], node.statuses[hash] = {}, "pend\x1b[31m\x07"
+    result = world.fails(1, "pend?[31m?", "pull", hash, "-o", world.folder / "x", "--api", node.url)
+    assert "\x1b" not in result.stderr and "\x07" not in result.stderr
 
 
 def test_another_implementation_agrees(world):

@@ -10,6 +10,7 @@
 #include "message/store_message.hpp"
 #include "network/publish.hpp"
 #include "network/pull.hpp"
+#include "network/recipe_reference.hpp"
 #include "support/catch.hpp"
 
 namespace alephc {
@@ -85,6 +86,32 @@ TEST_CASE("keys are read as the network's client and others keep them") {
   CHECK(address_of(array, "SOL") == solana);
   CHECK_THROWS_AS(address_of("no key\n", "ETH"), Error);
   CHECK_THROWS_AS(address_of("", "ETH"), Error);
+  // A key with its public half is Solana's, and nobody's address on another chain.
+  CHECK(address_of(array, "") == solana);
+  CHECK_THROWS_AS(address_of(array, "ETH"), Error);
+}
+
+TEST_CASE("a git remote becomes an address that everybody can fetch, or none") {
+  CHECK(public_repository("https://u:p@host/a/b.git") == "https://host/a/b.git");
+  CHECK(public_repository("git@host:a/b.git") == "https://host/a/b.git");
+  CHECK(public_repository("host:a/b.git") == "https://host/a/b.git");
+  CHECK(public_repository("ssh://git@host:2222/a/b.git") == "https://host/a/b.git");
+  for (const char* remote :
+       {"", "/home/me/repository", "../b", "file:///srv/b", "./a:b", "ssh://host", "git@host:"})
+    CHECK(public_repository(remote).empty());
+}
+
+TEST_CASE("addresses of Ethereum are compared without case, others with it") {
+  CHECK(same_address("0xAB", "0xab"));
+  CHECK_FALSE(same_address("AbC", "Abc"));
+}
+
+TEST_CASE("the login of an index goes to its own host only") {
+  CHECK(with_login_of("https://u:p@host:1/simple", "https://host:1/files/x") == "https://u:p@host:1/files/x");
+  CHECK(with_login_of("https://u:p@host/simple", "https://other/files/x") == "https://other/files/x");
+  CHECK(with_login_of("https://u:p@host/simple", "http://host/files/x") == "http://host/files/x");
+  CHECK(with_login_of("https://u:p@host/simple", "https://v@host/x") == "https://v@host/x");
+  CHECK(with_login_of("https://host/simple", "https://host/x") == "https://host/x");
 }
 
 TEST_CASE("base 58 keeps leading zeros") {
