@@ -22,7 +22,7 @@ std::string_view line_of(const SourceText& source, std::uint32_t line) {
 }
 
 std::string place_of(const SourceSpan& span) {
-  std::string place = span.source->name;
+  std::string place = printable(span.source->name);
   if (span.line > 0) place += ":" + std::to_string(span.line) + ":" + std::to_string(span.column);
   return place + ": ";
 }

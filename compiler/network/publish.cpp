@@ -135,7 +135,8 @@ class Publisher {
       if (!recall()) sign();
     }
     MessageStatus known = api_.message_status(api, out_.message.item_hash);
-    if (known.status.empty() || known.status == "pending" || known.status == "processed") return known;
+    if (known.status == "pending") return wait(api);
+    if (known.status.empty() || known.status == "processed") return known;
     reporter_.note("the network has the message of the last try as " + known.status + "; signing a new one");
     sign();
     return {};
