@@ -7,6 +7,8 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/network_options.hpp"
+#include "image/image_format.hpp"
+#include "manifest/image_rules.hpp"
 #include "manifest/load.hpp"
 #include "network/publish.hpp"
 #include "network/pull.hpp"
@@ -28,9 +30,8 @@ struct PublishArguments {
   PublishRequest request{};
 };
 
-std::string public_repository_of_user(const std::string& url) {
-  const bool known = url.starts_with("https://") || url.starts_with("http://");
-  if (known && public_url(url) == url) return url;
+std::string checked_repository(const std::string& url) {
+  if (!url.empty() && public_repository(url) == url) return url;
   throw Error(ErrorKind::usage, "alephc.repository is no address that everybody can fetch",
               "https://HOST/PATH, without user name and password");
 }
@@ -45,7 +46,7 @@ void read_metadata(const std::vector<std::string>& words, PublishRequest& reques
     const std::string key = word.substr(0, equals);
     const std::string value = word.substr(equals + 1);
     if (key == "alephc.repository")
-      request.recipe.repository = public_repository_of_user(value);
+      request.recipe.repository = checked_repository(value);
     else if (key == "alephc.revision")
       request.recipe.revision = value;
     else if (key == "alephc.path")
@@ -91,11 +92,9 @@ std::string publish_text(const PublishOutcome& outcome, const PublishRequest& re
 }
 
 /// "function", "instance" or "volume": of the project, else by what the image is.
-std::string kind_of(const ImageRecipe& recipe, const fs::path& project, const fs::path& image) {
-  if (recipe.of_project) return load_manifest(project).kind;
-  const bool disk =
-      recipe.format == "qcow2" || recipe.format == "disk" || image.extension().string() == ".qcow2";
-  return disk ? "instance" : "function";
+std::string kind_of(const ImageRecipe& recipe, const fs::path& image) {
+  if (!recipe.kind.empty()) return recipe.kind;
+  return is_disk(image_format_of(image).value_or("")) ? "instance" : "function";
 }
 
 Json publish_json(const PublishOutcome& outcome) {
@@ -166,7 +165,7 @@ CommandAction add_publish(CLI::App& app) {
       throw Error(ErrorKind::usage, "--write-expect needs a project", "name its folder instead of the image");
     wanted.hashes = hash_file(wanted.image, context.settings.jobs);
     const ImageRecipe recipe = recipe_of_image(wanted.image, wanted.hashes.sha256, project, context.reporter);
-    if (arguments->write_expect && !recipe.of_project)
+    if (arguments->write_expect && recipe.kind.empty())
       throw Error(ErrorKind::usage,
                   "--write-expect: the image is not known to be that of this project's lock",
                   "name the project's folder instead of the image, or build it anew");
@@ -181,7 +180,7 @@ CommandAction add_publish(CLI::App& app) {
     if (arguments->write_expect && !wanted.dry_run)
       write_expectation(find_manifest(project), outcome.file_hash, outcome.message.item_hash);
     print(context.options.json ? publish_json(outcome).dump() + "\n"
-                               : publish_text(outcome, wanted, kind_of(recipe, project, wanted.image)));
+                               : publish_text(outcome, wanted, kind_of(recipe, wanted.image)));
     return 0;
   };
 }

@@ -13,6 +13,7 @@
 #include "cli/command.hpp"
 #include "image/filesystem_image.hpp"
 #include "image/image_format.hpp"
+#include "manifest/image_rules.hpp"
 #include "vm/conformance.hpp"
 #include "vm/http_front.hpp"
 #include "vm/instance.hpp"
@@ -277,7 +278,7 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
   const fs::path image = bootable_image(arguments.vm.image, work.path(), context);
   const std::string format = image_format_of(image).value_or("");
   const bool is_root = is_filesystem(format);
-  if (format == "disk" || format == "qcow2" || (is_root && arguments.program_path.empty())) {
+  if (is_disk(format) || (is_root && arguments.program_path.empty())) {
     code = run_instance(arguments, image, format, context);
     return false;
   }

@@ -30,7 +30,7 @@ class Planner {
     add_node();
     add_files(false);
     for (std::size_t i = 0; i < manifest_.runs.size(); ++i) add_run(i);
-    if (is_disk(manifest_.image) && manifest_.boot.kernel != "none") add_boot();
+    if (is_disk(manifest_.image.format) && manifest_.boot.kernel != "none") add_boot();
     add_remove();
     add_init();
     if (options_.normalize) add_normalize();
@@ -246,7 +246,7 @@ class Planner {
     step.parameters.push_back("size " + (image.size ? std::to_string(*image.size) : "-"));
     step.parameters.push_back(line("label", image.label));
     step.parameters.push_back(line("subvolume", image.subvolume));
-    if (!is_disk(image)) return;
+    if (!is_disk(image.format)) return;
     step.parameters.push_back(line("filesystem", image.filesystem));
     step.parameters.push_back("esp " + std::to_string(manifest_.boot.esp_size));
     step.parameters.push_back(firmware());

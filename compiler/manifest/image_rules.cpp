@@ -39,8 +39,8 @@ void settle_compression(ImageSpec& image) {
     image.compression = known.front();
 }
 
-bool is_disk(const ImageSpec& image) {
-  return image.format == "disk" || image.format == "qcow2";
+bool is_disk(std::string_view format) {
+  return format == "disk" || format == "qcow2";
 }
 
 }  // namespace alephc

@@ -22,6 +22,6 @@ struct ImageRules {
 void settle_compression(ImageSpec& image);
 
 /// True for images that start by themselves: a partition table, a boot loader.
-[[nodiscard]] bool is_disk(const ImageSpec& image);
+[[nodiscard]] bool is_disk(std::string_view format);
 
 }  // namespace alephc

@@ -390,7 +390,7 @@ void check_image(const Manifest& manifest, const Value& flat, DiagnosticList& pr
   if (std::find(known.begin(), known.end(), compression) == known.end())
     problems.error("'" + compression + "' is no compression of " + format, image.at("compression"),
                    "one of: " + join(known, ", "));
-  if (image.has("subvolume") && is_disk(manifest.image) && manifest.image.filesystem != "btrfs")
+  if (image.has("subvolume") && is_disk(manifest.image.format) && manifest.image.filesystem != "btrfs")
     problems.error("'subvolume' needs filesystem = \"btrfs\"", image.at("subvolume"));
   if (!image.has("level")) return;
   if (compression == "gzip" && manifest.image.level > 9)
@@ -455,7 +455,7 @@ void check_volume(const Manifest& manifest, const Value& flat, DiagnosticList& p
   }
   if (manifest.init.program != InitSpec::Program::none)
     problems.error("a volume boots nothing: it has no init", manifest.init.at);
-  if (is_disk(manifest.image))
+  if (is_disk(manifest.image.format))
     problems.error("a volume is no disk", image.at("format"), "nodes mount squashfs");
   const Value* recipe = image.find("embed_recipe", Value::Kind::boolean);
   if (recipe != nullptr && recipe->flag)
@@ -562,7 +562,7 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   system.get("hostname", manifest.system.hostname);
   fill_image(manifest, flat);
   fill_boot(manifest, flat);
-  if (is_disk(manifest.image) && manifest.boot.kernel != "auto" && manifest.boot.kernel != "none")
+  if (is_disk(manifest.image.format) && manifest.boot.kernel != "auto" && manifest.boot.kernel != "none")
     manifest.packages.install.push_back({manifest.boot.kernel, manifest.boot.kernel_at});
 }
 

@@ -128,12 +128,18 @@ class Publisher {
       atomic_write(state_file_, Json{{"item_hash", out_.message.item_hash}, {"time", time}}.dump() + "\n");
   }
 
-  /// What is to be sent, and how this node has it already. What the network has refused is not sent again.
-  MessageStatus prepare(const std::string& api, const UploadLimits& limits) {
-    if (out_.message.item_hash.empty()) {
-      choose_storage(limits);
-      if (!recall()) sign();
-    }
+  /// By the limits of the first node that answers; false when this one does not.
+  bool have_message(const std::string& api) {
+    if (!out_.message.item_hash.empty()) return true;
+    const auto limits = api_.upload_limits(api);
+    if (!limits) return false;
+    choose_storage(*limits);
+    if (!recall()) sign();
+    return true;
+  }
+
+  /// How this node has the message already. What the network has refused is not sent again.
+  MessageStatus known_status(const std::string& api) {
     MessageStatus known = api_.message_status(api, out_.message.item_hash);
     if (known.status == "pending") return wait(api);
     if (known.status.empty() || known.status == "processed") return known;
@@ -158,13 +164,12 @@ class Publisher {
 
   /// False when this node cannot be talked to; refusals are Errors, since others would refuse too.
   bool try_node(const std::string& api, std::vector<std::string>& failures) {
-    const auto limits = api_.upload_limits(api);
-    if (!limits) {
+    if (!have_message(api)) {
       failures.push_back(public_url(api) + ": does not answer");
       return false;
     }
     out_.api = api;
-    MessageStatus known = prepare(api, *limits);
+    MessageStatus known = known_status(api);
     if (known.status.empty()) {
       const bool has_file = api_.has_file(api, out_.file_hash, hashes_.size);
       const HttpReply reply = has_file ? send_message(api) : upload(api);

@@ -81,19 +81,19 @@ void add_repository(RecipeReference& recipe, const fs::path& manifest_file, cons
 
 std::string public_repository(const std::string& remote) {
   if (remote.starts_with("https://") || remote.starts_with("http://")) return public_url(remote);
-  const bool ssh = remote.starts_with("ssh://");
-  const std::size_t slash = remote.find('/', ssh ? 6 : 0);
-  const std::size_t colon = remote.find(':', ssh ? 6 : 0);
+  constexpr std::string_view kSsh = "ssh://";
+  const bool ssh = remote.starts_with(kSsh);
   if (!ssh && remote.find("://") != std::string::npos) return {};
-  // "git@HOST:PATH", where no slash stands before the colon; else it is a folder.
-  const std::size_t end = ssh ? slash : colon;
-  if (end == std::string::npos || (!ssh && slash != std::string::npos && slash < colon)) return {};
-  std::string host = remote.substr(ssh ? 6 : 0, end - (ssh ? 6 : 0));
-  host = host.substr(host.rfind('@') + 1);
+  // "HOST[:PORT]/PATH" behind ssh://, else "HOST:PATH": with a slash before the colon it is a folder.
+  const std::string address = ssh ? remote.substr(kSsh.size()) : remote;
+  const std::size_t end = address.find_first_of(ssh ? "/" : ":/");
+  if (end == std::string::npos || (!ssh && address[end] == '/')) return {};
+  std::string host = address.substr(0, end);
+  host.erase(0, host.rfind('@') + 1);
   host = host.substr(0, host.find(':'));
-  const std::size_t path = remote.find_first_not_of('/', end + 1);
-  return host.empty() || path == std::string::npos ? std::string()
-                                                   : "https://" + host + "/" + remote.substr(path);
+  const std::size_t path = address.find_first_not_of('/', end + 1);
+  if (host.empty() || path == std::string::npos) return {};
+  return "https://" + host + "/" + address.substr(path);
 }
 
 ImageRecipe recipe_of_image(const fs::path& image, const Digest& sha256, const fs::path& project,
@@ -107,15 +107,15 @@ ImageRecipe recipe_of_image(const fs::path& image, const Digest& sha256, const f
       recipe.lock = receipt.lock.hex();
       recipe.tree = receipt.image.tree.hex();
       recipe.epoch = std::to_string(receipt.epoch);
-      out.format = receipt.format;
     }
   }
   if (project.empty()) return out;
   const Manifest manifest = load_manifest(project);
   const auto lock = read_file_if_exists(lock_path_of(manifest.file));
   // A project that is not the image's says nothing about it.
-  out.of_project = lock && recipe.lock == alephc::sha256(*lock).hex();
-  if (out.of_project) add_repository(recipe, manifest.file, manifest.repository, reporter);
+  if (!lock || recipe.lock != alephc::sha256(*lock).hex()) return out;
+  out.kind = manifest.kind;
+  add_repository(recipe, manifest.file, manifest.repository, reporter);
   return out;
 }
 

@@ -12,8 +12,7 @@ namespace alephc {
 /// An image and the project that it was built from, as far as they are known to belong together.
 struct ImageRecipe {
   RecipeReference reference{};
-  std::string format{};     ///< of the receipt: "squashfs", "qcow2" …
-  bool of_project = false;  ///< the image was built by the project's lock
+  std::string kind{};  ///< of the project, if the image was built by its lock; else empty
 };
 
 /// What a published image says about its recipe: lock, tree and epoch from the receipt beside it (if it is of

@@ -294,6 +294,7 @@ std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& loc
   std::vector<RemoteFile> files;
   // Found out for the first file that is missing, and the same for all.
   const auto indexes = std::make_shared<std::optional<std::vector<std::string>>>();
+  const auto modules = std::make_shared<std::optional<std::vector<NpmPackage>>>();
   for (const LockedWheel& wheel : lock.wheels)
     files.push_back({.digest = wheel.sha256,
                      .size = wheel.size,
@@ -308,9 +309,10 @@ std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& loc
                      .size = module.size,
                      .label = module.name + "@" + module.version,
                      .advice = kRegistryAdvice,
-                     .locate = [&manifest, module] {
+                     .locate = [&manifest, modules, module] {
                        // Where it was locked stands in the package-lock only.
-                       for (const NpmPackage& package : project_modules(manifest, nullptr))
+                       if (!*modules) *modules = project_modules(manifest, nullptr);
+                       for (const NpmPackage& package : **modules)
                          if (package.path == module.path) return locate_module(package);
                        return locate_module({.name = module.name, .version = module.version});
                      }});

@@ -49,6 +49,11 @@ def test_an_image_goes_out_and_comes_back(world):
             assert back.read_bytes() == network.image.read_bytes()
             shutil.rmtree(world.folder / "fresh")
     assert cid_v0(network.image.read_bytes()) == network.outcome["cid_v0"]
+    # The line of the network's client is that of what the image is, whatever its name.
+    disk = world.folder / "disk.img"
+    disk.write_bytes(b"QFI\xfb" + bytes(1000))
+    for image, line in ((network.image, "aleph program create --runtime "), (disk, "aleph instance create --rootfs ")):
+        assert line in world.ok("publish", image, "--key", network.key, "--api", network.node.url).stdout
 
 
 def test_a_stranger_verifies_by_the_hash_alone(world):
