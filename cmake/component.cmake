@@ -37,5 +37,5 @@ function(alephc_component name)
   set_target_properties(alephc_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   list(TRANSFORM A_USES PREPEND alephc_)
   target_link_libraries(alephc_${name}
-    PUBLIC ${A_USES} alephc_sanitizers Threads::Threads PRIVATE alephc_warnings ${A_LIBS})
+    PUBLIC ${A_USES} alephc_hardening alephc_sanitizers Threads::Threads PRIVATE alephc_warnings ${A_LIBS})
 endfunction()

@@ -33,14 +33,20 @@ Envelope parse_envelope(const std::string& name, const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   try {
     if (!json.is_object() || json.at("payloadType") != kStatementType)
-      throw Error(ErrorKind::failed, name + " is no signed in-toto statement");
-    Envelope envelope{.payload = from_base64(json.at("payload").get<std::string>())};
+      throw Error(ErrorKind::failed, name + " is not a signed in-toto statement");
+    const auto bytes = [&](const nlohmann::json& value) {
+      std::string decoded = from_base64(value.get<std::string>());
+      if (decoded.empty()) throw Error(ErrorKind::failed, name + " is not a signed in-toto statement: bad base64");
+      return decoded;
+    };
+    Envelope envelope{.payload = bytes(json.at("payload"))};
+    if (!json.at("signatures").is_array())
+      throw Error(ErrorKind::failed, name + " is not a signed in-toto statement: it has no list of signatures");
     for (const auto& signature : json.at("signatures"))
-      envelope.signatures.push_back(
-          {signature.value("keyid", ""), from_base64(signature.at("sig").get<std::string>())});
+      envelope.signatures.push_back({signature.value("keyid", ""), bytes(signature.at("sig"))});
     return envelope;
   } catch (const nlohmann::json::exception&) {
-    throw Error(ErrorKind::failed, name + " is no signed in-toto statement", "'alephc attest' makes one");
+    throw Error(ErrorKind::failed, name + " is not a signed in-toto statement", "'alephc attest' makes one");
   }
 }
 

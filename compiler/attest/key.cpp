@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include <sys/stat.h>
+
 #include <sodium.h>
 
 #include "base/diagnostic.hpp"
@@ -96,7 +98,11 @@ PrivateKey generate_key() {
 
 PrivateKey read_private_key(const std::filesystem::path& file) {
   start_sodium();
-  return PrivateKey(parse_pem(file.string(), read_file(file), "PRIVATE KEY", kPrivateHead));
+  struct stat info {};
+  if (::stat(file.c_str(), &info) == 0 && (info.st_mode & 077U) != 0)
+    throw Error(ErrorKind::host, "the private key " + file.string() + " can be used by other users",
+                "chmod 600 " + file.string() + ", or make another one if others had it");
+  return PrivateKey(parse_pem(file.string(), read_named_file(file), "PRIVATE KEY", kPrivateHead));
 }
 
 std::string public_pem(const PublicKey& key) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,11 +17,17 @@ namespace alephc {
 ///   threshold = 2
 ///   [[key]]
 ///   name = "alice"
-///   file = "alice.pub"      # beside the policy; or public_key = """PEM"""
+///   file = "alice.pub"           # beside the policy; or public_key = """PEM"""
+///   valid_from = "2026-01-01"    # optional: days in UTC on which its statements count, the last one included
+///   valid_until = "2027-12-31"
+///   revoked = true               # optional: its statements count no longer
 struct Policy {
   struct Key {
     std::string name{};
     PublicKey key{};
+    std::optional<std::int64_t> valid_from{};   ///< Unix seconds: the first that counts
+    std::optional<std::int64_t> valid_until{};  ///< Unix seconds: the first that does not count any more
+    bool revoked = false;
   };
   std::size_t threshold = 0;
   std::vector<Key> keys{};
@@ -28,7 +36,11 @@ struct Policy {
 /// All problems at once, with their places; a key that stands twice is one, or somebody could count double.
 [[nodiscard]] Policy read_policy(const std::filesystem::path& file);
 
-/// Names of the policy's keys that signed the envelope.
-[[nodiscard]] std::vector<std::string> signers_of(const Policy& policy, const Envelope& envelope);
+/// The policy's keys that signed the envelope, whether they count or not.
+[[nodiscard]] std::vector<const Policy::Key*> signers_of(const Policy& policy, const Envelope& envelope);
+
+/// Why statements by a key do not count at a time; empty: they do. A statement carries no date that could be trusted, so
+/// the time is that of the verification.
+[[nodiscard]] std::string why_not_valid(const Policy::Key& key, std::int64_t now);
 
 }  // namespace alephc

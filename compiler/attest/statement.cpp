@@ -44,13 +44,39 @@ Json dependencies(const Lock& lock) {
   return list;
 }
 
+Json subject(const Receipt& receipt) {
+  Json out{{"name", receipt.name + "-" + receipt.version + "." + receipt.format},
+           {"digest", {{"sha256", receipt.image.sha256.hex()}}}};
+  if (!receipt.image.cid_v0.empty())
+    out["annotations"] = {{"cid_v0", receipt.image.cid_v0}, {"cid_v1", receipt.image.cid_v1}};
+  return out;
+}
+
+/// in-toto's names of digests: what the bare hex of each is.
+Json tree_digests(const TreeDigest& tree) {
+  Json out;
+  if (tree.v2.is_zero())
+    out["alephcTree"] = tree.v1.hex();
+  else
+    out["alephcTree2"] = tree.v2.hex();
+  if (!tree.outside.is_zero()) out["alephcOutside"] = tree.outside.hex();
+  return out;
+}
+
+TreeDigest read_tree_digests(const std::string& name, const nlohmann::json& digests) {
+  const std::string v2 = digests.value("alephcTree2", "");
+  const auto tree = parse_tree_digest(v2.empty() ? digests.value("alephcTree", "") : "2:" + v2,
+                                      digests.value("alephcOutside", ""));
+  if (!tree) throw Error(ErrorKind::failed, name + ": the tree is not a digest");
+  return *tree;
+}
+
 }  // namespace
 
 std::string statement_text(const Receipt& receipt, const Lock& lock) {
   Json json;
   json["_type"] = kStatement;
-  json["subject"] = Json::array({{{"name", receipt.name + "-" + receipt.version + "." + receipt.format},
-                                  {"digest", {{"sha256", receipt.image.sha256.hex()}}}}});
+  json["subject"] = Json::array({subject(receipt)});
   json["predicateType"] = kProvenance;
   Json& definition = json["predicate"]["buildDefinition"];
   definition["buildType"] = kBuildType;
@@ -60,8 +86,7 @@ std::string statement_text(const Receipt& receipt, const Lock& lock) {
   definition["resolvedDependencies"] = dependencies(lock);
   Json& details = json["predicate"]["runDetails"];
   details["builder"]["id"] = kBuilder;
-  details["byproducts"] =
-      Json::array({{{"name", "tree"}, {"digest", {{"alephcTree", receipt.image.tree.hex()}}}}});
+  details["byproducts"] = Json::array({{{"name", "tree"}, {"digest", tree_digests(receipt.image.tree)}}});
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -69,22 +94,27 @@ Statement parse_statement(const std::string& name, const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, false);
   const auto digest = [&](const nlohmann::json& value, const char* what) {
     const auto found = Digest::from_hex(value.get<std::string>());
-    if (!found) throw Error(ErrorKind::failed, name + ": the " + what + " is no digest");
+    if (!found) throw Error(ErrorKind::failed, name + ": the " + what + " is not a digest");
     return *found;
   };
   try {
     if (json.at("_type") != kStatement || json.at("predicateType") != kProvenance ||
         json.at("predicate").at("buildDefinition").at("buildType") != kBuildType)
-      throw Error(ErrorKind::failed, name + " is no statement about a build of alephc");
+      throw Error(ErrorKind::failed, name + " is not a statement about a build of alephc");
     const auto& predicate = json.at("predicate");
-    return {.name = json.at("subject").at(0).at("name"),
-            .image = digest(json.at("subject").at(0).at("digest").at("sha256"), "image"),
+    if (json.at("subject").size() != 1)
+      throw Error(ErrorKind::failed, name + " is not a statement about one image");
+    const auto& image = json.at("subject").at(0);
+    const auto annotations = image.value("annotations", nlohmann::json::object());
+    return {.name = image.at("name"),
+            .image = digest(image.at("digest").at("sha256"), "image"),
             .lock = digest(predicate.at("buildDefinition").at("externalParameters").at("lock").at("sha256"),
                            "lock"),
-            .tree = digest(predicate.at("runDetails").at("byproducts").at(0).at("digest").at("alephcTree"),
-                           "tree")};
+            .tree = read_tree_digests(name, predicate.at("runDetails").at("byproducts").at(0).at("digest")),
+            .cid_v0 = annotations.value("cid_v0", ""),
+            .cid_v1 = annotations.value("cid_v1", "")};
   } catch (const nlohmann::json::exception&) {
-    throw Error(ErrorKind::failed, name + " is no statement about a build of alephc");
+    throw Error(ErrorKind::failed, name + " is not a statement about a build of alephc");
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "lock/lock.hpp"
 #include "receipt/receipt.hpp"
+#include "tree/tree_digest.hpp"
 
 namespace alephc {
 
@@ -14,7 +15,9 @@ struct Statement {
   std::string name{};  ///< NAME-VERSION.FORMAT
   Digest image{};
   Digest lock{};  ///< sha256 of the lock's text
-  Digest tree{};
+  TreeDigest tree{};
+  std::string cid_v0{};  ///< of the image; empty in statements of older versions
+  std::string cid_v1{};
 };
 
 [[nodiscard]] std::string statement_text(const Receipt& receipt, const Lock& lock);

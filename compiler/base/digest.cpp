@@ -10,6 +10,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
+#include "base/interrupt.hpp"
 #include "base/text.hpp"
 
 namespace alephc {
@@ -113,7 +114,10 @@ Digest sha256(std::string_view data) {
 Digest sha256_fd(int fd) {
   thread_local std::vector<char> buffer(256 * 1024);
   Sha256 hash;
-  while (const std::size_t got = read_some(fd, buffer)) hash.update({buffer.data(), got});
+  while (const std::size_t got = read_some(fd, buffer)) {
+    hash.update({buffer.data(), got});
+    throw_if_interrupted();
+  }
   return hash.finish();
 }
 

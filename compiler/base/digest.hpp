@@ -48,7 +48,7 @@ class HashState {
   }
   void copy_from(const HashState& other);
   void update(std::string_view data);
-  void finish(std::uint8_t* out);  ///< starts anew afterwards
+  void finish(std::uint8_t* out);  ///< starts again afterwards
 
  private:
   evp_md_ctx_st* context_;
@@ -60,7 +60,7 @@ class Sha256 {
   Sha256();
   [[nodiscard]] Sha256 copy() const;  ///< goes on from where this one is
   void update(std::string_view data) { state_.update(data); }
-  [[nodiscard]] Digest finish();  ///< the object starts anew afterwards
+  [[nodiscard]] Digest finish();  ///< the object starts again afterwards
 
  private:
   HashState state_;
@@ -71,7 +71,7 @@ class Sha1 {
  public:
   Sha1();
   void update(std::string_view data) { state_.update(data); }
-  [[nodiscard]] std::string finish();  ///< 20 bytes; the object starts anew afterwards
+  [[nodiscard]] std::string finish();  ///< 20 bytes; the object starts again afterwards
 
  private:
   HashState state_;

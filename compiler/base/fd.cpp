@@ -29,6 +29,14 @@ UniqueFd open_at(int dir_fd, const std::string& path, int flags, mode_t mode) {
   return UniqueFd(fd);
 }
 
+UniqueFd open_regular(const std::filesystem::path& path) {
+  UniqueFd fd = open_file(path, O_RDONLY | O_NONBLOCK);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + path.string(), errno);
+  if (!S_ISREG(info.st_mode)) throw Error(ErrorKind::failed, path.string() + " is not a regular file");
+  return fd;
+}
+
 UniqueFd open_resolved(int dir_fd, const std::string& path, int flags, std::uint64_t resolve) {
   open_how how{};
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC);

@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
@@ -17,6 +19,8 @@
 
 #include "base/diagnostic.hpp"
 #include "base/interrupt.hpp"
+#include "base/limits.hpp"
+#include "base/text.hpp"
 
 namespace alephc {
 namespace {
@@ -41,20 +45,78 @@ UniqueFd lock_file(const std::filesystem::path& path, int operation) {
   }
 }
 
+/// A pipe has nothing for a while, or no writer yet.
+void await_input(int fd) {
+  for (;;) {
+    throw_if_interrupted();
+    pollfd event{fd, POLLIN, 0};
+    if (::poll(&event, 1, 100) > 0) return;
+  }
+}
+
+std::string read_bounded(int fd, const std::filesystem::path& path, bool is_pipe) {
+  std::string text;
+  std::vector<char> buffer(256 * 1024);
+  for (;;) {
+    throw_if_interrupted();
+    if (is_pipe) await_input(fd);
+    const std::size_t got = with_context("reading " + path.string(), [&] { return read_some(fd, buffer); });
+    if (got == 0) return text;
+    text.append(buffer.data(), got);
+    if (text.size() > limits::kTextInMemory)
+      throw Error(ErrorKind::failed, path.string() + " has more than " + human_size(limits::kTextInMemory));
+  }
+}
+
+std::string read_opened(const UniqueFd& fd, const std::filesystem::path& path, bool pipes_too) {
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + path.string(), errno);
+  if (S_ISDIR(info.st_mode)) throw system_error("read " + path.string(), EISDIR);
+  const bool is_pipe = S_ISFIFO(info.st_mode);
+  if (!S_ISREG(info.st_mode) && !(pipes_too && is_pipe))
+    throw Error(ErrorKind::failed, path.string() + " is not a regular file");
+  return read_bounded(fd.get(), path, is_pipe);
+}
+
 }  // namespace
 
 std::string read_file(const std::filesystem::path& path) {
-  const UniqueFd fd = open_file(path, O_RDONLY);
-  return with_context("reading " + path.string(), [&] { return read_all(fd.get()); });
+  return read_opened(open_file(path, O_RDONLY | O_NONBLOCK), path, false);
+}
+
+std::string read_named_file(const std::filesystem::path& path) {
+  return read_opened(open_file(path, O_RDONLY | O_NONBLOCK), path, true);
 }
 
 std::optional<std::string> read_file_if_exists(const std::filesystem::path& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (fd) return read_opened(fd, path, false);
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  throw system_error("open " + path.string(), errno);
+}
+
+std::string read_tail(const std::filesystem::path& path, std::uint64_t most) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    throw system_error("open " + path.string(), errno);
-  }
-  return with_context("reading " + path.string(), [&] { return read_all(fd.get()); });
+  struct stat info {};
+  if (!fd || ::fstat(fd.get(), &info) != 0) return {};
+  const auto size = static_cast<std::uint64_t>(info.st_size);
+  std::string tail(std::min(size, most), '\0');
+  const ssize_t got = read_at(fd.get(), size - tail.size(), tail);
+  tail.resize(got < 0 ? 0 : static_cast<std::size_t>(got));
+  return tail;
+}
+
+SpaceGuard::SpaceGuard(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+void SpaceGuard::take(std::uint64_t bytes) {
+  constexpr std::uint64_t kBetween = 16ULL << 20U;
+  since_ += bytes;
+  if (since_ < kBetween) return;
+  since_ = 0;
+  throw_if_interrupted();
+  if (free_space(folder_) < limits::kDiskReserve)
+    throw Error(ErrorKind::host, "the disk of " + folder_.string() + " is full",
+                "free some space, or put the store elsewhere with --store");
 }
 
 void atomic_write(const std::filesystem::path& path, std::string_view data, mode_t mode) {
@@ -96,15 +158,71 @@ std::vector<std::string> list_folder(int dir_fd) {
   return names;
 }
 
+namespace {
+
+/// Empties folders with a bounded number of descriptors, however deep they are: what is deeper than a limit is moved up to
+/// the first folder, which then is emptied again.
+class FolderEmptier {
+ public:
+  explicit FolderEmptier(int top) : top_(top) {}
+
+  void run() {
+    do {
+      moved_ = false;
+      empty(top_, 0);
+    } while (moved_);
+  }
+
+  static UniqueFd open(int dir_fd, const std::string& name) {
+    UniqueFd dir(::openat(dir_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (dir) return dir;
+    if (::fchmodat(dir_fd, name.c_str(), 0700, 0) != 0) throw system_error("open " + name, errno);
+    return open_at(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  }
+
+ private:
+  static constexpr int kMostOpen = 100;
+
+  void empty(int folder, int depth) {
+    for (const std::string& name : list_folder(folder)) {
+      if (::unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT) continue;
+      if (errno != EISDIR && errno != EPERM) throw system_error("remove " + name, errno);
+      if (depth >= kMostOpen) {
+        move_up(folder, name);
+        continue;
+      }
+      {
+        const UniqueFd child = open(folder, name);
+        empty(child.get(), depth + 1);
+      }
+      if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
+        throw system_error("remove " + name, errno);
+    }
+  }
+
+  void move_up(int folder, const std::string& name) {
+    moved_ = true;
+    for (;;) {
+      const std::string place = ".alephc-removed." + std::to_string(next_++);
+      if (::renameat2(folder, name.c_str(), top_, place.c_str(), RENAME_NOREPLACE) == 0) return;
+      if (errno != EEXIST) throw system_error("remove " + name, errno);
+    }
+  }
+
+  int top_;
+  bool moved_ = false;
+  std::uint64_t next_ = 0;
+};
+
+}  // namespace
+
 void remove_tree_at(int dir_fd, const std::string& name) {
   if (::unlinkat(dir_fd, name.c_str(), 0) == 0 || errno == ENOENT) return;
   if (errno != EISDIR && errno != EPERM) throw system_error("remove " + name, errno);
-  UniqueFd dir(::openat(dir_fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!dir) {
-    if (::fchmodat(dir_fd, name.c_str(), 0700, 0) != 0) throw system_error("open " + name, errno);
-    dir = open_at(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  {
+    const UniqueFd top = FolderEmptier::open(dir_fd, name);
+    FolderEmptier(top.get()).run();
   }
-  for (const std::string& child : list_folder(dir.get())) remove_tree_at(dir.get(), child);
   if (::unlinkat(dir_fd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
     throw system_error("remove " + name, errno);
 }
@@ -141,14 +259,18 @@ bool kernel_cannot_copy(int error_number) {
 void copy_bytes(int from_fd, int to_fd) {
   if (::ioctl(to_fd, FICLONE, from_fd) == 0) return;
   for (;;) {
-    const ssize_t put = ::copy_file_range(from_fd, nullptr, to_fd, nullptr, std::size_t{1} << 30U, 0);
+    throw_if_interrupted();
+    const ssize_t put = ::copy_file_range(from_fd, nullptr, to_fd, nullptr, std::size_t{64} << 20U, 0);
     if (put == 0) return;
     if (put > 0 || errno == EINTR) continue;
     if (!kernel_cannot_copy(errno)) throw system_error("copy a file", errno);
     break;
   }
   std::vector<char> buffer(256 * 1024);
-  while (const std::size_t got = read_some(from_fd, buffer)) write_all(to_fd, {buffer.data(), got});
+  while (const std::size_t got = read_some(from_fd, buffer)) {
+    write_all(to_fd, {buffer.data(), got});
+    throw_if_interrupted();
+  }
 }
 
 namespace {
@@ -221,7 +343,9 @@ bool copy_range(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to, st
   while (count > 0) {
     auto from_offset = static_cast<off_t>(from);
     auto to_offset = static_cast<off_t>(to);
-    ssize_t done = ::copy_file_range(from_fd, &from_offset, to_fd, &to_offset, count, 0);
+    throw_if_interrupted();
+    ssize_t done = ::copy_file_range(from_fd, &from_offset, to_fd, &to_offset,
+                                     std::min<std::uint64_t>(count, 64ULL << 20U), 0);
     if (done < 0 && errno == EINTR) continue;
     if (done < 0 && kernel_cannot_copy(errno)) {
       buffer.resize(1U << 20U);
@@ -241,6 +365,8 @@ TempDir::TempDir(const std::filesystem::path& parent, const std::string& prefix)
   std::string name = (parent / (prefix + ".XXXXXX")).string();
   if (::mkdtemp(name.data()) == nullptr) throw system_error("create a folder in " + parent.string(), errno);
   path_ = name;
+  lock_ = open_file(path_, O_RDONLY | O_DIRECTORY);
+  (void)::flock(lock_.get(), LOCK_EX | LOCK_NB);
 }
 
 TempDir::~TempDir() {
@@ -249,6 +375,24 @@ TempDir::~TempDir() {
     remove_tree(path_);
   } catch (const std::exception&) {
     // Left for the store's reaper; a destructor must not throw.
+  }
+}
+
+void remove_stale_folders(const std::filesystem::path& parent, const std::string& prefix) {
+  const UniqueFd folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return;
+  for (const std::string& name : list_folder(folder.get())) {
+    if (!name.starts_with(prefix)) continue;
+    struct stat info {};
+    const UniqueFd stale(::openat(folder.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!stale || ::fstat(stale.get(), &info) != 0 || info.st_uid != ::geteuid() ||
+        ::flock(stale.get(), LOCK_EX | LOCK_NB) != 0)
+      continue;
+    try {
+      remove_tree_at(folder.get(), name);
+    } catch (const Error&) {
+      // It takes space and nothing else.
+    }
   }
 }
 

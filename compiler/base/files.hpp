@@ -11,9 +11,28 @@
 
 namespace alephc {
 
+/// A regular file of at most limits::kTextInMemory. Anything else is an Error of kind failed, because a project may have a
+/// FIFO or a link to a device wherever alephc looks for a file. Ctrl-C ends the reading.
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 /// nullopt if there is no such file.
 [[nodiscard]] std::optional<std::string> read_file_if_exists(const std::filesystem::path& path);
+/// A file that the command line names: a pipe is read until it ends, as in --key <(command).
+[[nodiscard]] std::string read_named_file(const std::filesystem::path& path);
+
+/// The last bytes of a file, at most so many; empty if it cannot be read.
+[[nodiscard]] std::string read_tail(const std::filesystem::path& path, std::uint64_t most);
+
+/// Keeps room on a disk while something is unpacked to it. Throws an Error of kind host when limits::kDiskReserve is
+/// reached, and one of kind interrupted after Ctrl-C; looks every 16 MiB.
+class SpaceGuard {
+ public:
+  explicit SpaceGuard(std::filesystem::path folder);
+  void take(std::uint64_t bytes);
+
+ private:
+  std::filesystem::path folder_;
+  std::uint64_t since_ = 0;
+};
 
 /// Temp file beside path, then rename: readers see the old bytes or the new ones, never a part.
 void atomic_write(const std::filesystem::path& path, std::string_view data, mode_t mode = 0644);
@@ -52,18 +71,24 @@ void copy_large(int from_fd, int to_fd);
 [[nodiscard]] bool copy_data(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to,
                              std::uint64_t count);
 
-/// A folder that is removed with the object.
+/// A folder that is removed with the object. It is locked while the object lives, so that what a killed process left can
+/// be told apart (remove_stale_folders).
 class TempDir {
  public:
   explicit TempDir(const std::filesystem::path& parent, const std::string& prefix = "tmp");
   ~TempDir();
-  TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TempDir(TempDir&& other) noexcept
+      : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
   TempDir& operator=(TempDir&&) = delete;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;
+  UniqueFd lock_;
 };
+
+/// Removes the folders of TempDir objects with this prefix that no process holds any more and that are this user's.
+void remove_stale_folders(const std::filesystem::path& parent, const std::string& prefix);
 
 /// flock(2) held while the object lives; nullopt from try_lock when somebody else has it.
 class FileLock {

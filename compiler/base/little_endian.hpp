@@ -12,7 +12,6 @@ inline void put_little(std::string& out, std::uint64_t value, std::size_t size =
   for (std::size_t i = 0; i < size; ++i) out += static_cast<char>((value >> (8 * i)) & 0xffU);
 }
 
-/// The number that at most 8 bytes spell, the lowest first.
 /// Over the bytes at a place, which are there.
 inline void set_little(std::string& bytes, std::size_t at, std::uint64_t value, std::size_t size) {
   std::string text;
@@ -20,6 +19,7 @@ inline void set_little(std::string& bytes, std::size_t at, std::uint64_t value, 
   bytes.replace(at, size, text);
 }
 
+/// The number that at most 8 bytes spell, the lowest first.
 [[nodiscard]] inline std::uint64_t read_little(std::string_view bytes) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i)

@@ -27,15 +27,32 @@ std::string place_of(const SourceSpan& span) {
   return place + ": ";
 }
 
-std::string excerpt_of(const SourceSpan& span, bool color) {
-  const std::string_view line = line_of(*span.source, span.line);
+/// A line of a machine may be as long as the file: only what is around the place is shown.
+constexpr std::size_t kShownBefore = 100;
+constexpr std::size_t kShown = 240;
+
+/// False for the further bytes of a character (UTF-8).
+bool begins_character(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+}
+
+/// Columns count bytes; what is shown counts characters.
+std::string excerpt_of(SourceSpan span, bool color) {
+  std::string_view line = line_of(*span.source, span.line);
   if (line.empty() || span.column == 0 || span.column > line.size() + 1) return {};
+  if (line.size() > kShown) {
+    const std::size_t begin = span.column > kShownBefore ? span.column - kShownBefore : 0;
+    line = line.substr(begin, kShown);
+    span.column -= static_cast<std::uint32_t>(begin);
+  }
   const std::string number = std::to_string(span.line);
   const std::string margin(number.size(), ' ');
   std::string pad;
-  for (std::size_t i = 0; i + 1 < span.column; ++i) pad += line[i] == '\t' ? '\t' : ' ';
-  const std::size_t left = line.size() + 1 - span.column;
-  const std::size_t width = std::max<std::size_t>(1, std::min<std::size_t>(span.length, left));
+  for (std::size_t i = 0; i + 1 < span.column; ++i)
+    if (begins_character(line[i])) pad += line[i] == '\t' ? '\t' : ' ';
+  const std::string_view marked = line.substr(std::min<std::size_t>(span.column - 1, line.size()), span.length);
+  const auto characters = static_cast<std::size_t>(std::count_if(marked.begin(), marked.end(), begins_character));
+  const std::size_t width = std::max<std::size_t>(1, characters);
   std::string carets = "^" + std::string(width - 1, '~');
   if (color) carets = "\033[32m" + carets + "\033[0m";
   return " " + number + " | " + printable_lines(line) + "\n " + margin + " | " + pad + carets + "\n";

@@ -9,6 +9,8 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/limits.hpp"
+#include "base/text.hpp"
 
 namespace alephc {
 namespace {
@@ -54,7 +56,14 @@ std::optional<std::string> RootFolder::read(const std::string& path) const {
   // Not blocked by a fifo that stands there.
   const UniqueFd file = open_resolved(root_.get(), path, O_RDONLY | O_NONBLOCK, kInside);
   if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  if (static_cast<std::uint64_t>(info.st_size) > limits::kRootText)
+    throw Error(ErrorKind::failed, "/" + path + " in the image has more than " + human_size(limits::kRootText));
   return read_all(file.get());
+}
+
+std::vector<std::string> RootFolder::list(const std::string& path) const {
+  const UniqueFd folder = open_resolved(root_.get(), path, O_RDONLY | O_DIRECTORY, kInside);
+  return folder ? list_folder(folder.get()) : std::vector<std::string>();
 }
 
 void RootFolder::write(const std::string& path, std::string_view data, mode_t mode) const {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -25,7 +26,9 @@ class RootFolder {
   [[nodiscard]] bool has_file(
       const std::string& path) const;  ///< a regular one, not through a symlink of that name
   [[nodiscard]] std::optional<std::string> read(
-      const std::string& path) const;  ///< nullopt if there is no such file
+      const std::string& path) const;  ///< nullopt where the path is not a regular file; at most 1 GiB
+  /// Names in a folder, sorted; empty where the path is not a folder.
+  [[nodiscard]] std::vector<std::string> list(const std::string& path) const;
   /// By rename, so that a symlink of that name is replaced; folders are made.
   void write(const std::string& path, std::string_view data, mode_t mode = 0644) const;
   void make_folders(const std::string& path) const;

@@ -3,18 +3,21 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/interrupt.hpp"
+#include "base/limits.hpp"
 #include "base/text.hpp"
 
 namespace alephc {
@@ -28,19 +31,24 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   return pointers;
 }
 
-[[noreturn]] void exec_child(char* const* argv, char* const* environment, int in, int out, int err) {
+[[noreturn]] void exec_child(char* const* argv, char* const* environment, std::uint64_t file_bytes, int in, int out,
+                             int err) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::setpgid(0, 0);
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_DFL);
+  const rlimit limit{.rlim_cur = file_bytes, .rlim_max = file_bytes};
+  if (file_bytes > 0) ::setrlimit(RLIMIT_FSIZE, &limit);
   ::execve(argv[0], argv, environment);
   ::_exit(127);
 }
 
 /// Feeds stdin and drains both outputs at once, so that no pipe can block the child.
-void pump(CommandResult& result, const std::string& input, Pipe& in, Pipe& out, Pipe& err) {
+void pump(CommandResult& result, const Command& command, Pipe& in, Pipe& out, Pipe& err) {
+  const std::string& input = command.input;
+  const auto start = std::chrono::steady_clock::now();
   std::size_t sent = 0;
   if (input.empty()) in.write.reset();
   std::array<char, 65536> buffer{};
@@ -48,10 +56,13 @@ void pump(CommandResult& result, const std::string& input, Pipe& in, Pipe& out, 
     std::array<pollfd, 3> polls{{{in.write ? in.write.get() : -1, POLLOUT, 0},
                                  {out.read ? out.read.get() : -1, POLLIN, 0},
                                  {err.read ? err.read.get() : -1, POLLIN, 0}}};
-    if (::poll(polls.data(), polls.size(), -1) < 0) {
-      throw_if_interrupted();
-      continue;
-    }
+    const int ready = ::poll(polls.data(), polls.size(), 200);
+    throw_if_interrupted();
+    if (command.seconds > 0 && std::chrono::steady_clock::now() - start > std::chrono::seconds(command.seconds))
+      throw Error(ErrorKind::failed, command.argv[0] + " took more than " + std::to_string(command.seconds) + " s");
+    if (result.output.size() + result.errors.size() > limits::kCommandOutput)
+      throw Error(ErrorKind::failed, command.argv[0] + " printed more than " + human_size(limits::kCommandOutput));
+    if (ready <= 0) continue;
     if (polls[0].revents != 0) {
       const ssize_t put = ::write(in.write.get(), input.data() + sent, input.size() - sent);
       if (put > 0) sent += static_cast<std::size_t>(put);
@@ -94,15 +105,16 @@ CommandResult run_command(const Command& command) {
   const pid_t child = ::fork();
   if (child < 0) throw system_error("start " + arguments[0], errno);
   if (child == 0)
-    exec_child(argv.data(), environment.data(), in.read.get(), out.write.get(), err.write.get());
+    exec_child(argv.data(), environment.data(), command.file_bytes, in.read.get(), out.write.get(), err.write.get());
   in.read.reset();
   out.write.reset();
   err.write.reset();
   ::fcntl(in.write.get(), F_SETFL, O_NONBLOCK);
   CommandResult result;
   try {
-    pump(result, command.input, in, out, err);
+    pump(result, command, in, out, err);
   } catch (...) {
+    ::kill(-child, SIGKILL);  // with what it started
     ::kill(child, SIGKILL);
     wait_for(child);
     throw;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +14,8 @@ struct Command {
   std::vector<std::string> argv{};
   std::map<std::string, std::string> environment{};  ///< the whole of it, nothing is inherited
   std::string input{};                               ///< given on stdin
+  std::uint64_t seconds = 0;                         ///< it may take; 0: any time
+  std::uint64_t file_bytes = 0;                      ///< a file that it writes may have; 0: any size
 };
 
 struct CommandResult {
@@ -21,7 +24,8 @@ struct CommandResult {
   std::string errors{};
 };
 
-/// Runs and waits. A program that cannot be started is an Error of kind host.
+/// Runs and waits. A program that cannot be started is an Error of kind host, one that takes too long or prints more
+/// than limits::kCommandOutput an Error of kind failed; Ctrl-C ends it.
 [[nodiscard]] CommandResult run_command(const Command& command);
 
 /// Absolute path of a program in PATH or the usual system folders.

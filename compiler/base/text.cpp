@@ -14,8 +14,46 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n\v\f";
 
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+bool is_control(std::uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
+/// Marks that turn the direction of what follows.
+bool turns_text(std::uint32_t code) {
+  return code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+/// Bytes of the character at the front, and its code; 1 byte and no code for what is not UTF-8.
+std::size_t decode_utf8(std::string_view text, std::optional<std::uint32_t>& code) {
+  const auto lead = static_cast<unsigned char>(text.front());
+  code.reset();
+  const std::size_t size = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
+                           : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  if (size == 0 || size > text.size()) return 1;
+  std::uint32_t value = size == 1 ? lead : lead & (0xffU >> (size + 1));
+  for (std::size_t i = 1; i < size; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xc0U) != 0x80) return 1;
+    value = (value << 6U) | (next & 0x3fU);
+  }
+  code = value;
+  return size;
+}
+
+std::string without_controls(std::string_view text, bool lines) {
+  std::string out;
+  while (!text.empty()) {
+    std::optional<std::uint32_t> code;
+    const std::size_t size = decode_utf8(text, code);
+    const bool kept = lines && code && (*code == '\n' || *code == '\t');
+    if (kept || (code && !is_control(*code) && !turns_text(*code)))
+      out += text.substr(0, size);
+    else
+      out += '?';
+    text.remove_prefix(size);
+  }
+  return out;
 }
 
 /// Optimal string alignment: a swap of two neighbours counts as one.
@@ -82,17 +120,11 @@ std::string to_lower(std::string_view text) {
 }
 
 std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (is_control(c)) c = '?';
-  return out;
+  return without_controls(text, false);
 }
 
 std::string printable_lines(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (is_control(c) && c != '\n' && c != '\t') c = '?';
-  return out;
+  return without_controls(text, true);
 }
 
 bool is_utf8(std::string_view text) {
@@ -221,6 +253,21 @@ std::string readable_date(std::int64_t seconds) {
   const std::string at = compact_date(seconds);
   return at.substr(0, 4) + "-" + at.substr(4, 2) + "-" + at.substr(6, 2) + " " + at.substr(9, 2) + ":" +
          at.substr(11, 2) + " UTC";
+}
+
+std::string percent_decoded(std::string_view text) {
+  const auto digit = [](char c) {
+    const std::size_t value = std::string_view("0123456789abcdef").find(c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c);
+    return value == std::string_view::npos ? -1 : static_cast<int>(value);
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? digit(text[i + 1]) : -1;
+    const int low = high >= 0 ? digit(text[i + 2]) : -1;
+    out += low < 0 ? text[i] : static_cast<char>(high * 16 + low);
+    i += low < 0 ? 0 : 2;
+  }
+  return out;
 }
 
 }  // namespace alephc

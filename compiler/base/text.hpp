@@ -36,6 +36,9 @@ namespace alephc {
 /// "did you mean 'x'?" or nothing.
 [[nodiscard]] std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
 
+/// "%41" → "A"; a '%' that begins no such group stays.
+[[nodiscard]] std::string percent_decoded(std::string_view text);
+
 /// Shell-style pattern as dpkg has it: '*' and '?' match '/' too.
 [[nodiscard]] bool glob_match(const std::string& pattern, const std::string& text);
 

@@ -21,6 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::int64_t kTime = 1704067200;  ///< of every file in a bundle: 2024-01-01
+
 constexpr const char* kIndex = "bundle.json";
 constexpr const char* kLock = "runtime.lock";
 constexpr std::string_view kBlobs = "blobs/";
@@ -43,6 +45,8 @@ class BundleSink : public ArchiveSink {
   explicit BundleSink(const Store& store) : store_(store), work_(store.make_work_folder()) {}
 
   void begin_entry(const std::string& /*member*/, Entry entry) override {
+    if (entry.type != EntryType::regular && entry.type != EntryType::directory)
+      throw Error(ErrorKind::integrity, "the bundle holds '" + entry.path + "', which is not a file");
     path_ = entry.type == EntryType::regular ? entry.path : "";
     if (is_blob())
       file_ = open_file(work_.path() / "blob", O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -109,7 +113,9 @@ Bundle read_index(const BundleSink& sink) {
   } catch (const nlohmann::json::exception&) {
     throw Error(ErrorKind::integrity, "the bundle is damaged: its index cannot be read");
   }
-  for (const Digest& digest : bundle.blobs)
+  std::vector<Digest> named = bundle.blobs;
+  for (const auto& [repository, digest] : bundle.keyrings) named.push_back(digest);
+  for (const Digest& digest : named)
     if (!sink.found.contains(digest))
       throw Error(ErrorKind::integrity, "the bundle is damaged: it lacks " + digest.hex());
   return bundle;
@@ -145,7 +151,7 @@ void write_bundle(Bundle bundle, const Store& store, const fs::path& file) {
   Tree tree;
   tree.add(layer);
   const TempDir staging(fs::absolute(file).parent_path(), ".alephc");
-  write_tar(tree, {.time = kStepTime}, staging.path() / "bundle");
+  write_tar(tree, {.time = kTime}, staging.path() / "bundle");
   fs::rename(staging.path() / "bundle", file);
 }
 

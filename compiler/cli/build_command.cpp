@@ -26,7 +26,8 @@ nlohmann::ordered_json outcome_json(const BuildOutcome& outcome) {
       has_hash ? nlohmann::ordered_json(outcome.result.sha256.hex()) : nlohmann::ordered_json(nullptr);
   json["cid_v0"] = has_hash ? nlohmann::ordered_json(outcome.result.cid_v0) : nlohmann::ordered_json(nullptr);
   json["cid_v1"] = has_hash ? nlohmann::ordered_json(outcome.result.cid_v1) : nlohmann::ordered_json(nullptr);
-  json["tree"] = outcome.result.tree.hex();
+  json["tree"] = outcome.result.tree.text();
+  if (!outcome.result.tree.outside.is_zero()) json["outside"] = outcome.result.tree.outside.hex();
   json["lock"] = outcome.lock.hex();
   json["epoch"] = outcome.epoch;
   json["seconds"] = outcome.seconds;
@@ -50,7 +51,9 @@ std::string outcome_text(const BuildOutcome& outcome) {
            "\n  cid v1  " + outcome.result.cid_v1 + "\n";
   }
   if (!outcome.result.verity_root.is_zero()) out += "  verity  " + outcome.result.verity_root.hex() + "\n";
-  return out + "  tree    " + outcome.result.tree.hex() + "\n";
+  out += "  tree    " + outcome.result.tree.text() + "\n";
+  if (!outcome.result.tree.outside.is_zero()) out += "  outside " + outcome.result.tree.outside.hex() + "\n";
+  return out;
 }
 
 struct BuildArguments {

@@ -81,7 +81,10 @@ CommandAction add_why(CLI::App& app);
 /// IMAGE of a command line: an image file or folder, or a project that is built first.
 [[nodiscard]] std::filesystem::path image_of(const std::string& path, CommandContext& context);
 
-/// Prints to stdout; a closed stdout is an Error.
+/// Prints to stdout; a closed stdout is an Error. Names of strangers may be in it: control characters but tab and end of
+/// line are not passed on.
 void print(const std::string& text);
+/// As they are, for what is not text of ours.
+void print_bytes(const std::string& text);
 
 }  // namespace alephc

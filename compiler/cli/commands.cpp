@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "base/diagnostic.hpp"
+#include "base/text.hpp"
 #include "cli/command.hpp"
 
 namespace alephc {
@@ -68,6 +69,10 @@ const std::vector<CommandSpec>& commands() {
 }
 
 void print(const std::string& text) {
+  print_bytes(printable_lines(text));
+}
+
+void print_bytes(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     throw Error(ErrorKind::failed, "cannot write to stdout");
 }

@@ -14,6 +14,7 @@
 #include "image/image_format.hpp"
 #include "manifest/schema.hpp"
 #include "sandbox/cgroup.hpp"
+#include "sandbox/id_range.hpp"
 #include "sandbox/user_namespace.hpp"
 #include "store/collect.hpp"
 
@@ -72,6 +73,15 @@ std::vector<Finding> examine(const Settings& settings) {
                             : "no writable cgroup: a step's processes and memory are not bounded"});
   }
   make_folders(settings.store, 0700);
+  if (root) {
+    const std::string shared = why_ids_are_shared(settings.store);
+    findings.push_back({"ids", shared.empty(), false,
+                        shared.empty() ? "steps run as users that no account of this machine has"
+                                       : "steps share the ids of this machine's accounts: " + shared});
+  }
+  const auto slirp = find_program("slirp4netns");
+  findings.push_back({"slirp4netns", slirp.has_value(), false,
+                      slirp ? *slirp : "missing: install slirp4netns for scripts with network = true"});
   const std::uint64_t space = free_space(settings.store);
   constexpr std::uint64_t kComfortable = 10ULL << 30U;
   findings.push_back({"disk", space > kComfortable, false,
@@ -145,12 +155,12 @@ CommandAction add_schema(CLI::App& app) {
 CommandAction add_version(CLI::App& /*app*/) {
   return [](CommandContext& context) {
     if (context.options.json) {
-      print(nlohmann::ordered_json{{"alephc", kVersion}, {"epoch", kOutputEpoch}, {"tools", image_tools()}}
+      print(nlohmann::ordered_json{{"alephc", kVersion}, {"epoch", latest_epoch().id.number}, {"draft", latest_epoch().id.draft}, {"tools", image_tools()}}
                 .dump() +
             "\n");
       return 0;
     }
-    print("alephc " + std::string(kVersion) + " (output epoch " + std::to_string(kOutputEpoch) + ")\n" +
+    print("alephc " + std::string(kVersion) + " (" + latest_epoch().id.text() + ")\n" +
           join(image_tools(), "\n") + "\n");
     return 0;
   };

@@ -39,7 +39,7 @@ Sizes sorted(const std::map<std::string, std::uint64_t>& sizes) {
 
 struct Inspection {
   std::string format{};
-  Digest tree{};
+  TreeDigest tree{};
   std::size_t entries = 0;
   std::uint64_t content = 0;
   std::string system{};
@@ -79,7 +79,7 @@ Inspection inspect(const std::filesystem::path& file, unsigned jobs) {
   };
   const ImageContent content = read_image(file, {.jobs = jobs, .wanted = wanted});
   Inspection out{
-      .format = content.format, .tree = tree_digest(content.listing), .entries = content.listing.size()};
+      .format = content.format, .tree = tree_digest(content.listing, content.outside), .entries = content.listing.size()};
   std::map<std::string, std::uint64_t> folders;
   for (const Entry& entry : content.listing) {
     if (entry.type != EntryType::regular || !entry.hard_link.empty()) continue;
@@ -189,13 +189,19 @@ CommandAction add_tree(CLI::App& app) {
   auto path = std::make_shared<std::string>();
   app.add_option("IMAGE", *path, "An image, a folder, or a project that is built first")->required();
   return [path](CommandContext& context) {
-    const std::string text =
-        tree_text(read_image(image_of(*path, context), {.jobs = context.settings.jobs}).listing);
-    const std::string digest = sha256(text).hex();
-    if (context.options.json)
-      print(nlohmann::ordered_json{{"image", *path}, {"tree", digest}, {"listing", text}}.dump() + "\n");
-    else
-      print(text + "# tree digest " + digest + "\n");
+    const ImageContent content = read_image(image_of(*path, context), {.jobs = context.settings.jobs});
+    const std::string text = tree_text(content.listing);
+    const TreeDigest digest = tree_digest(content.listing, content.outside);
+    const bool is_disk = !digest.outside.is_zero();
+    if (context.options.json) {
+      nlohmann::ordered_json json{{"image", *path}, {"tree", digest.text()}};
+      if (is_disk) json["outside"] = digest.outside.hex();
+      json["listing"] = text;
+      print(json.dump() + "\n");
+    } else {
+      print(text + (is_disk ? "# outside " + digest.outside.hex() + "\n" : "") + "# tree digest " + digest.text() +
+            "\n");
+    }
     return 0;
   };
 }
@@ -222,9 +228,10 @@ CommandAction add_inspect(CLI::App& app) {
     }
     if (context.options.json) {
       nlohmann::ordered_json json{{"image", file.string()},     {"format", found.format},
-                                  {"tree", found.tree.hex()},   {"entries", found.entries},
+                                  {"tree", found.tree.text()},  {"entries", found.entries},
                                   {"content", found.content},   {"system", found.system},
                                   {"packages", found.packages}, {"recipe", found.has_recipe}};
+      if (!found.tree.outside.is_zero()) json["outside"] = found.tree.outside.hex();
       if (arguments->sizes) {
         json["folders"] = sizes_json(found.folders);
         json["by_package"] = sizes_json(found.by_package);
@@ -237,7 +244,8 @@ CommandAction add_inspect(CLI::App& app) {
                       std::to_string(found.packages) + "\npaths     " + std::to_string(found.entries) +
                       "\ncontent   " + human_size(found.content) + "\nrecipe    " +
                       (found.has_recipe ? "embedded in /usr/share/alephc" : "not embedded") + "\ntree      " +
-                      found.tree.hex() + "\n";
+                      found.tree.text() + "\n";
+    if (!found.tree.outside.is_zero()) out += "outside   " + found.tree.outside.hex() + "\n";
     if (arguments->sizes) {
       put_sizes(out, "\nby folder", found.folders);
       put_sizes(out, "\nby package", found.by_package);

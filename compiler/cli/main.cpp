@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <new>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
+#include "base/files.hpp"
 #include "base/interrupt.hpp"
 #include "base/render.hpp"
 #include "base/text.hpp"
@@ -58,6 +61,7 @@ int run_command(const CommandAction& action, bool uses_store, const CommonOption
                 Reporter& reporter) {
   try {
     Settings settings = make_settings(options);
+    remove_stale_folders(std::filesystem::temp_directory_path(), "alephc-");
     if (uses_store && ::geteuid() != 0) settings.why_not_root = enter_user_namespace();
     CommandContext context{options, settings, reporter};
     return action(context);
@@ -86,8 +90,18 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, const std::ve
   return static_cast<int>(ErrorKind::usage);
 }
 
+/// As many open files as the login allows: trees may be deep, and 1,024 is a limit for programs that use select(2).
+void raise_file_limit() {
+  constexpr rlim_t kEnough = 65536;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
+  limit.rlim_cur = std::min(limit.rlim_max, kEnough);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int alephc_main(int argc, char** argv) {
   install_interrupt_handlers();
+  raise_file_limit();
   ::umask(022);
   start_decode_server();
   CommonOptions options;

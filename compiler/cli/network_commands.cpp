@@ -168,7 +168,7 @@ CommandAction add_publish(CLI::App& app) {
     if (arguments->write_expect && recipe.kind.empty())
       throw Error(ErrorKind::usage,
                   "--write-expect: the image is not known to be that of this project's lock",
-                  "name the project's folder instead of the image, or build it anew");
+                  "name the project's folder instead of the image, or build it again");
     wanted.recipe = recipe.reference;
     read_metadata(arguments->metadata, wanted);
     const Account account = load_account(
@@ -202,10 +202,10 @@ CommandAction add_pull(CLI::App& app) {
       throw Error(ErrorKind::usage, "'" + arguments->hash + "' is no hash of the network",
                   "64 hex digits, or a CID: Qm… or bafy…");
     const Store store(context.settings.store);
-    const Fetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
+    const HttpFetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
     const NodeApi api(network_hosts(arguments->hosts, context.settings),
                       {.offline = context.settings.offline}, context.reporter);
-    const PulledFile file = pull_file(arguments->hash, api, store, fetcher);
+    const PulledFile file = pull_file(arguments->hash, api, fetcher);
     const fs::path output = arguments->output.empty() ? arguments->hash + ".img" : arguments->output;
     deliver_file(store, file.sha256, output);
     if (context.options.json) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <ctime>
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -113,6 +115,7 @@ CommandAction add_verify(CLI::App& app) {
     wanted.message = arguments->message;
     wanted.policy = arguments->policy;
     wanted.bundle = arguments->bundle;
+    wanted.now = std::time(nullptr);
     wanted.tree_level = arguments->level == "tree";
     wanted.statements.assign(arguments->statements.begin(), arguments->statements.end());
     wanted.trusted_keys.insert(arguments->trusted_keys.begin(), arguments->trusted_keys.end());

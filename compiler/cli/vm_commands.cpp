@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -64,7 +65,7 @@ std::uint64_t memory_of(const VmArguments& arguments, const std::string& fallbac
 
 BootFiles boot_files_for(Hardware hardware, CommandContext& context) {
   const Store store(context.settings.store);
-  const Fetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
+  const HttpFetcher fetcher(store, context.reporter, {.offline = context.settings.offline});
   return boot_files(hardware, context.settings.mirrors, {store, fetcher, context.reporter});
 }
 
@@ -98,18 +99,23 @@ class Console {
   void operator()(const std::string& line) {
     constexpr std::string_view kReady = "aleph-init: ready ";
     const std::size_t at = line.find(kReady);
-    if (at != std::string::npos)
-      if (const auto number = parse_unsigned(split_words(line.substr(at + kReady.size())).at(0)))
-        init_ready_ms_ = static_cast<long>(*number);
+    if (at != std::string::npos) note_ready(split_words(line.substr(at + kReady.size())));
     if (!show_) return;
     const std::lock_guard guard(mutex_);
-    std::fprintf(stderr, "%s\n", line.c_str());
+    std::fprintf(stderr, "%s\n", printable(line).c_str());
   }
   [[nodiscard]] Json init_ready_ms() const {
     return init_ready_ms_ < 0 ? Json(nullptr) : Json(init_ready_ms_.load());
   }
 
  private:
+  /// Any program of the guest can print such a line.
+  void note_ready(const std::vector<std::string>& words) {
+    if (words.empty()) return;
+    const auto number = parse_unsigned(words.front());
+    if (number && *number < 1'000'000'000) init_ready_ms_ = static_cast<long>(*number);
+  }
+
   bool show_;
   std::mutex mutex_;
   std::atomic<long> init_ready_ms_{-1};
@@ -137,7 +143,7 @@ struct RunArguments {
 std::vector<std::string> authorized_keys(const RunArguments& arguments) {
   std::vector<std::string> keys;
   if (arguments.authorized_key.empty()) return keys;
-  for (const std::string& line : split(read_file(arguments.authorized_key), '\n'))
+  for (const std::string& line : split(read_named_file(arguments.authorized_key), '\n'))
     if (!line.empty()) keys.push_back(line);
   return keys;
 }
@@ -189,6 +195,11 @@ std::string stamp_of(const fs::path& path) {
   return out;
 }
 
+/// Bytes of a guest go to a file or pipe as they are, and to a terminal without its commands.
+std::string for_terminal(const std::string& bytes) {
+  return ::isatty(STDOUT_FILENO) == 1 ? printable_lines(bytes) : bytes;
+}
+
 int answer_one(const RunArguments& arguments, CommandContext& context, Session& session,
                const Machine& machine, const Console& console, long ready_ms, long configured_ms) {
   const std::vector<std::string> words = split_words(arguments.request);
@@ -204,8 +215,8 @@ int answer_one(const RunArguments& arguments, CommandContext& context, Session& 
     throw Error(ErrorKind::failed, "the machine did not answer the request");
   if (!context.options.json) {
     print("HTTP " + std::to_string(reply.status) + "\n");
-    for (const auto& [name, value] : reply.headers) print(name + ": " + value + "\n");
-    print("\n" + reply.body + (reply.body.ends_with('\n') ? "" : "\n"));
+    for (const auto& [name, value] : reply.headers) print(printable(name + ": " + value) + "\n");
+    print_bytes("\n" + for_terminal(reply.body) + (reply.body.ends_with('\n') ? "" : "\n"));
     return 0;
   }
   Json headers = Json::array();
@@ -294,9 +305,9 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
   Session& session = *booted.session;
   const long ready_ms = booted.ready_ms;
   const Message reply = session.configure(configuration_message(prepared.program));
-  if (!reply.value("success", false))
-    throw Error(ErrorKind::failed, "the init refused the configuration: " + reply.value("error", "") + "\n" +
-                                       reply.value("traceback", ""));
+  if (!succeeded(reply))
+    throw Error(ErrorKind::failed, "the init refused the configuration: " + text_member(reply, "error") + "\n" +
+                                       text_member(reply, "traceback"));
   const long configured_ms = milliseconds(machine);
   if (!arguments.request.empty()) {
     code = answer_one(arguments, context, session, machine, console, ready_ms, configured_ms);

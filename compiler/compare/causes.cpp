@@ -64,9 +64,12 @@ std::string without_names_of_days(std::string text) {
   return text;
 }
 
+/// Blanks count as one each: date(1) pads a day of one digit.
 std::string without_numbers(const std::string& text) {
-  return masked(without_names_of_days(text), 1,
-                [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; });
+  const std::string masked_text = masked(without_names_of_days(text), 1, [](char c) {
+    return std::isdigit(static_cast<unsigned char>(c)) != 0;
+  });
+  return masked(masked_text, 1, [](char c) { return c == ' '; });
 }
 
 std::string without_identifiers(const std::string& text) {

@@ -53,7 +53,8 @@ std::string path_line(const PathChange& change) {
 Json facts_json(const ImageFacts& facts) {
   Json json{{"path", facts.path.string()}, {"format", facts.format}, {"size", facts.size}};
   json["sha256"] = facts.sha256.is_zero() ? Json(nullptr) : Json(facts.sha256.hex());
-  json["tree"] = facts.tree.hex();
+  json["tree"] = facts.tree.text();
+  if (!facts.tree.outside.is_zero()) json["outside"] = facts.tree.outside.hex();
   json["paths"] = facts.listing.size();
   json["packages"] = facts.packages.size();
   return json;
@@ -71,7 +72,8 @@ std::string diff_text(const ImageDiff& diff) {
   for (const FieldChange& field : diff.filesystem)
     out += "  " + field.name + ": " + field.before + " → " + field.after + "\n";
   out += "tree        " + std::string(diff.same_tree ? "same" : "differs") + "\n";
-  out += "  a         " + diff.a.tree.hex() + "\n  b         " + diff.b.tree.hex() + "\n";
+  out += "  a         " + diff.a.tree.text() + "\n  b         " + diff.b.tree.text() + "\n";
+  if (diff.other_outside) out += "outside     differs: boot code, partition tables, gaps or other partitions\n";
   if (!diff.packages.empty()) out += "packages\n";
   for (const PackageChange& change : diff.packages) {
     if (change.before.empty())
@@ -91,6 +93,7 @@ std::string diff_text(const ImageDiff& diff) {
 std::string diff_json(const ImageDiff& diff) {
   Json json{
       {"same_bytes", diff.same_bytes}, {"same_tree", diff.same_tree}, {"conclusion", diff.conclusion()}};
+  json["other_outside"] = diff.other_outside;
   json["a"] = facts_json(diff.a);
   json["b"] = facts_json(diff.b);
   json["filesystem"] = Json::array();

@@ -211,7 +211,9 @@ ImageDiff compare_images(const std::filesystem::path& a, const std::filesystem::
                          const StepsOfImage& steps, unsigned jobs) {
   ImageDiff diff;
   read_both(diff, a, b, jobs);
-  diff.same_tree = diff.a.tree == diff.b.tree;
+  diff.same_tree = diff.a.tree.v2 == diff.b.tree.v2;
+  diff.other_outside = !diff.a.tree.outside.is_zero() && !diff.b.tree.outside.is_zero() &&
+                       diff.a.tree.outside != diff.b.tree.outside;
   diff.filesystem = changed_fields(diff.a, diff.b);
   diff.packages = changed_packages(diff.a, diff.b);
   if (diff.same_tree) return diff;
@@ -224,6 +226,9 @@ ImageDiff compare_images(const std::filesystem::path& a, const std::filesystem::
 
 std::string ImageDiff::conclusion() const {
   if (same_bytes) return "The two images are the same, byte for byte.";
+  if (same_tree && other_outside)
+    return "The trees are the same; what the disks have outside their filesystems differs (boot code, partition "
+           "tables, gaps or other partitions).";
   if (same_tree && a.sha256.is_zero() && b.sha256.is_zero()) return "The two trees are the same.";
   if (same_tree)
     return "The trees are the same; the images around them differ" +

@@ -42,6 +42,7 @@ struct ImageDiff {
   ImageFacts b{};
   bool same_bytes = false;
   bool same_tree = false;
+  bool other_outside = false;  ///< both are disks, and boot code, tables, gaps or other partitions differ
   std::vector<FieldChange> filesystem{};
   std::vector<PackageChange> packages{};
   std::vector<PathChange> paths{};

@@ -5,7 +5,6 @@
 
 #include "base/fd.hpp"
 #include "image/image_format.hpp"
-#include "tree/listing_text.hpp"
 
 namespace alephc {
 
@@ -25,7 +24,7 @@ void read_inside(ImageFacts& facts, unsigned jobs) {
   facts.packages = read_installed(content.listing, content.texts);
   for (const InstalledPackage& package : facts.packages)
     for (const std::string& owned : package.paths) facts.owners.emplace(owned, package.name);
-  facts.tree = tree_digest(content.listing);
+  facts.tree = tree_digest(content.listing, content.outside);
   facts.listing = std::move(content.listing);
 }
 

@@ -10,6 +10,7 @@
 #include "base/digest.hpp"
 #include "distro/installed.hpp"
 #include "tree/entry.hpp"
+#include "tree/tree_digest.hpp"
 
 namespace alephc {
 
@@ -21,7 +22,7 @@ struct ImageFacts {
   std::string format{};
   std::vector<std::pair<std::string, std::string>> filesystem{};  ///< fields of the superblock, as text
   Listing listing{};
-  Digest tree{};
+  TreeDigest tree{};
   std::vector<InstalledPackage> packages{};
   std::map<std::string, std::string> owners{};  ///< path → package
 };

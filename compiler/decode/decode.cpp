@@ -4,11 +4,13 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/interrupt.hpp"
+#include "base/limits.hpp"
 #include "base/text.hpp"
 #include "decode/decode_server.hpp"
 #include "decode/wire.hpp"
@@ -16,7 +18,7 @@
 namespace alephc {
 namespace {
 
-constexpr std::size_t kMaxPath = 4096;
+constexpr std::size_t kMaxPath = limits::kPathBytes;
 
 /// "./a/b/" → "a/b". Anything that leaves the root, or could, is refused.
 std::string clean_path(const std::string& path) {
@@ -55,7 +57,7 @@ void check_entry(Entry& entry, ArchiveKind kind) {
       return;
     case char_device:
     case block_device:
-      if (kind == ArchiveKind::image) return;
+      if (kind == ArchiveKind::image || kind == ArchiveKind::initramfs) return;
       throw Error(ErrorKind::integrity,
                   "the archive has the device '" + shown + "', which no package may bring");
     case whiteout:
@@ -81,7 +83,51 @@ class TextSink : public ArchiveSink {
   std::uint64_t limit_;
 };
 
-void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
+/// What an archive of a size may hold at most.
+class Bounds {
+ public:
+  explicit Bounds(int archive_fd) {
+    struct stat info {};
+    if (::fstat(archive_fd, &info) == 0) packed_ = static_cast<std::uint64_t>(info.st_size);
+  }
+  void take_entry(const Entry& entry) {
+    if (++entries_ > limits::kArchiveEntries)
+      throw Error(ErrorKind::integrity,
+                  "the archive has more than " + std::to_string(limits::kArchiveEntries) + " entries", kHint);
+    names_ += entry.path.size() + entry.hard_link.size() + entry.link_target.size();
+    for (const Xattr& xattr : entry.xattrs) {
+      if (xattr.value.size() > limits::kXattrBytes)
+        throw Error(ErrorKind::integrity,
+                    "the archive has an extended attribute of more than " + human_size(limits::kXattrBytes), kHint);
+      names_ += xattr.name.size() + xattr.value.size();
+    }
+    if (names_ > limits::kArchiveNames)
+      throw Error(ErrorKind::integrity,
+                  "the archive has more than " + human_size(limits::kArchiveNames) +
+                      " of names, links and extended attributes",
+                  kHint);
+  }
+  void take(std::uint64_t bytes) {
+    bytes_ += bytes;
+    if (bytes_ > limits::kArchiveBytes)
+      throw Error(ErrorKind::integrity, "the archive unpacks to more than " + human_size(limits::kArchiveBytes),
+                  kHint);
+    if (bytes_ > limits::kRatioFree && bytes_ / limits::kArchiveRatio > packed_)
+      throw Error(ErrorKind::integrity,
+                  "the archive unpacks to more than " + std::to_string(limits::kArchiveRatio) +
+                      " times its size",
+                  kHint);
+  }
+
+ private:
+  static constexpr const char* kHint = "docs/limits.md lists what alephc takes from an archive at most";
+  std::uint64_t packed_ = 0;
+  std::uint64_t entries_ = 0;
+  std::uint64_t names_ = 0;  ///< bytes
+  std::uint64_t bytes_ = 0;
+};
+
+void read_messages(int wire_fd, ArchiveKind kind, Bounds bounds, ArchiveSink& sink) {
   WireReader reader(wire_fd);
   WireTag tag{};
   std::string_view payload;
@@ -100,6 +146,7 @@ void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
         if (in_entry) throw Error(ErrorKind::integrity, "the decoder sent a broken message");
         Entry entry;
         unpack_entry(payload, member, entry);
+        bounds.take_entry(entry);
         if (kind == ArchiveKind::stream) entry = Entry{};
         check_entry(entry, kind);
         in_entry = true;
@@ -108,6 +155,7 @@ void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
       }
       case WireTag::data:
         if (!in_entry) throw Error(ErrorKind::integrity, "the decoder sent a broken message");
+        bounds.take(payload.size());
         sink.data(payload);
         break;
       case WireTag::end_entry:
@@ -125,6 +173,9 @@ void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
         return;
       case WireTag::failed:
         throw Error(ErrorKind::integrity, "damaged archive: " + std::string(payload));
+      case WireTag::not_started:
+        throw Error(ErrorKind::host, "cannot start the process that reads archives: " + std::string(payload),
+                    "'alephc doctor' shows what is missing");
     }
   }
   throw Error(ErrorKind::integrity, "the decoder died while it read the archive");
@@ -134,7 +185,7 @@ void read_messages(int wire_fd, ArchiveKind kind, ArchiveSink& sink) {
 
 void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink) {
   const UniqueFd decoder = start_decoder(fd, kind);
-  read_messages(decoder.get(), kind, sink);
+  read_messages(decoder.get(), kind, Bounds(fd), sink);
 }
 
 std::string decompress(int fd, std::uint64_t limit) {

@@ -13,6 +13,7 @@ enum class ArchiveKind {
   deb,            ///< ar with control.tar.* and data.tar.*
   archive,        ///< tar in any of its forms and compressions, or zip
   image,          ///< the same, of a whole root: devices are allowed
+  initramfs,      ///< cpio in any compression: devices are allowed
   stream,         ///< one compressed file; a single entry "" with the decompressed bytes
   apk,            ///< gzip members with a tar each: signature (it may lack that), control, data
   apk_control,    ///< the same up to the end of control

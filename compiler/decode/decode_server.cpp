@@ -17,6 +17,7 @@
 
 #include "base/diagnostic.hpp"
 #include "decode/reader_child.hpp"
+#include "decode/wire.hpp"
 
 namespace alephc {
 namespace {
@@ -47,15 +48,29 @@ struct Envelope {
   Envelope& operator=(const Envelope&) = delete;
 };
 
+/// A pipe has room for it. A reader that is gone needs no answer.
+void refuse(int out) {
+  std::string message;
+  put_message(message, WireTag::not_started, std::strerror(errno));
+  (void)!::write(out, message.data(), message.size());
+}
+
+[[noreturn]] void give_up(int out) {
+  refuse(out);
+  ::_exit(1);
+}
+
 [[noreturn]] void decoder_main(int in, ArchiveKind kind, int out) {
-  ::signal(SIGPIPE, SIG_DFL);  // nobody listens any more: nothing left to do
-  // Two known numbers, and nothing else that is open here.
+  ::signal(SIGPIPE, SIG_DFL);  // without a reader nothing is left to do
+  // Two known numbers, and nothing else that is open here: neither the terminal nor what alephc prints.
   const int in_copy = ::fcntl(in, F_DUPFD, 10);
   const int out_copy = ::fcntl(out, F_DUPFD, 10);
-  ::dup2(in_copy, 3);
-  ::dup2(out_copy, 4);
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (in_copy < 0 || out_copy < 0 || null < 0) give_up(out);
+  for (const int fd : {0, 1, 2}) ::dup2(null, fd);
+  if (::dup2(in_copy, 3) != 3 || ::dup2(out_copy, 4) != 4) give_up(out_copy);
   ::syscall(SYS_close_range, 5U, ~0U, 0U);
-  confine_decoder();
+  if (!confine_decoder()) give_up(4);
   read_archive(3, kind, 4);
   ::_exit(0);
 }
@@ -84,6 +99,7 @@ bool receive(int socket, Request& request, std::array<int, 2>& fds) {
   while (receive(socket, request, fds)) {
     const pid_t child = ::fork();
     if (child == 0) decoder_main(fds[0], request.kind, fds[1]);
+    if (child < 0) refuse(fds[1]);
     for (const int fd : fds) ::close(fd);
   }
   ::_exit(0);
@@ -130,7 +146,9 @@ UniqueFd start_decoder(int in, ArchiveKind kind) {
   const pid_t child = ::fork();
   if (child < 0) throw system_error("start a decoder", errno);
   if (child == 0) {
-    if (::fork() == 0) decoder_main(in, kind, pipe.write.get());
+    const pid_t decoder = ::fork();
+    if (decoder == 0) decoder_main(in, kind, pipe.write.get());
+    if (decoder < 0) refuse(pipe.write.get());
     ::_exit(0);
   }
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {

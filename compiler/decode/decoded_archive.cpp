@@ -12,6 +12,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
+#include "base/files.hpp"
 #include "base/interrupt.hpp"
 #include "decode/wire.hpp"
 
@@ -34,6 +35,7 @@ class FileSink : public ArchiveSink {
       : is_apk_(kind == ArchiveKind::apk),
         stem_(stem),
         folder_(open_file(stem.parent_path(), O_RDONLY | O_DIRECTORY)),
+        space_(stem.parent_path()),
         newest_(newest) {}
 
   void owner_names(std::string user, std::string group) override {
@@ -54,6 +56,7 @@ class FileSink : public ArchiveSink {
 
   void data(std::string_view bytes) override {
     throw_if_interrupted();
+    space_.take(bytes.size());
     if (file_) {
       hash_.update(bytes);
       if (is_apk_) sha1_.update(bytes);
@@ -92,6 +95,7 @@ class FileSink : public ArchiveSink {
   std::string group_;
   std::filesystem::path stem_;
   UniqueFd folder_;
+  SpaceGuard space_;
   std::int64_t newest_;
   std::uint32_t next_file_ = 0;
   UniqueFd file_;  ///< being written

@@ -11,12 +11,10 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <grp.h>
-#include <seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "decode/confinement.hpp"
 #include "decode/gzip_members.hpp"
 #include "decode/wire.hpp"
 
@@ -25,7 +23,6 @@ namespace {
 
 constexpr std::size_t kBlock = 256 * 1024;
 constexpr rlim_t kMemoryLimit = 2ULL << 30U;
-constexpr std::uint32_t kNobody = 65534;
 
 struct FreeArchive {
   void operator()(archive* a) const { ::archive_read_free(a); }
@@ -239,6 +236,8 @@ void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
   if (kind == ArchiveKind::stream) {
     ::archive_read_support_format_raw(a.get());
     ::archive_read_support_format_empty(a.get());
+  } else if (kind == ArchiveKind::initramfs) {
+    ::archive_read_support_format_cpio(a.get());
   } else {
     ::archive_read_support_format_tar(a.get());
     ::archive_read_support_format_zip(a.get());
@@ -271,32 +270,8 @@ void read_archive(int fd, ArchiveKind kind, int out_fd) noexcept {
   }
 }
 
-void confine_decoder() {
-  const rlimit none{};
-#if !defined(__SANITIZE_ADDRESS__)  // AddressSanitizer reserves terabytes
-  const rlimit memory{.rlim_cur = kMemoryLimit, .rlim_max = kMemoryLimit};
-  ::setrlimit(RLIMIT_AS, &memory);
-#endif
-  ::setrlimit(RLIMIT_FSIZE, &none);
-  ::setrlimit(RLIMIT_NPROC, &none);
-  ::setrlimit(RLIMIT_CORE, &none);
-  bool confined = true;
-  if (::geteuid() == 0)
-    confined = ::setgroups(0, nullptr) == 0 && ::setresgid(kNobody, kNobody, kNobody) == 0 &&
-               ::setresuid(kNobody, kNobody, kNobody) == 0;
-  confined = confined && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
-  scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ERRNO(EPERM));
-  for (const int call :
-       {SCMP_SYS(read),           SCMP_SYS(pread64),      SCMP_SYS(write),       SCMP_SYS(lseek),
-        SCMP_SYS(fstat),          SCMP_SYS(newfstatat),   SCMP_SYS(brk),         SCMP_SYS(mmap),
-        SCMP_SYS(munmap),         SCMP_SYS(mremap),       SCMP_SYS(mprotect),    SCMP_SYS(madvise),
-        SCMP_SYS(futex),          SCMP_SYS(exit),         SCMP_SYS(exit_group),  SCMP_SYS(rt_sigreturn),
-        SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(sigaltstack), SCMP_SYS(clock_gettime),
-        SCMP_SYS(gettimeofday),   SCMP_SYS(time),         SCMP_SYS(getpid),      SCMP_SYS(gettid),
-        SCMP_SYS(getrandom),      SCMP_SYS(sched_yield)})
-    confined = confined && ::seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
-  confined = confined && filter != nullptr && ::seccomp_load(filter) == 0;
-  if (!confined) ::_exit(1);
+bool confine_decoder() {
+  return confine_process({.memory_resource = RLIMIT_AS, .memory = kMemoryLimit});
 }
 
 }  // namespace alephc

@@ -10,7 +10,7 @@ namespace alephc {
 void read_archive(int fd, ArchiveKind kind, int out_fd) noexcept;
 
 /// Gives up all rights but to read, write and allocate up to a bound. Called in the child, before
-/// read_archive.
-void confine_decoder();
+/// read_archive, which must not be called where this returns false.
+[[nodiscard]] bool confine_decoder();
 
 }  // namespace alephc

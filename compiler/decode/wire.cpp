@@ -3,7 +3,10 @@
 
 #include <cstring>
 
+#include <poll.h>
+
 #include "base/diagnostic.hpp"
+#include "base/interrupt.hpp"
 #include "base/fd.hpp"
 #include "base/little_endian.hpp"
 
@@ -82,6 +85,10 @@ bool WireReader::fill(std::size_t wanted) {
     begin_ = 0;
   }
   while (end_ < wanted) {
+    throw_if_interrupted();
+    // The decoder may be busy for long without a word.
+    pollfd wait{fd_, POLLIN, 0};
+    if (::poll(&wait, 1, 100) <= 0) continue;
     const std::size_t got = read_some(fd_, {buffer_.get() + end_, kRoom - end_});
     if (got == 0) return false;
     end_ += got;

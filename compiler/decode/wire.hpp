@@ -19,7 +19,8 @@ enum class WireTag : std::uint8_t {
   end_entry = 'X',
   end_member = 'M',
   finished = 'F',
-  failed = '!'
+  failed = '!',
+  not_started = '?'  ///< the machine's fault, not the archive's
 };
 
 inline constexpr std::uint32_t kWireDataLimit = 256 * 1024;

@@ -31,7 +31,7 @@ class DecodedPackages {
   [[nodiscard]] std::shared_ptr<const DecodedArchive> get(std::size_t i);
   /// Its contents are where they belong, or not needed.
   void forget(std::size_t i);
-  /// Contents that get() gave were moved and lost: it decodes the package anew.
+  /// Contents that get() gave were moved and lost: it decodes the package again.
   void lose(std::size_t i);
 
  private:

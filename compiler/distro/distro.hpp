@@ -46,20 +46,47 @@ struct Resolution {
   std::int64_t newest_index = 0;  ///< date of the youngest signed index
 };
 
-/// A layer of packages to be installed into an empty folder that lies over the tree below.
+struct InstallPackage {
+  static constexpr std::string_view kMembers = "name version arch size sha256 automatic bootstrap identity tag";
+  std::string name{};
+  std::string version{};
+  std::string arch{};
+  std::uint64_t size = 0;
+  Digest sha256{};
+  bool automatic = false;   ///< here because another package needs it
+  bool bootstrap = false;   ///< needed before maintainer scripts can run: configured first
+  std::string identity{};   ///< alpine: by which the signed index knows it
+  std::string tag{};        ///< alpine: of the tagged repository that it comes from
+};
+
+/// A layer of packages: all that decides what install() makes of the tree below. The members are the step's key
+/// (steps/key_text.hpp).
+struct InstallInput {
+  static constexpr std::string_view kMembers = "distro rules arch is_first architectures debconf request package";
+  std::string distro{};
+  int rules = 0;  ///< Distro::install_version()
+  std::string arch{};
+  bool is_first = false;
+  std::vector<std::string> architectures{};  ///< of the first layer: those of all layers, the image's own first
+  std::vector<std::string> debconf{};        ///< of the first layer: answers to questions
+  std::vector<std::string> requests{};       ///< alpine: the whole world once the layer is there, sorted
+  std::vector<InstallPackage> packages{};    ///< in install order
+};
+
+/// An input that is to be installed into an empty folder over the tree below.
 struct InstallJob {
-  const Manifest& manifest;
-  const Lock& lock;
-  std::size_t layer = 0;
+  const InstallInput& input;
   const Tree& below;
   std::filesystem::path upper{};
   std::filesystem::path scratch{};
   std::filesystem::path log{};
   unsigned jobs = 1;
   KnownContents& known;  ///< gets what is hashed while it is written
+  const StepRoom& room;
+  const CommandRunner& runner;
   Variation vary{};      ///< for the scripts
   /// The package taken apart; waits for its download if need be. Safe for threads.
-  std::function<DecodedArchive(const LockedPackage&)> decode_package{};
+  std::function<DecodedArchive(const InstallPackage&)> decode_package{};
   /// Called whenever more files are in place and scripts are about to run; with true when no more come.
   std::function<void(bool complete)> unpacked{};
 };
@@ -74,6 +101,8 @@ struct ToolBox {
 struct IndexProof {
   std::string repository{};     ///< "debian/bookworm"
   std::string signer{};         ///< fingerprint
+  std::int64_t date = 0;         ///< of the signed index, seconds; 0: not known
+  std::int64_t key_expired = 0;  ///< since when the signer's key is; 0: it is not. It was valid at the date
   std::size_t packages = 0;     ///< locked ones that come from it
   std::size_t found = 0;        ///< of these, in it with the locked hash
   std::string unknown{};        ///< why nothing can be said: out of reach; else empty
@@ -112,7 +141,8 @@ class Distro {
   [[nodiscard]] virtual std::vector<SandboxCommand> remove_commands(
       const std::vector<std::string>& names) const = 0;
   /// Commands that generate locales.
-  [[nodiscard]] virtual std::vector<SandboxCommand> locale_commands(const SystemSpec& system) const = 0;
+  [[nodiscard]] virtual std::vector<SandboxCommand> locale_commands(
+      const std::vector<std::string>& locales) const = 0;
   /// Why a package is in a tree: the chain of requirements from a manifest entry, a line a link.
   [[nodiscard]] virtual std::vector<std::string> explain_package(const Manifest& manifest, const Lock& lock,
                                                                  const Tree& tree,

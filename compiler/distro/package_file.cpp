@@ -12,7 +12,7 @@ std::string shown_name(const PackageFile& file) {
 }
 
 UniqueFd open_package_file(const PackageFile& file, const Manifest& manifest, const ToolBox& tools) {
-  if (!file.path.empty()) return open_file(manifest.folder / file.path, O_RDONLY);
+  if (!file.path.empty()) return open_file(manifest.content_of(file.path), O_RDONLY);
   const RemoteFile remote{.digest = file.sha256, .urls = {file.url}, .label = public_url(file.url)};
   tools.fetcher.fetch({remote}, [](std::size_t) {});
   auto fd = tools.store.open_blob(file.sha256);

@@ -55,8 +55,8 @@ const char* opaque_mark() {
 
 }  // namespace
 
-RootModel::RootModel(const Tree& below, std::filesystem::path upper)
-    : below_(below), upper_(std::move(upper)), root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
+RootModel::RootModel(const Tree& below, std::filesystem::path upper, std::int64_t time)
+    : below_(below), upper_(std::move(upper)), time_(time), root_(open_file(upper_, O_RDONLY | O_DIRECTORY)) {}
 
 void RootModel::rescan() {
   nodes_.clear();
@@ -118,6 +118,7 @@ bool RootModel::clear_whiteout(const std::string& path) {
   const auto it = nodes_.find(path);
   if (it == nodes_.end() || it->second.type != EntryType::whiteout) return false;
   if (::unlinkat(root_.get(), path.c_str(), 0) != 0) throw system_error("replace /" + path, errno);
+  cleared_.push_back(path);
   return true;
 }
 
@@ -134,7 +135,7 @@ void RootModel::make_folder(const std::string& path, std::uint32_t owner) {
                   .owner = owner,
                   .in_upper = true,
                   .hides_below = hides_below,
-                  .mtime = kStepTime};
+                  .mtime = time_};
   made_.push_back(path);
 }
 
@@ -213,7 +214,10 @@ void RootModel::undo() {
     if (::unlinkat(root_.get(), it->c_str(), folder ? AT_REMOVEDIR : 0) != 0 && errno != ENOENT)
       throw system_error("undo /" + *it, errno);
   }
-  made_.clear();
+  for (const std::string& path : cleared_)
+    if (::mknodat(root_.get(), path.c_str(), S_IFCHR | 0600U, 0) != 0)
+      throw system_error("undo the removal of /" + path, errno);
+  begin_batch();
 }
 
 }  // namespace alephc

@@ -32,13 +32,15 @@ class RootModel {
     std::int64_t mtime = 0;
   };
 
-  RootModel(const Tree& below, std::filesystem::path upper);
+  /// New folders get a time, in seconds.
+  RootModel(const Tree& below, std::filesystem::path upper, std::int64_t time);
+  [[nodiscard]] std::int64_t time() const { return time_; }
 
   [[nodiscard]] const Tree& below() const { return below_; }
   [[nodiscard]] const std::filesystem::path& upper() const { return upper_; }
   [[nodiscard]] int root_fd() const { return root_.get(); }
 
-  /// Reads the upper folder anew, after something else wrote into it.
+  /// Reads the upper folder again, after something else wrote into it.
   void rescan();
   /// What a path shows; nullptr if nothing. Valid until the next call of put() or make_folder().
   [[nodiscard]] Node* find(const std::string& path);
@@ -61,7 +63,10 @@ class RootModel {
   void set_attributes(const std::string& path, EntryType type, std::uint32_t uid, std::uint32_t gid,
                       std::uint32_t mode, std::int64_t mtime) const;
 
-  void begin_batch() { made_.clear(); }
+  void begin_batch() {
+    made_.clear();
+    cleared_.clear();
+  }
   /// Gives the folders that the batch made their owners, modes and times.
   void finish_folders();
   /// Removes what the batch made.
@@ -78,10 +83,12 @@ class RootModel {
 
   const Tree& below_;
   std::filesystem::path upper_;
+  std::int64_t time_;
   UniqueFd root_;
   std::unordered_map<std::string, Node> nodes_;
   std::unordered_map<std::string, std::string> folders_;  ///< folder as packages name it → where it is
   std::vector<std::string> made_;                         ///< by this batch, in order
+  std::vector<std::string> cleared_;                      ///< whiteouts that this batch took away
 };
 
 }  // namespace alephc

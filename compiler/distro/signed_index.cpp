@@ -50,6 +50,15 @@ void refuse_older(const std::string& what, const LockedRepository& offered, cons
   }
 }
 
+void refuse_future(const std::string& what, std::int64_t date, std::int64_t now) {
+  constexpr std::int64_t kMostFuture = 10;
+  if (date <= now + kMostFuture) return;
+  Diagnostic problem{.message = "the " + what + " is of the future: " + readable_date(date)};
+  problem.context = {"this machine's clock says " + readable_date(now)};
+  problem.hint = "is this machine's clock right? else the mirror is broken or tampered with";
+  throw Error(ErrorKind::integrity, std::vector{problem});
+}
+
 std::optional<std::string> read_locked_index(const LockedRepository& repository,
                                              const std::vector<std::string>& urls, const ToolBox& tools) {
   if (auto text = tools.store.read_blob(repository.index)) return text;

@@ -24,6 +24,10 @@ namespace alephc {
 void refuse_older(const std::string& what, const LockedRepository& offered, const Lock* previous,
                   const std::string& ways_out = {});
 
+/// Throws an integrity Error for an index of the future, after which every later one would be an older one. As apt, ten
+/// seconds are let pass. what: as above; times in seconds.
+void refuse_future(const std::string& what, std::int64_t date, std::int64_t now);
+
 /// The signed index as it was at lock time: from the store, or from whoever still has those bytes; nullopt if
 /// nobody in reach has, because mirrors move on.
 [[nodiscard]] std::optional<std::string> read_locked_index(const LockedRepository& repository,

@@ -13,6 +13,7 @@
 #include "base/diagnostic.hpp"
 #include "base/environment.hpp"
 #include "base/interrupt.hpp"
+#include "base/local_address.hpp"
 #include "base/text.hpp"
 #include "fetch/transfer.hpp"
 
@@ -84,13 +85,20 @@ class Batch {
       curl_multi_perform(multi_.get(), &running);
       collect();
       show_progress();
-      if (!active_.empty() || !waiting_.empty()) curl_multi_poll(multi_.get(), nullptr, 0, 100, nullptr);
+      if (!may_start_at_once() && (!active_.empty() || !waiting_.empty()))
+        curl_multi_poll(multi_.get(), nullptr, 0, 100, nullptr);
     }
     if (!problems_.empty())
       throw Error(integrity_ ? ErrorKind::integrity : ErrorKind::failed, std::move(problems_));
   }
 
  private:
+  [[nodiscard]] bool may_start_at_once() const {
+    const auto now = Clock::now();
+    return static_cast<long>(active_.size()) < options_.connections &&
+           std::any_of(waiting_.begin(), waiting_.end(), [&](const Job& job) { return job.not_before <= now; });
+  }
+
   void start_some() {
     const auto now = Clock::now();
     for (std::size_t i = waiting_.size();
@@ -252,6 +260,7 @@ struct TextSink {
   std::string text;
   std::string url;  ///< behind all redirects
   std::uint64_t limit = 0;
+  bool is_local = false;
 
   static std::size_t on_data(char* data, std::size_t one, std::size_t count, void* self) {
     auto* sink = static_cast<TextSink*>(self);
@@ -263,8 +272,8 @@ struct TextSink {
 
 AttemptResult get_text(const std::string& url, const FetchOptions& options, TextSink& sink) {
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> handle(curl_easy_init(), &curl_easy_cleanup);
-  std::string error_text;
-  set_common_options(handle.get(), url, options, error_text);
+  Connection connection;
+  set_common_options(handle.get(), url, options, connection);
   curl_easy_setopt(handle.get(), CURLOPT_WRITEFUNCTION, &TextSink::on_data);
   curl_easy_setopt(handle.get(), CURLOPT_WRITEDATA, &sink);
   sink.text.clear();
@@ -273,7 +282,10 @@ AttemptResult get_text(const std::string& url, const FetchOptions& options, Text
   const char* last = nullptr;
   if (curl_easy_getinfo(handle.get(), CURLINFO_EFFECTIVE_URL, &last) == CURLE_OK && last != nullptr)
     sink.url = with_login_of(url, last);
-  return judge(handle.get(), code, error_text);
+  const char* address = nullptr;
+  if (curl_easy_getinfo(handle.get(), CURLINFO_PRIMARY_IP, &address) == CURLE_OK && address != nullptr)
+    sink.is_local = is_local_address(std::string(address));
+  return judge(handle.get(), code, connection);
 }
 
 }  // namespace
@@ -288,7 +300,8 @@ std::string public_url(const std::string& url) {
   const std::size_t scheme = url.find("://");
   if (scheme == std::string::npos) return url;
   const std::size_t host = scheme + 3;
-  const std::size_t at = url.substr(host, url.find('/', host) - host).rfind('@');
+  // As libcurl has it: the host ends at the first of these, whatever comes behind.
+  const std::size_t at = url.substr(host, url.find_first_of("/?#", host) - host).rfind('@');
   return at == std::string::npos ? url : url.substr(0, host) + url.substr(host + at + 1);
 }
 
@@ -297,6 +310,20 @@ std::string with_login_of(const std::string& from, const std::string& url) {
   if (bare == from || public_url(url) != url || origin_of(bare) != origin_of(url)) return url;
   const std::size_t host = from.find("://") + 3;
   return url.substr(0, host) + from.substr(host, from.size() - bare.size()) + url.substr(host);
+}
+
+Authority authority_of(const std::string& url) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> handle(curl_url(), &curl_url_cleanup);
+  const auto part = [&](CURLUPart which, unsigned flags) {
+    char* text = nullptr;
+    if (curl_url_get(handle.get(), which, &text, flags) != CURLUE_OK) return std::string();
+    const std::unique_ptr<char, decltype(&curl_free)> owner(text, &curl_free);
+    return std::string(text);
+  };
+  if (curl_url_set(handle.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) return {};
+  Authority found{.host = part(CURLUPART_HOST, 0), .port = part(CURLUPART_PORT, CURLU_DEFAULT_PORT)};
+  if (found.host.starts_with('[')) found.host = found.host.substr(1, found.host.size() - 2);
+  return found;
 }
 
 std::string resolve_url(const std::string& base, const std::string& reference) {
@@ -312,7 +339,7 @@ std::string resolve_url(const std::string& base, const std::string& reference) {
   return url;
 }
 
-void Fetcher::fetch(const std::vector<RemoteFile>& files,
+void HttpFetcher::fetch(const std::vector<RemoteFile>& files,
                     const std::function<void(std::size_t)>& done) const {
   std::deque<Job> jobs;
   std::map<Digest, std::size_t> first_of;
@@ -338,7 +365,7 @@ void Fetcher::fetch(const std::vector<RemoteFile>& files,
   for (const auto& [first, again] : same) done(again);
 }
 
-FetchedText Fetcher::fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const {
+FetchedText HttpFetcher::fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const {
   if (options_.offline) throw Error(ErrorKind::failed, "the network is needed, but --offline forbids it");
   (void)make_multi(options_);  // starts libcurl
   std::vector<std::string> failures;
@@ -348,7 +375,8 @@ FetchedText Fetcher::fetch_text(const std::vector<std::string>& urls, std::uint6
     for (const std::string& url : urls) {
       TextSink sink{.text = {}, .url = url, .limit = limit};
       const AttemptResult result = get_text(url, options_, sink);
-      if (result.outcome == Outcome::ok) return {std::move(sink.text), sink.url, std::move(failures)};
+      if (result.outcome == Outcome::ok) 
+        return {std::move(sink.text), sink.url, std::move(failures), sink.is_local};
       failures.push_back(public_url(url) + ": " + result.why);
       reporter_.detail("fetch: " + failures.back());
       if (result.outcome == Outcome::not_found) reachable = true;

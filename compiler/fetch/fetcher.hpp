@@ -20,6 +20,13 @@ struct FetchAdvice {
       "give a mirror that still has it with --mirror, or move on with 'alephc lock --update'";
 };
 
+/// Whom libcurl connects to for an address.
+struct Authority {
+  std::string host{};  ///< without the brackets of IPv6; empty for what is not an address
+  std::string port{};
+};
+[[nodiscard]] Authority authority_of(const std::string& url);
+
 /// A file wanted by its hash; any of the addresses will do.
 struct RemoteFile {
   Digest digest{};          ///< sha256; with accept any name of its own
@@ -43,30 +50,42 @@ struct FetchOptions {
   long connect_seconds = 10;  ///< until a mirror counts as dead
   long stall_seconds = 20;    ///< without a byte until an attempt is given up
   int rounds = 3;             ///< over all addresses, with a growing pause between
+  bool only_public = false;   ///< no address of this machine or its network
 };
 
 struct FetchedText {
   std::string text{};
   std::string url{};                    ///< the address that had it, behind redirects
   std::vector<std::string> failures{};  ///< "ADDRESS: why" of those asked in vain
+  bool is_local = false;  ///< came from this machine or its network, or through a proxy there
+};
+
+/// Brings files and texts of the network.
+class Fetcher {
+ public:
+  virtual ~Fetcher() = default;
+
+  /// Gets every file that the store lacks; done(i) is called (in this thread) as soon as file i is in the
+  /// store. Throws with one diagnostic for each file that nobody has.
+  virtual void fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const = 0;
+
+  /// A small text whose hash is not known yet: the caller verifies it before it trusts it. Tries the
+  /// addresses in order; without an url when every one answered that it has no such file.
+  [[nodiscard]] virtual FetchedText fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const = 0;
+
+  [[nodiscard]] virtual bool offline() const = 0;
 };
 
 /// Downloads in parallel into the store: resumed, retried, the next mirror when one fails. Bytes are hashed
 /// as they stream in and enter the store only when their hash is right.
-class Fetcher {
+class HttpFetcher final : public Fetcher {
  public:
-  Fetcher(const Store& store, Reporter& reporter, FetchOptions options)
+  HttpFetcher(const Store& store, Reporter& reporter, FetchOptions options)
       : store_(store), reporter_(reporter), options_(options) {}
 
-  /// Gets every file that the store lacks; done(i) is called (in this thread) as soon as file i is in the
-  /// store. Throws with one diagnostic for each file that nobody has.
-  void fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const;
-
-  /// A small text whose hash is not known yet: the caller verifies it before it trusts it. Tries the
-  /// addresses in order; without an url when every one answered that it has no such file.
-  [[nodiscard]] FetchedText fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const;
-
-  [[nodiscard]] bool offline() const { return options_.offline; }
+  void fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const override;
+  [[nodiscard]] FetchedText fetch_text(const std::vector<std::string>& urls, std::uint64_t limit) const override;
+  [[nodiscard]] bool offline() const override { return options_.offline; }
 
  private:
   const Store& store_;

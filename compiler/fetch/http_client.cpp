@@ -7,12 +7,13 @@
 
 #include "base/diagnostic.hpp"
 #include "base/interrupt.hpp"
+#include "base/limits.hpp"
 #include "fetch/transfer.hpp"
 
 namespace alephc {
 namespace {
 
-constexpr std::uint64_t kLargestReply = 16U << 20U;
+constexpr std::uint64_t kLargestReply = limits::kHttpReply;
 
 struct Exchange {
   std::string body;
@@ -43,7 +44,7 @@ class Request {
  public:
   Request(const std::string& url, const FetchOptions& options) : handle_(curl_easy_init()) {
     check(handle_ != nullptr, "curl_easy_init gives a handle");
-    set_common_options(handle_.get(), url, options, error_text_);
+    set_common_options(handle_.get(), url, options, connection_);
     curl_easy_setopt(handle_.get(), CURLOPT_WRITEFUNCTION, &Exchange::on_data);
     curl_easy_setopt(handle_.get(), CURLOPT_WRITEDATA, &exchange_);
     curl_easy_setopt(handle_.get(), CURLOPT_XFERINFOFUNCTION, &Exchange::on_progress);
@@ -63,8 +64,7 @@ class Request {
     if (code != CURLE_OK) {
       // An answer may come before everything is sent: a refusal, after which the server hangs up.
       const bool refused = reply.status >= 400 && !exchange_.body.empty();
-      reply.why = error_text_.c_str();
-      if (reply.why.empty()) reply.why = curl_easy_strerror(code);
+      reply.why = why_failed(code, connection_);
       if (!refused) reply.status = 0;
     }
     curl_off_t length = 0;
@@ -76,7 +76,7 @@ class Request {
 
  private:
   Handle handle_;
-  std::string error_text_;
+  Connection connection_;
   Exchange exchange_;
 };
 
@@ -129,8 +129,10 @@ HttpReply HttpClient::post_form(const std::string& url, const std::vector<FormPa
     if (!part.content_type.empty()) curl_mime_type(each, part.content_type.c_str());
   }
   request.exchange().sent = &sent;
+  curl_easy_setopt(request.handle(), CURLOPT_TIMEOUT, 0L);  // as long as it moves: the file may be large
   curl_easy_setopt(request.handle(), CURLOPT_MIMEPOST, form.get());
   curl_easy_setopt(request.handle(), CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(request.handle(), CURLOPT_LOW_SPEED_LIMIT, 1L);  // while the server thinks nothing moves
   curl_easy_setopt(request.handle(), CURLOPT_LOW_SPEED_TIME, reply_seconds);
   return request.perform();
 }

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -11,24 +12,104 @@
 
 #include "base/diagnostic.hpp"
 #include "base/environment.hpp"
+#include "base/files.hpp"
+#include "base/interrupt.hpp"
+#include "base/limits.hpp"
+#include "base/local_address.hpp"
+#include "base/text.hpp"
+#include "fetch/netrc.hpp"
 
 namespace alephc {
 
-void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options,
-                        std::string& error_text) {
+bool may_send_login(const std::string& url) {
+  if (!url.starts_with("http://")) return true;
+  const std::string host = authority_of(url).host;
+  in_addr address{};
+  const bool is_v4 = ::inet_pton(AF_INET, host.c_str(), &address) == 1;
+  return host == "localhost" || host == "::1" || (is_v4 && ntohl(address.s_addr) >> 24U == IN_LOOPBACKNET);
+}
+
+namespace {
+
+constexpr long kTextSeconds = 900;  ///< for a small text
+
+/// libcurl would wait for ever for a FIFO, and read a device without end.
+std::string only_regular(const std::string& url) {
+  constexpr std::string_view kScheme = "file://";
+  struct stat info {};
+  if (!url.starts_with(kScheme)) return url;
+  const std::string path = percent_decoded(url.substr(kScheme.size()));
+  if (::stat(path.c_str(), &info) != 0 || S_ISREG(info.st_mode)) return url;
+  return "file:///proc/self/not-a-regular-file";
+}
+
+int stop_when_interrupted(void* /*self*/, curl_off_t /*a*/, curl_off_t /*b*/, curl_off_t /*c*/,
+                          curl_off_t /*d*/) {
+  return interrupted() ? 1 : 0;
+}
+
+/// A proxy connects for us: its own address says nothing about where a URL leads.
+bool has_proxy() {
+  for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+    if (!environment(name).empty()) return true;
+  return false;
+}
+
+curl_socket_t open_allowed(void* state, curlsocktype /*purpose*/, curl_sockaddr* address) {
+  auto* connection = static_cast<Connection*>(state);
+  const bool is_local = is_local_address(address->addr);
+  const bool must_be_public = connection->only_public || connection->began_public;
+  if (!has_proxy() && (must_be_public ? is_local : is_metadata_address(address->addr))) {
+    connection->refused = true;
+    return CURL_SOCKET_BAD;
+  }
+  if (!is_local) connection->began_public = true;
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/// A mirror that is slower than this is as good as none. A file of a size may take as long as the slowest rate needs.
+long most_seconds(std::uint64_t size) {
+  constexpr long kStart = 600;
+  return size == 0 ? 0 : kStart + static_cast<long>(size / limits::kSlowestBytesPerSecond / 10);
+}
+
+/// libcurl looks netrc up again for each host that a redirect leads to, and would tell a login of another machine in the
+/// open. What it is given is for the first host only.
+void set_login(CURL* handle, const std::string& url) {
+  const bool in_the_open = url.starts_with("http://");
+  curl_easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(in_the_open ? CURL_NETRC_IGNORED : CURL_NETRC_OPTIONAL));
+  if (!in_the_open || !may_send_login(url) || url.substr(0, url.find('/', 7)).find('@') != std::string::npos) return;
+  const auto text = read_file_if_exists(home_folder() / ".netrc");
+  const auto login = text ? netrc_login(*text, authority_of(url).host) : std::nullopt;
+  if (!login) return;
+  curl_easy_setopt(handle, CURLOPT_USERNAME, login->user.c_str());
+  curl_easy_setopt(handle, CURLOPT_PASSWORD, login->password.c_str());
+}
+
+}  // namespace
+
+void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options, Connection& connection) {
   curl_easy_reset(handle);
-  error_text.assign(CURL_ERROR_SIZE, '\0');
-  curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error_text.data());
+  connection = {.only_public = options.only_public};
+  connection.error_text.assign(CURL_ERROR_SIZE, '\0');
+  curl_easy_setopt(handle, CURLOPT_URL, only_regular(url).c_str());
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, connection.error_text.data());
+  if (url.starts_with("file://")) curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https,file");
-  curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  // What was asked for in secret is not answered in the open.
+  curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, url.starts_with("https://") ? "https" : "http,https");
   curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(handle, CURLOPT_MAXREDIRS, 10L);
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_OPTIONAL));
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &open_allowed);
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &connection);
+  set_login(handle, url);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, options.connect_seconds);
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(limits::kSlowestBytesPerSecond));
   curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, options.stall_seconds);
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT, kTextSeconds);
+  curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &stop_when_interrupted);
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "alephc");
   curl_easy_setopt(handle, CURLOPT_PIPEWAIT, 1L);
   // libcurl itself knows only the proxy's variables.
@@ -38,17 +119,22 @@ void set_common_options(CURL* handle, const std::string& url, const FetchOptions
     curl_easy_setopt(handle, CURLOPT_CAPATH, folder.c_str());
 }
 
-AttemptResult judge(CURL* handle, int curl_code, const std::string& error_text) {
+std::string why_failed(int curl_code, const Connection& connection) {
+  if (connection.refused) return "leads to an address of this machine or its network, which is not asked";
+  const std::string why = connection.error_text.c_str();
+  return why.empty() ? curl_easy_strerror(static_cast<CURLcode>(curl_code)) : why;
+}
+
+AttemptResult judge(CURL* handle, int curl_code, const Connection& connection) {
   long status = 0;
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   const auto code = static_cast<CURLcode>(curl_code);
-  std::string why = error_text.c_str();
-  if (why.empty()) why = curl_easy_strerror(code);
+  const std::string why = why_failed(curl_code, connection);
   switch (code) {
     case CURLE_OK:
       break;
     case CURLE_FILE_COULDNT_READ_FILE:
-      return {Outcome::not_found, "no such file"};
+      return {Outcome::not_found, "no such regular file"};
     case CURLE_RANGE_ERROR:
       return {Outcome::restart, why};
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -106,10 +192,11 @@ CURL* Transfer::start(const std::string& url) {
     written_ += got;
   }
   resumed_from_ = written_;
-  set_common_options(handle_, url, options_, error_text_);
+  set_common_options(handle_, url, options_, connection_);
   curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, &Transfer::on_data);
   curl_easy_setopt(handle_, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(handle_, CURLOPT_FAILONERROR, 1L);
+  curl_easy_setopt(handle_, CURLOPT_TIMEOUT, most_seconds(file_.size));
   if (written_ > 0) curl_easy_setopt(handle_, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(written_));
   return handle_;
 }
@@ -155,7 +242,7 @@ std::string Transfer::why_not(const Digest& got) const {
 }
 
 AttemptResult Transfer::result_of(int curl_code) {
-  AttemptResult result = refusal_ ? *refusal_ : judge(handle_, curl_code, error_text_);
+  AttemptResult result = refusal_ ? *refusal_ : judge(handle_, curl_code, connection_);
   if (curl_code == CURLE_HTTP_RETURNED_ERROR) {
     const AttemptResult by_status = judge(handle_, CURLE_OK, {});
     if (by_status.outcome != Outcome::ok) result = by_status;

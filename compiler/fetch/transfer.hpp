@@ -29,6 +29,14 @@ struct AttemptResult {
   std::string why{};
 };
 
+/// What libcurl needs of us while a transfer lasts.
+struct Connection {
+  std::string error_text{};
+  bool only_public = false;
+  bool began_public = false;  ///< from then on a redirect leads to public hosts only
+  bool refused = false;       ///< an address that must not be asked
+};
+
 /// One file on its way into the store over one connection.
 class Transfer {
  public:
@@ -54,7 +62,7 @@ class Transfer {
   const RemoteFile& file_;
   const FetchOptions& options_;
   CURL* handle_ = nullptr;
-  std::string error_text_;
+  Connection connection_;
   std::filesystem::path path_;
   UniqueFd fd_;
   Sha256 hash_;
@@ -63,10 +71,15 @@ class Transfer {
   std::optional<AttemptResult> refusal_;
 };
 
+/// Plain http exposes a login to the network, except on the loopback interface. Only an address counts as
+/// loopback: a name such as 127.example.org can belong to anybody.
+[[nodiscard]] bool may_send_login(const std::string& url);
+
 /// Options that every connection of ours has: protocols, redirects, proxies and certificates from the
-/// environment, netrc, time-outs.
-void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options,
-                        std::string& error_text);
-[[nodiscard]] AttemptResult judge(CURL* handle, int curl_code, const std::string& error_text);
+/// environment, netrc, time-outs, addresses that are never asked.
+void set_common_options(CURL* handle, const std::string& url, const FetchOptions& options, Connection& connection);
+[[nodiscard]] AttemptResult judge(CURL* handle, int curl_code, const Connection& connection);
+/// libcurl's words for a failure, or ours.
+[[nodiscard]] std::string why_failed(int curl_code, const Connection& connection);
 
 }  // namespace alephc

@@ -62,6 +62,14 @@ std::string xml(const std::string& text) {
   return out;
 }
 
+constexpr std::size_t kLongestLine = 58;  ///< bytes below a step's title
+
+/// The first bytes of a text, and no half of a character (UTF-8).
+std::string cut_text(const std::string& text, std::size_t bytes) {
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0U) == 0x80U) --bytes;
+  return text.substr(0, bytes);
+}
+
 /// Word → values of the parameter lines of a key text.
 std::map<std::string, std::vector<std::string>> lines_by_word(const std::string& key_text) {
   std::map<std::string, std::vector<std::string>> lines;
@@ -73,10 +81,22 @@ std::map<std::string, std::vector<std::string>> lines_by_word(const std::string&
   return lines;
 }
 
-std::string first_words(const std::string& escaped, std::size_t count) {
-  std::vector<std::string> words = split_words(unescape_path(escaped));
-  if (words.size() > count) words.resize(count);
-  return join(words, " ");
+/// The value of "name=value" in a line of words; "" without it.
+std::string word_of(const std::string& line, const std::string& name) {
+  for (const std::string& word : split(line, ' '))
+    if (word.starts_with(name + "=")) return unescape_path(word.substr(name.size() + 1));
+  return {};
+}
+
+/// The first ones, and how many there are besides.
+std::string shown(std::vector<std::string> changes) {
+  constexpr std::size_t kShown = 6;
+  if (changes.size() > kShown) {
+    const std::size_t more = changes.size() - kShown;
+    changes.resize(kShown);
+    changes.push_back(std::to_string(more) + " more");
+  }
+  return join(changes, ", ");
 }
 
 /// "bash 5.2 → 5.3, +vim 9, -nano 7"
@@ -84,8 +104,9 @@ std::string package_changes(const std::vector<std::string>& old_lines,
                             const std::vector<std::string>& new_lines) {
   std::map<std::string, std::string> before;
   std::map<std::string, std::string> after;
-  for (const std::string& line : old_lines) before[first_words(line, 1)] = first_words(line, 2);
-  for (const std::string& line : new_lines) after[first_words(line, 1)] = first_words(line, 2);
+  const auto version_of = [](const std::string& line) { return word_of(line, "name") + " " + word_of(line, "version"); };
+  for (const std::string& line : old_lines) before[word_of(line, "name")] = version_of(line);
+  for (const std::string& line : new_lines) after[word_of(line, "name")] = version_of(line);
   std::vector<std::string> changes;
   for (const auto& [name, label] : after) {
     const auto it = before.find(name);
@@ -96,13 +117,34 @@ std::string package_changes(const std::vector<std::string>& old_lines,
   }
   for (const auto& [name, label] : before)
     if (!after.contains(name)) changes.push_back("-" + label);
-  constexpr std::size_t kShown = 6;
-  if (changes.size() > kShown) {
-    const std::size_t more = changes.size() - kShown;
-    changes.resize(kShown);
-    changes.push_back(std::to_string(more) + " more");
+  return changes.empty() ? "the packages changed" : shown(std::move(changes));
+}
+
+/// "/etc/motd changed, +/etc/hosts" of lines of words that begin with a name, target or path. Empty for other lines.
+std::string line_changes(const std::vector<std::string>& old_lines, const std::vector<std::string>& new_lines) {
+  const auto by_id = [](const std::vector<std::string>& lines) {
+    std::map<std::string, std::string> found;
+    for (const std::string& line : lines) {
+      const std::string first = line.substr(0, line.find(' '));
+      const std::size_t equals = first.find('=');
+      const std::string name = first.substr(0, equals);
+      if (name == "name" || name == "target" || name == "path") found[unescape_path(first.substr(equals + 1))] = line;
+    }
+    return found;
+  };
+  const auto before = by_id(old_lines);
+  const auto after = by_id(new_lines);
+  std::vector<std::string> changes;
+  for (const auto& [id, line] : after) {
+    const auto it = before.find(id);
+    if (it == before.end())
+      changes.push_back("+" + id);
+    else if (it->second != line)
+      changes.push_back(id + " changed");
   }
-  return changes.empty() ? "the packages changed" : join(changes, ", ");
+  for (const auto& [id, line] : before)
+    if (!after.contains(id)) changes.push_back("-" + id);
+  return shown(std::move(changes));
 }
 
 }  // namespace
@@ -145,7 +187,7 @@ std::string draw_json(const BuildGraph& graph, const std::vector<StepState>& sta
     const Step& step = graph.steps[i];
     nlohmann::ordered_json item;
     item["id"] = step.id;
-    item["kind"] = kind_name(step.kind);
+    item["kind"] = step.kind;
     item["title"] = step.title;
     item["status"] = status_word(states[i].status);
     item["why"] = states[i].why;
@@ -153,7 +195,9 @@ std::string draw_json(const BuildGraph& graph, const std::vector<StepState>& sta
                                           : nlohmann::ordered_json(states[i].key.hex());
     item["after"] =
         i > 0 ? nlohmann::ordered_json::array({graph.steps[i - 1].id}) : nlohmann::ordered_json::array();
-    item["parameters"] = step.parameters;
+    item["parameters"] = nlohmann::ordered_json::array();
+    for (const std::string& line : split(step.input, '\n'))
+      if (!line.empty()) item["parameters"].push_back(line);
     item["fetches"] = nlohmann::ordered_json::array();
     for (const auto& [label, digest] : step.fetches)
       item["fetches"].push_back({{"label", label}, {"sha256", digest.hex()}});
@@ -191,7 +235,7 @@ std::string draw_svg(const BuildGraph& graph, const std::vector<StepState>& stat
     const int y = kGap / 2 + static_cast<int>(i) * (kHeight + kGap);
     std::string below =
         std::string(status_word(states[i].status)) + (states[i].why.empty() ? "" : ": " + states[i].why);
-    if (below.size() > 58) below = below.substr(0, 55) + "...";
+    if (below.size() > kLongestLine) below = cut_text(below, kLongestLine - 3) + "...";
     box(20, y, kWidth, status_color(states[i].status), step.title, below);
     if (i > 0) line(20 + kWidth / 2, y - kGap, 20 + kWidth / 2, y);
     if (step.fetches.empty()) continue;
@@ -212,8 +256,10 @@ std::string explain_change(const std::string& old_key_text, const std::string& n
     if (before[word] == after[word]) continue;
     if (word == "package")
       changes.push_back(package_changes(before[word], after[word]));
-    else if (word == "input")
+    else if (word == "below")
       changes.emplace_back("the tree below changed");
+    else if (const std::string named = line_changes(before[word], after[word]); !named.empty())
+      changes.push_back(word + " " + named);
     else if (before[word].size() == 1 && after[word].size() == 1 && after[word][0].size() < 60 &&
              before[word][0].size() < 60)
       changes.push_back(word + " " + unescape_path(before[word][0]) + " → " + unescape_path(after[word][0]));

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/build_graph.hpp"
+#include "graph/plan.hpp"
 
 namespace alephc {
 

@@ -1,320 +1,417 @@
 // SPDX-License-Identifier: MIT
-#include <algorithm>
+//
+// What each kind of step reads of the manifest and the lock, and the order of effects (docs/manifest.md). Each function
+// makes the inputs of one kind; what it does not put there, the step does not know.
+#include "graph/plan.hpp"
 
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "base/diagnostic.hpp"
 #include "base/text.hpp"
-#include "graph/build_graph.hpp"
+#include "distro/distro.hpp"
+#include "image/image_format.hpp"
 #include "manifest/image_rules.hpp"
-#include "sandbox/sandbox.hpp"
-#include "tree/listing_text.hpp"
+#include "steps/archive.hpp"
+#include "steps/boot.hpp"
+#include "steps/commands.hpp"
+#include "steps/exclude.hpp"
+#include "steps/files.hpp"
+#include "steps/init.hpp"
+#include "steps/install.hpp"
+#include "steps/node.hpp"
+#include "steps/normalize.hpp"
+#include "steps/python.hpp"
+#include "steps/script.hpp"
+#include "steps/subtree.hpp"
+#include "steps/system.hpp"
+#include "steps/worker.hpp"
+#include "steps/write.hpp"
 
 namespace alephc {
 namespace {
 
-/// One parameter line; values may hold anything.
-std::string line(const std::string& word, const std::string& value) {
-  return word + " " + escape_path(value);
+using Steps = std::vector<Step>;
+
+/// "1 package", "2 packages"
+std::string counted(std::size_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-class Planner {
- public:
-  Planner(const Manifest& manifest, const Lock& lock, const std::string& lock_text,
-          const PlanOptions& options)
-      : manifest_(manifest), lock_(lock), lock_text_(lock_text), options_(options) {}
+/// A declared path of the project with all below it. Names are relative to the path: "" is the path itself.
+std::vector<InputFile> files_below(const Recipe& recipe, const std::string& path) {
+  std::vector<InputFile> files;
+  for (const LockedInput& input : inputs_below(recipe.lock.inputs, path))
+    files.push_back({.path = input.path == path ? "" : input.path.substr(path.size() + 1),
+                     .kind = input.kind,
+                     .sha256 = input.sha256});
+  return files;
+}
 
-  BuildGraph run() {
-    add_files(true);
-    add_installs();
-    add_system();
-    add_python();
-    for (std::size_t i = 0; i < manifest_.archives.size(); ++i) add_archive(i);
-    add_node();
-    add_files(false);
-    for (std::size_t i = 0; i < manifest_.runs.size(); ++i) add_run(i);
-    if (is_disk(manifest_.image.format) && manifest_.boot.kernel != "none") add_boot();
-    add_remove();
-    add_init();
-    if (options_.normalize) add_normalize();
-    if (!manifest_.image.subtree.empty())
-      add(StepKind::subtree, "subtree", "take " + manifest_.image.subtree + " out").parameters = {
-          line("folder", manifest_.image.subtree)};
-    add_write();
-    return std::move(graph_);
+/// One file of the project, by its own name. A folder of that name is in the lock by what is in it.
+InputFile single_file(const Recipe& recipe, const std::string& path) {
+  for (const LockedInput& input : recipe.lock.inputs)
+    if (input.path == path && input.kind != "folder")
+      return {.path = base_name(path), .kind = input.kind, .sha256 = input.sha256};
+  throw Error(ErrorKind::failed, "'" + path + "' is not a file of the project");
+}
+
+std::string kind_word(FileSpec::Kind kind) {
+  switch (kind) {
+    using enum FileSpec::Kind;
+    case content:
+      return "content";
+    case source:
+      return "source";
+    case link:
+      return "link";
+    case folder:
+      return "folder";
   }
+  return "";
+}
 
- private:
-  Step& add(StepKind kind, std::string id, std::string title) {
-    return graph_.steps.emplace_back(Step{.id = std::move(id), .title = std::move(title), .kind = kind});
+Steps files(const Recipe& recipe, bool early) {
+  FilesInput input;
+  for (const FileSpec& file : recipe.manifest.files) {
+    if (file.before_packages != early) continue;
+    const bool is_source = file.kind == FileSpec::Kind::source;
+    input.files.push_back({.target = file.target,
+                           .kind = kind_word(file.kind),
+                           .text = is_source ? "" : file.content,
+                           .append = file.append,
+                           .mode = file.mode,
+                           .owner = file.owner,
+                           .content = is_source ? files_below(recipe, file.content) : std::vector<InputFile>{},
+                           .at = file.at});
   }
+  if (input.files.empty()) return {};
+  const StepName name = early ? StepName{"files:early", "files before the packages"} : StepName{"files", "files"};
+  return {files_step(name, std::move(input))};
+}
 
-  /// Digests of a project file, or of everything below a project folder.
-  void add_inputs(Step& step, const std::string& path) const {
-    for (const LockedInput& input : lock_.inputs)
-      if (input.path == path || input.path.starts_with(path + "/"))
-        step.parameters.push_back(line("content", input.path + " " + input.kind + " " + input.sha256.hex()));
-  }
+Steps early_files(const Recipe& recipe) {
+  return files(recipe, true);
+}
 
-  void add_files(bool early) {
-    Step step{.id = early ? "files:early" : "files",
-              .title = early ? "files before the packages" : "files",
-              .kind = early ? StepKind::early_files : StepKind::files};
-    for (const FileSpec& file : manifest_.files) {
-      if (file.before_packages != early) continue;
-      step.parameters.push_back(line("file", file.target));
-      step.parameters.push_back(
-          line("what", std::to_string(static_cast<int>(file.kind)) + " " + file.content));
-      step.parameters.push_back(line("how", std::string(file.append ? "append " : "replace ") +
-                                                (file.mode ? octal(*file.mode) : "default") + " " +
-                                                file.owner));
-      if (file.kind == FileSpec::Kind::source) add_inputs(step, file.content);
+Steps late_files(const Recipe& recipe) {
+  return files(recipe, false);
+}
+
+/// Of all layers, in the order of their first package: the first layer tells dpkg about them.
+std::vector<std::string> architectures(const Recipe& recipe) {
+  std::vector<std::string> found{recipe.manifest.base.arch};
+  for (const LockedLayer& layer : recipe.lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.arch != "all" && std::find(found.begin(), found.end(), package.arch) == found.end())
+        found.push_back(package.arch);
+  return found;
+}
+
+InstallPackage install_package(const LockedPackage& package) {
+  return {.name = package.name,
+          .version = package.version,
+          .arch = package.arch,
+          .size = package.size,
+          .sha256 = package.sha256,
+          .automatic = package.automatic,
+          .bootstrap = package.bootstrap,
+          .identity = package.identity,
+          .tag = package.tag};
+}
+
+Steps installs(const Recipe& recipe) {
+  Steps steps;
+  const std::vector<LockedLayer>& layers = recipe.lock.layers;
+  const int rules = make_distro(recipe.manifest.base.distro)->install_version();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const LockedLayer& layer = layers[i];
+    InstallInput input{.distro = recipe.manifest.base.distro,
+                       .rules = rules,
+                       .arch = recipe.manifest.base.arch,
+                       .is_first = i == 0,
+                       .requests = layer.requests};
+    if (i == 0) {
+      input.architectures = architectures(recipe);
+      input.debconf = recipe.manifest.packages.debconf;
     }
-    if (!step.parameters.empty()) graph_.steps.push_back(std::move(step));
-  }
-
-  void add_installs() {
-    for (std::size_t i = 0; i < lock_.layers.size(); ++i) {
-      const LockedLayer& layer = lock_.layers[i];
-      Step& step = add(StepKind::install, "install:" + layer.name,
-                       "install " + std::to_string(layer.packages.size()) + " packages" +
-                           (lock_.layers.size() > 1 ? " of " + layer.name : ""));
-      step.item = i;
-      step.parameters.push_back("version " + std::to_string(options_.install_version));
-      step.parameters.push_back(line("distro", manifest_.base.distro + " " + manifest_.base.arch));
-      for (const std::string& selection : manifest_.packages.debconf)
-        step.parameters.push_back(line("debconf", selection));
-      for (const std::string& request : layer.requests) step.parameters.push_back(line("request", request));
-      for (const LockedPackage& package : layer.packages) {
-        const std::string marks = std::string(package.automatic ? " auto" : "") +
-                                  (package.bootstrap ? " bootstrap" : "") +
-                                  (package.tag.empty() ? "" : " tag " + package.tag);
-        const std::string label = package.name + " " + package.version + " " + package.arch;
-        step.parameters.push_back(line("package", label + " " + package.sha256.hex() + marks));
+    for (const LockedPackage& package : layer.packages) input.packages.push_back(install_package(package));
+    const std::string of = layers.size() > 1 ? " of " + layer.name : "";
+    Step& step = steps.emplace_back(install_step(
+        {"install:" + layer.name, "install " + counted(layer.packages.size(), "package") + of}, std::move(input)));
+    for (const LockedPackage& package : layer.packages)
+      if (package.repository != "file")
         step.fetches.emplace_back(package.name + " " + package.version, package.sha256);
-      }
+  }
+  return steps;
+}
+
+bool has_python(const Lock& lock) {
+  for (const LockedLayer& layer : lock.layers)
+    for (const LockedPackage& package : layer.packages)
+      if (package.name == "python3" || package.name == "python3-minimal") return true;
+  return false;
+}
+
+Steps worker(const Recipe& recipe) {
+  if (recipe.manifest.init.program == InitSpec::Program::none || !has_python(recipe.lock)) return {};
+  for (const LockedGuestFile& file : recipe.lock.guest_files)
+    if (file.name == "asgi_worker.py")
+      return {worker_step({"init:worker", "compile the ASGI worker"},
+                          {.source = file.sha256, .optimize = recipe.manifest.python.optimize.front()})};
+  return {};
+}
+
+Steps system(const Recipe& recipe) {
+  const Manifest& manifest = recipe.manifest;
+  SystemInput input{.timezone = manifest.system.timezone,
+                    .locale = manifest.system.locale,
+                    .hostname = manifest.system.hostname};
+  if (auto sources = make_distro(manifest.base.distro)->image_sources(manifest, recipe.lock)) {
+    input.sources_path = std::move(sources->path);
+    input.sources = std::move(sources->content);
+  }
+  for (const UserSpec& user : manifest.users)
+    input.users.push_back({.name = user.name,
+                           .uid = user.uid,
+                           .groups = user.groups,
+                           .shell = user.shell,
+                           .home = user.home,
+                           .authorized_keys = user.authorized_keys});
+  const bool is_empty = input.timezone.empty() && input.locale.empty() && input.hostname.empty() &&
+                        input.sources_path.empty() && input.users.empty();
+  if (is_empty) return {};
+  return {system_step({"system", "system settings and accounts"}, std::move(input))};
+}
+
+Steps locales(const Recipe& recipe) {
+  const std::vector<std::string>& wanted = recipe.manifest.system.locales;
+  if (wanted.empty()) return {};
+  return {commands_step({"locales", "generate locales"}, "generating locales",
+                        make_distro(recipe.manifest.base.distro)->locale_commands(wanted))};
+}
+
+Steps python(const Recipe& recipe) {
+  const std::vector<LockedWheel>& wheels = recipe.lock.wheels;
+  if (wheels.empty()) return {};
+  PythonInput input{.target = recipe.manifest.python.target, .optimize = recipe.manifest.python.optimize};
+  for (const LockedWheel& wheel : wheels)
+    input.wheels.push_back(
+        {.name = wheel.name, .version = wheel.version, .file = wheel.file, .sha256 = wheel.sha256});
+  Step step = python_step({"python", "install " + counted(wheels.size(), "Python package")}, std::move(input));
+  for (const LockedWheel& wheel : wheels) step.fetches.emplace_back(wheel.file, wheel.sha256);
+  step.published = true;
+  return {std::move(step)};
+}
+
+Step archive(const Recipe& recipe, const ArchiveSpec& archive) {
+  const std::vector<LockedArchive>& locked = recipe.lock.archives;
+  const auto found =
+      std::find_if(locked.begin(), locked.end(), [&](const LockedArchive& each) { return each.name == archive.name; });
+  if (found == locked.end())
+    throw Error(ErrorKind::failed, "the lock does not name the archive '" + archive.name + "'", "run 'alephc lock'");
+  Step step = archive_step({"archive:" + archive.name, "unpack " + archive.name}, {.name = {archive.name},
+                                                                                   .sha256 = found->sha256,
+                                                                                   .integrity = archive.integrity,
+                                                                                   .target = archive.target,
+                                                                                   .owner = archive.owner,
+                                                                                   .strip = archive.strip});
+  step.published = archive.source.empty();
+  if (step.published) step.fetches.emplace_back(archive.name, found->sha256);
+  return step;
+}
+
+Steps archives(const Recipe& recipe) {
+  Steps steps;
+  for (const ArchiveSpec& each : recipe.manifest.archives) steps.push_back(archive(recipe, each));
+  return steps;
+}
+
+Steps node(const Recipe& recipe) {
+  const std::vector<LockedModule>& modules = recipe.lock.modules;
+  if (modules.empty()) return {};
+  NodeInput input{.target = recipe.manifest.node.target};
+  for (const LockedModule& module : modules)
+    input.modules.push_back({.path = module.path,
+                             .name = module.name,
+                             .version = module.version,
+                             .integrity = module.integrity,
+                             .bins = module.bins,
+                             .sha256 = module.sha256});
+  Step step = node_step({"node", "install " + counted(modules.size(), "npm package")}, std::move(input));
+  for (const LockedModule& module : modules)
+    step.fetches.emplace_back(module.name + " " + module.version, module.sha256);
+  step.published = true;
+  return {std::move(step)};
+}
+
+Step script(const Recipe& recipe, const RunSpec& run) {
+  ScriptInput input{.name = {run.name}, .script = run.script, .user = run.user, .network = run.network, .env = run.env};
+  if (!run.source.empty()) input.source = single_file(recipe, run.source).sha256;
+  std::set<std::string> taken;  // one may be named by itself and with its folder
+  for (const std::string& path : run.inputs)
+    for (const LockedInput& file : inputs_below(recipe.lock.inputs, path))
+      if (taken.insert(file.path).second)
+        input.inputs.push_back({.path = file.path, .kind = file.kind, .sha256 = file.sha256});
+  Step step = script_step({"run:" + run.name, "run " + run.name}, std::move(input));
+  for (const LockedRun& pin : recipe.lock.runs)
+    if (run.network && pin.name == run.name) step.pin = PinnedResult{pin.name, pin.layer};
+  return step;
+}
+
+Steps scripts(const Recipe& recipe) {
+  Steps steps;
+  for (const RunSpec& run : recipe.manifest.runs) steps.push_back(script(recipe, run));
+  return steps;
+}
+
+Steps boot(const Recipe& recipe) {
+  const Manifest& manifest = recipe.manifest;
+  if (!is_disk(manifest.image.format) || manifest.boot.kernel == "none") return {};
+  const BootInput input{.seed = sha256(recipe.lock_text),
+                        .arch = manifest.base.arch,
+                        .filesystem = manifest.image.filesystem,
+                        .subvolume = manifest.image.subvolume,
+                        .cmdline = manifest.boot.cmdline,
+                        .bios = manifest.boot.bios,
+                        .uefi = manifest.boot.uefi,
+                        .kernel_at = manifest.boot.kernel_at};
+  return {boot_step({"boot", "put in what starts the disk"}, input),
+          boot_loader_step({"boot:loader", "make GRUB's cores"}, input)};
+}
+
+Steps removal(const Recipe& recipe) {
+  const std::vector<std::string>& names = recipe.lock.removed;
+  if (names.empty()) return {};
+  return {commands_step({"remove", "purge " + counted(names.size(), "package")}, "purging packages",
+                        make_distro(recipe.manifest.base.distro)->remove_commands(names))};
+}
+
+Steps exclusion(const Recipe& recipe) {
+  const std::vector<std::string>& globs = recipe.manifest.packages.exclude_paths;
+  if (globs.empty()) return {};
+  return {exclude_step({"exclude", "leave out excluded paths"}, {.globs = globs})};
+}
+
+std::string init_settings(const InitSpec& init, int optimize) {
+  nlohmann::ordered_json json;
+  json["sshd"] = init.sshd;
+  json["sdk_plugins"] = !init.sdk_plugins.empty();
+  json["init0_plugin"] = !init.init0_plugin.empty();
+  json["user"] = init.user;
+  json["workdir"] = init.workdir;
+  json["env"] = init.env;
+  if (optimize > 0) json["python_optimize"] = optimize;
+  json["plugins"] = nlohmann::ordered_json::array();
+  for (const PluginSpec& plugin : init.plugins) {
+    std::vector<std::string> exec = plugin.exec;
+    if (!plugin.source.empty()) exec = {plugin_path(base_name(plugin.source))};
+    json["plugins"].push_back({{"name", plugin.name},
+                               {"stage", plugin.stage},
+                               {"exec", exec},
+                               {"on_error", plugin.fails ? "fail" : "warn"},
+                               {"timeout_ms", plugin.timeout_ms}});
+  }
+  json["services"] = nlohmann::ordered_json::array();
+  for (const ServiceSpec& service : init.services)
+    json["services"].push_back({{"name", service.name},
+                                {"exec", service.exec},
+                                {"type", service.oneshot ? "oneshot" : "daemon"},
+                                {"restart", service.restart ? "on-failure" : "never"},
+                                {"env", service.env}});
+  return json.dump();
+}
+
+Steps init(const Recipe& recipe) {
+  const InitSpec& init = recipe.manifest.init;
+  if (init.program == InitSpec::Program::none) return {};
+  InitInput input{.with_distro = init.program == InitSpec::Program::distro,
+                  .settings = init_settings(init, recipe.manifest.python.optimize.front()),
+                  .user = init.user,
+                  .sshd = init.sshd,
+                  .at = init.at};
+  for (const LockedGuestFile& file : recipe.lock.guest_files)
+    input.guest_files.push_back({.name = file.name, .sha256 = file.sha256});
+  for (const PluginSpec& plugin : init.plugins) {
+    PluginInput& each = input.plugins.emplace_back(PluginInput{.name = {plugin.name}, .at = plugin.at});
+    if (plugin.source.empty()) {
+      each.exec = plugin.exec;
+      continue;
     }
+    each.files.push_back(single_file(recipe, plugin.source));
+    for (const std::string& file : plugin.files) each.files.push_back(single_file(recipe, file));
   }
+  for (const ServiceSpec& service : init.services)
+    input.services.push_back({.name = {service.name}, .program = service.exec.at(0), .at = service.at});
+  if (!init.sdk_plugins.empty()) input.sdk_plugins.push_back(single_file(recipe, init.sdk_plugins));
+  if (!init.init0_plugin.empty()) input.init0_plugin.push_back(single_file(recipe, init.init0_plugin));
+  return {init_step({"init", "put in the init"}, std::move(input))};
+}
 
-  void add_system() {
-    const SystemSpec& system = manifest_.system;
-    Step step{.id = "system", .title = "system settings and accounts", .kind = StepKind::system};
-    if (!system.timezone.empty()) step.parameters.push_back(line("timezone", system.timezone));
-    if (!system.locale.empty()) step.parameters.push_back(line("locale", system.locale));
-    if (!system.hostname.empty()) step.parameters.push_back(line("hostname", system.hostname));
-    if (manifest_.base.image_sources != std::vector<std::string>{"none"}) {
-      step.parameters.push_back(line("sources", join(manifest_.base.image_sources, "\n")));
-      for (const LockedRepository& repository : lock_.repositories)
-        step.parameters.push_back(
-            line("repository", repository.suite + " " + std::to_string(repository.date)));
-    }
-    for (const UserSpec& user : manifest_.users)
-      step.parameters.push_back(line("user", user.name + "\n" + (user.uid ? std::to_string(*user.uid) : "-") +
-                                                 "\n" + join(user.groups, ",") + "\n" + user.shell + "\n" +
-                                                 user.home + "\n" + join(user.authorized_keys, "\n")));
-    if (!step.parameters.empty()) graph_.steps.push_back(std::move(step));
-    if (system.locales.empty()) return;
-    Step& locales = add(StepKind::locales, "locales", "generate locales");
-    for (const std::string& locale : system.locales) locales.parameters.push_back(line("locale", locale));
+Steps normalization(const Recipe& recipe) {
+  if (!recipe.normalize) return {};
+  NormalizeInput input{.rules = recipe.epoch.normalize};
+  if (recipe.manifest.image.embed_recipe) {
+    input.manifest = {recipe.manifest.text};
+    input.lock = {recipe.lock_text};
   }
+  return {normalize_step({"normalize", "normalize"}, std::move(input))};
+}
 
-  void add_python() {
-    if (lock_.wheels.empty()) return;
-    Step& step = add(StepKind::python, "python",
-                     "install " + std::to_string(lock_.wheels.size()) + " Python packages");
-    step.parameters = {"version 1", line("target", manifest_.python.target)};
-    for (const int level : manifest_.python.optimize)
-      step.parameters.push_back("optimize " + std::to_string(level));
-    for (const LockedWheel& wheel : lock_.wheels) {
-      step.parameters.push_back(line("file", wheel.file + " " + wheel.sha256.hex()));
-      step.fetches.emplace_back(wheel.file, wheel.sha256);
-    }
+Steps subtree(const Recipe& recipe) {
+  const std::string& folder = recipe.manifest.image.subtree;
+  if (folder.empty()) return {};
+  return {subtree_step({"subtree", "take " + folder + " out"}, {.folder = folder})};
+}
+
+/// What a format does not have stays empty: no other value of it changes the key.
+Steps image(const Recipe& recipe) {
+  const ImageSpec& image = recipe.manifest.image;
+  const BootSpec& boot = recipe.manifest.boot;
+  const bool is_filesystem = image.format != "tar" && image.format != "dir";
+  const bool is_squashfs = image.format == "squashfs";
+  WriteInput input{.format = image.format,
+                   .time = recipe.lock.source_date_epoch,
+                   .page = recipe.epoch.writer.page,
+                   .keep_times = !recipe.normalize,
+                   .checked = recipe.normalize && image.subtree.empty()};
+  if (is_filesystem) {
+    input.compression = image.compression;
+    input.level = with_settings(image, recipe.epoch.writer).level;
+    input.verity = image.verity;
+    input.tools = image_tools(recipe.epoch.writer.libraries);
   }
-
-  void add_node() {
-    if (lock_.modules.empty()) return;
-    Step& step =
-        add(StepKind::node, "node", "install " + std::to_string(lock_.modules.size()) + " npm packages");
-    step.parameters = {"version 1", line("target", manifest_.node.target)};
-    for (const LockedModule& module : lock_.modules) {
-      step.parameters.push_back(line("package", module.path + " " + module.sha256.hex()));
-      for (const std::string& bin : module.bins) step.parameters.push_back(line("bin", bin));
-      step.fetches.emplace_back(module.name + " " + module.version, module.sha256);
-    }
+  if (is_squashfs) input.block_size = image.block_size;
+  if (image.verity || (is_filesystem && !is_squashfs)) input.seed = sha256(recipe.lock_text);
+  if (is_filesystem && !is_squashfs) {
+    input.size = image.size;
+    input.label = image.label;
+    input.subvolume = image.subvolume;
   }
-
-  void add_archive(std::size_t index) {
-    const ArchiveSpec& archive = manifest_.archives[index];
-    Step& step = add(StepKind::archive, "archive:" + archive.name, "unpack " + archive.name);
-    step.item = index;
-    step.parameters = {line("target", archive.target), line("owner", archive.owner),
-                       "strip " + std::to_string(archive.strip)};
-    for (const LockedArchive& locked : lock_.archives) {
-      if (locked.name != archive.name) continue;
-      step.parameters.push_back("sha256 " + locked.sha256.hex());
-      if (archive.source.empty()) step.fetches.emplace_back(archive.name, locked.sha256);
-    }
+  if (is_disk(image.format)) {
+    input.arch = recipe.manifest.base.arch;
+    input.filesystem = image.filesystem;
+    input.esp_size = boot.esp_size;
+    input.bios = boot.bios;
+    input.uefi = boot.uefi;
   }
+  return {write_step({"write", "write " + image.format}, std::move(input))};
+}
 
-  void add_run(std::size_t index) {
-    const RunSpec& run = manifest_.runs[index];
-    Step& step = add(StepKind::run, "run:" + run.name, "run " + run.name);
-    step.item = index;
-    step.parameters = {line("user", run.user), run.network ? "network yes" : "network no"};
-    if (!run.script.empty()) step.parameters.push_back(line("script", run.script));
-    if (!run.source.empty()) add_inputs(step, run.source);
-    for (const auto& [name, value] : run.env) step.parameters.push_back(line("env", name + "=" + value));
-    for (const std::string& input : run.inputs) add_inputs(step, input);
-  }
-
-  void add_boot() {
-    Step& step = add(StepKind::boot, "boot", "put in what starts the disk");
-    step.parameters = {"version 1", "seed " + sha256(lock_text_).hex(),
-                       line("filesystem", manifest_.image.filesystem + " " + manifest_.image.subvolume),
-                       line("cmdline", manifest_.boot.cmdline), firmware()};
-    Step& loader = add(StepKind::boot_loader, "boot:loader", "make GRUB's cores");
-    loader.parameters = {"version 1", line("filesystem", manifest_.image.filesystem), firmware()};
-  }
-
-  [[nodiscard]] std::string firmware() const {
-    return "firmware " + manifest_.base.arch + (manifest_.boot.bios ? " bios" : "") +
-           (manifest_.boot.uefi ? " uefi" : "");
-  }
-
-  void add_remove() {
-    if (!lock_.removed.empty()) {
-      Step& step =
-          add(StepKind::remove, "remove", "purge " + std::to_string(lock_.removed.size()) + " packages");
-      for (const std::string& name : lock_.removed) step.parameters.push_back(line("package", name));
-    }
-    if (!manifest_.packages.exclude_paths.empty()) {
-      Step& step = add(StepKind::exclude, "exclude", "leave out excluded paths");
-      for (const std::string& glob : manifest_.packages.exclude_paths)
-        step.parameters.push_back(line("path", glob));
-    }
-  }
-
-  void add_init() {
-    const InitSpec& init = manifest_.init;
-    if (init.program == InitSpec::Program::none) return;
-    Step& step = add(StepKind::init, "init", "put in the init");
-    step.parameters = {"version 3",
-                       init.program == InitSpec::Program::aleph ? "program aleph" : "program distro",
-                       line("settings", options_.init_settings)};
-    for (const LockedGuestFile& file : lock_.guest_files)
-      step.parameters.push_back(line("file", file.name + " " + file.sha256.hex()));
-    for (const PluginSpec& plugin : init.plugins) {
-      if (!plugin.source.empty()) add_inputs(step, plugin.source);
-      for (const std::string& file : plugin.files) add_inputs(step, file);
-    }
-    for (const std::string* path : {&init.sdk_plugins, &init.init0_plugin})
-      if (!path->empty()) add_inputs(step, *path);
-    if (!has_python()) return;
-    Step& worker = add(StepKind::worker, "init:worker", "compile the ASGI worker");
-    worker.parameters = {"version 1"};
-    if (const int level = manifest_.python.optimize.front(); level > 0)
-      worker.parameters.push_back("optimize " + std::to_string(level));
-  }
-
-  [[nodiscard]] bool has_python() const {
-    for (const LockedLayer& layer : lock_.layers)
-      for (const LockedPackage& package : layer.packages)
-        if (package.name == "python3" || package.name == "python3-minimal") return true;
-    return false;
-  }
-
-  void add_normalize() {
-    Step& step = add(StepKind::normalize, "normalize", "normalize");
-    step.parameters = {"epoch " + std::to_string(lock_.epoch)};
-    if (manifest_.image.embed_recipe) step.parameters.push_back("recipe " + sha256(lock_text_).hex());
-  }
-
-  void add_write() {
-    const ImageSpec& image = manifest_.image;
-    Step& step = add(StepKind::write, "write", "write " + image.format);
-    step.parameters = {"format " + image.format, "time " + std::to_string(lock_.source_date_epoch)};
-    if (image.format == "tar" || image.format == "dir") return;
-    step.parameters.push_back("compression " + image.compression + " " + std::to_string(image.level));
-    if (image.format == "squashfs")
-      step.parameters.push_back("block " + std::to_string(image.block_size));
-    else
-      add_filesystem(step);
-    if (image.verity) step.parameters.push_back("verity " + sha256(lock_text_).hex());
-    for (const std::string& tool : options_.tools) step.parameters.push_back(line("tool", tool));
-  }
-
-  void add_filesystem(Step& step) const {
-    const ImageSpec& image = manifest_.image;
-    step.parameters.push_back("seed " + sha256(lock_text_).hex());
-    step.parameters.push_back("size " + (image.size ? std::to_string(*image.size) : "-"));
-    step.parameters.push_back(line("label", image.label));
-    step.parameters.push_back(line("subvolume", image.subvolume));
-    if (!is_disk(image.format)) return;
-    step.parameters.push_back(line("filesystem", image.filesystem));
-    step.parameters.push_back("esp " + std::to_string(manifest_.boot.esp_size));
-    step.parameters.push_back(firmware());
-  }
-
-  const Manifest& manifest_;
-  const Lock& lock_;
-  const std::string& lock_text_;
-  const PlanOptions& options_;
-  BuildGraph graph_;
-};
+/// The order of effects.
+constexpr std::array kOrder{early_files, installs, worker,    system,        locales, python, archives, node, late_files,
+                            scripts,     boot,     removal,   exclusion,     init,    normalization, subtree, image};
 
 }  // namespace
 
-BuildGraph plan(const Manifest& manifest, const Lock& lock, const std::string& lock_text,
-                const PlanOptions& options) {
-  return Planner(manifest, lock, lock_text, options).run();
-}
-
-std::string key_text(const Step& step, const std::vector<Digest>& inputs) {
-  std::string text = "alephc-key 1\nkind " + std::string(kind_name(step.kind)) + "\nstep-time " +
-                     std::to_string(kStepTime) + "\n";
-  for (const std::string& parameter : step.parameters) text += parameter + "\n";
-  for (const Digest& input : inputs) text += "input " + input.hex() + "\n";
-  return text;
-}
-
-const char* kind_name(StepKind kind) {
-  switch (kind) {
-    using enum StepKind;
-    case early_files:
-      return "early-files";
-    case install:
-      return "install";
-    case system:
-      return "system";
-    case locales:
-      return "locales";
-    case python:
-      return "python";
-    case archive:
-      return "archive";
-    case node:
-      return "node";
-    case files:
-      return "files";
-    case run:
-      return "run";
-    case boot:
-      return "boot";
-    case boot_loader:
-      return "boot-loader";
-    case remove:
-      return "remove";
-    case exclude:
-      return "exclude";
-    case init:
-      return "init";
-    case worker:
-      return "worker";
-    case normalize:
-      return "normalize";
-    case subtree:
-      return "subtree";
-    case write:
-      return "write";
-  }
-  return "";
+BuildGraph plan(const Recipe& recipe) {
+  BuildGraph graph{.epoch = recipe.epoch};
+  for (const auto& steps_of : kOrder)
+    for (Step& step : steps_of(recipe)) graph.steps.push_back(std::move(step));
+  return graph;
 }
 
 }  // namespace alephc

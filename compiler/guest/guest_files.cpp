@@ -13,6 +13,7 @@
 ALEPHC_INCLUDE(init, ALEPHC_INIT_FILE);
 ALEPHC_INCLUDE(boot, ALEPHC_BOOT_FILE);
 ALEPHC_INCLUDE(probe, ALEPHC_PROBE_FILE);
+ALEPHC_INCLUDE(room, ALEPHC_ROOM_FILE);
 ALEPHC_INCLUDE(clock, ALEPHC_CLOCK_FILE);
 ALEPHC_INCLUDE(order, ALEPHC_ORDER_FILE);
 ALEPHC_INCLUDE(worker, ALEPHC_INIT_FOLDER "/asgi_worker.py");
@@ -43,6 +44,10 @@ std::string_view boot_program() {
 
 std::string_view probe_program() {
   return between(guest_probe, guest_probe_end);
+}
+
+std::string_view room_program() {
+  return between(guest_room, guest_room_end);
 }
 
 std::string_view clock_library() {

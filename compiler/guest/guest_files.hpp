@@ -21,6 +21,9 @@ struct GuestFile {
 /// The HTTP server that `alephc conform` runs in a machine.
 [[nodiscard]] std::string_view probe_program();
 
+/// PID 1 of the sandbox (compiler/room/main.cpp); in no image and in no key.
+[[nodiscard]] std::string_view room_program();
+
 /// Libraries to load before the programs of a build step: a clock 400 days ahead; folders listed backwards.
 [[nodiscard]] std::string_view clock_library();
 [[nodiscard]] std::string_view order_library();

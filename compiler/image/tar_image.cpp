@@ -35,10 +35,10 @@ class TarWriter {
     const std::size_t rest = written_ % kBlock;
     if (rest != 0) put(std::string(kBlock - rest, '\0'));
   }
-  void finish() {
+  void finish(std::uint32_t page) {
     put(std::string(2 * kBlock, '\0'));
-    constexpr std::size_t kPage = 4096;
-    if (written_ % kPage != 0) put(std::string(kPage - written_ % kPage, '\0'));
+    const std::uint64_t rest = written_ % page;
+    if (rest != 0) put(std::string(page - rest, '\0'));
     flush();
   }
 
@@ -144,7 +144,7 @@ void write_tar(const Tree& tree, const WriteOptions& options, const std::filesys
     read_checked(tree, entry, [&](std::string_view bytes) { out.put(bytes); });
     out.pad();
   }
-  out.finish();
+  out.finish(options.page);
 }
 
 }  // namespace alephc

@@ -26,10 +26,12 @@ std::string unpack_zstd_frame(std::string_view packed, std::size_t most) {
   std::string bytes(most, '\0');
   ZSTD_inBuffer in{packed.data(), packed.size(), 0};
   ZSTD_outBuffer out{bytes.data(), bytes.size(), 0};
-  for (std::size_t left = 1; left != 0 && in.pos < in.size && out.pos < out.size;) {
+  std::size_t left = 1;
+  while (left != 0 && in.pos < in.size && out.pos < out.size) {
     left = ZSTD_decompressStream(context.get(), &out, &in);
     if (ZSTD_isError(left) != 0) throw Error(ErrorKind::integrity, "a block compressed with zstd is damaged");
   }
+  if (left != 0 && out.pos < out.size) throw Error(ErrorKind::integrity, "a block compressed with zstd is cut off");
   bytes.resize(out.pos);
   return bytes;
 }

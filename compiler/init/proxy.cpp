@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -119,11 +120,12 @@ std::optional<std::string> dechunked(std::string_view bytes, bool& complete) {
   for (;;) {
     const std::size_t end = bytes.find("\r\n");
     if (end == std::string_view::npos) return body;
-    const std::string size_text(bytes.substr(0, std::min(end, bytes.find(';'))));
-    if (size_text.empty() || size_text.size() > 8 ||
-        size_text.find_first_not_of("0123456789abcdefABCDEF \t") != std::string::npos)
-      return std::nullopt;
-    const std::size_t size = std::stoul(size_text, nullptr, 16);
+    // Blanks may stand behind the number, and nothing else before it or in it.
+    std::string_view digits = bytes.substr(0, std::min(end, bytes.find(';')));
+    digits = digits.substr(0, digits.find_last_not_of(" \t") + 1);
+    std::size_t size = 0;
+    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size, 16);
+    if (digits.size() > 8 || error != std::errc{} || stop != digits.data() + digits.size()) return std::nullopt;
     bytes.remove_prefix(end + 2);
     if (size == 0) {
       complete = true;
@@ -209,22 +211,45 @@ std::string http_request(const Json& scope) {
   return out + "connection: close\r\n\r\n" + body;
 }
 
-std::optional<HttpResponse> http_response(const std::string& bytes, bool is_head, bool at_end) {
+namespace {
+
+struct FinalHead {
+  int status = 0;
+  std::string text{};
+  std::size_t body_at = 0;
+};
+
+/// The head behind all interim ones (1xx), of which a program may send a few; nothing before it is there.
+std::optional<FinalHead> final_head(const std::string& bytes) {
   constexpr std::size_t kMaxHead = 256 * 1024;
-  const std::size_t end = bytes.find("\r\n\r\n");
-  if (end == std::string::npos) {
-    if (bytes.size() > kMaxHead) throw SetupError("the program's answer is no HTTP");
-    return std::nullopt;
+  constexpr int kMostInterim = 32;
+  std::size_t at = 0;
+  for (int interim = 0; interim <= kMostInterim; ++interim) {
+    const std::size_t end = bytes.find("\r\n\r\n", at);
+    if (end == std::string::npos) {
+      if (bytes.size() - at > kMaxHead) throw SetupError("the program's answer is not HTTP");
+      return std::nullopt;
+    }
+    FinalHead head{.text = bytes.substr(at, end + 2 - at), .body_at = end + 4};
+    const bool is_http = head.text.starts_with("HTTP/1.") && head.text.size() > 12 &&
+                         head.text.find_first_not_of("0123456789", 9) >= 12;
+    if (!is_http) throw SetupError("the program's answer is not HTTP");
+    head.status = std::stoi(head.text.substr(9, 3));
+    if (head.status >= 200) return head;
+    at = end + 4;
   }
+  throw SetupError("the program sends too many interim responses");
+}
+
+}  // namespace
+
+std::optional<HttpResponse> http_response(const std::string& bytes, bool is_head, bool at_end) {
+  const auto head = final_head(bytes);
+  if (!head) return std::nullopt;
   HttpResponse response;
-  const std::string head = bytes.substr(0, end + 2);
-  const bool is_http =
-      head.starts_with("HTTP/1.") && head.size() > 12 && head.find_first_not_of("0123456789", 9) >= 12;
-  if (!is_http) throw SetupError("the program's answer is no HTTP");
-  response.status = std::stoi(head.substr(9, 3));
-  if (response.status < 200) return http_response(bytes.substr(end + 4), is_head, at_end);
-  read_headers(head, response);
-  const std::string_view rest = std::string_view(bytes).substr(end + 4);
+  response.status = head->status;
+  read_headers(head->text, response);
+  const std::string_view rest = std::string_view(bytes).substr(head->body_at);
   if (is_head || response.status == 204 || response.status == 304) return response;
   const std::string* coding = find_header(response, "transfer-encoding");
   const std::string* length = find_header(response, "content-length");

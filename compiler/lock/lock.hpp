@@ -6,21 +6,22 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "base/output_epoch.hpp"
+#include "manifest/manifest.hpp"
 #include "manifest/value.hpp"
 
 namespace alephc {
 
-/// The numbered set of normalization rules and writer settings that fix an image's bytes
-/// (docs/output-epoch.md).
-inline constexpr std::int64_t kOutputEpoch = 1;
-
 /// A file of the project that enters the image.
 struct LockedInput {
   std::string path{};  ///< project path
-  std::string kind{};  ///< "file", "link"
-  Digest sha256{};     ///< of the content, or of the link's target
+  std::string kind{};  ///< "file", "executable", "link", "folder": an empty one
+  Digest sha256{};     ///< of the content, of a link's target; of a folder, of nothing
   bool operator==(const LockedInput&) const = default;
 };
+
+/// The entries at or below one project path.
+[[nodiscard]] std::vector<LockedInput> inputs_below(const std::vector<LockedInput>& inputs, const std::string& path);
 
 /// A signed index that packages were chosen from.
 struct LockedRepository {
@@ -104,9 +105,11 @@ struct LockedGuestFile {
 struct Lock {
   Digest declared{};         ///< Manifest::declared at lock time
   Digest manifest_digest{};  ///< Manifest::digest
-  std::int64_t epoch = kOutputEpoch;
+  EpochId epoch{};
+  std::vector<std::int64_t> corrections{};  ///< of the epoch, that it was made with
   std::int64_t source_date_epoch = 0;
   std::string resolver{};  ///< "apt 2.6.1"
+  std::vector<StdlibPart> parts{};  ///< of the stdlib, as the manifest used them
   std::vector<LockedInput> inputs{};
   std::vector<LockedRepository> repositories{};
   std::vector<LockedLayer> layers{};
@@ -119,5 +122,8 @@ struct Lock {
   std::string manifest_text{};                 ///< canonical, prefixed with "manifest."
   Value manifest{};                            ///< the same, parsed
 };
+
+/// The epoch that a lock is for, with the lock's own corrections. A failed Error where this alephc does not have it.
+[[nodiscard]] OutputEpoch epoch_of(const Lock& lock);
 
 }  // namespace alephc

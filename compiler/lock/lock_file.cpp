@@ -6,6 +6,7 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "manifest/merge.hpp"
 
 namespace alephc {
 namespace {
@@ -62,14 +63,13 @@ class Reader {
 
   [[nodiscard]] std::string text(std::string_view key) const { return get(key, Value::Kind::string).text; }
   [[nodiscard]] std::string text_or_empty(std::string_view key) const {
-    return table_.find(key) == nullptr ? std::string() : text(key);
+    return has(key) ? text(key) : std::string();
   }
   [[nodiscard]] std::int64_t number(std::string_view key) const {
     return get(key, Value::Kind::integer).number;
   }
   [[nodiscard]] bool flag(std::string_view key) const {
-    const Value* value = table_.find(key);
-    return value != nullptr && value->is(Value::Kind::boolean) && value->flag;
+    return has(key) && get(key, Value::Kind::boolean).flag;
   }
   [[nodiscard]] std::uint64_t size(std::string_view key) const {
     const std::int64_t value = number(key);
@@ -83,34 +83,47 @@ class Reader {
   }
   [[nodiscard]] std::vector<Reader> entries(std::string_view key) const {
     std::vector<Reader> readers;
-    const Value* value = table_.find(key);
-    if (value == nullptr) return readers;
-    for (const Value& item : value->items) readers.emplace_back(item);
+    if (!has(key)) return readers;
+    for (const Value& item : get(key, Value::Kind::array).items) {
+      if (!item.is(Value::Kind::table)) fail(key);
+      readers.emplace_back(item);
+    }
     return readers;
   }
   /// None or one.
   [[nodiscard]] std::vector<Reader> table(std::string_view key) const {
     std::vector<Reader> readers;
-    const Value* value = table_.find(key);
-    if (value != nullptr && value->is(Value::Kind::table)) readers.emplace_back(*value);
+    if (has(key)) readers.emplace_back(get(key, Value::Kind::table));
     return readers;
+  }
+  [[nodiscard]] std::vector<std::int64_t> numbers(std::string_view key) const {
+    std::vector<std::int64_t> out;
+    if (!has(key)) return out;
+    for (const Value& item : get(key, Value::Kind::array).items) {
+      if (!item.is(Value::Kind::integer)) fail(key);
+      out.push_back(item.number);
+    }
+    return out;
   }
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const {
     std::vector<std::string> out;
-    const Value* value = table_.find(key);
-    if (value == nullptr) return out;
-    for (const Value& item : value->items) out.push_back(item.text);
+    if (!has(key)) return out;
+    for (const Value& item : get(key, Value::Kind::array).items) {
+      if (!item.is(Value::Kind::string)) fail(key);
+      out.push_back(item.text);
+    }
     return out;
   }
 
   [[noreturn]] void fail(std::string_view key) const {
     Diagnostic problem{.message = "the lock's '" + std::string(key) + "' is missing or damaged",
                        .at = table_.at};
-    problem.hint = "make it anew with 'alephc lock'";
+    problem.hint = "make it again with 'alephc lock'";
     throw Error(ErrorKind::integrity, std::vector{problem});
   }
 
  private:
+  [[nodiscard]] bool has(std::string_view key) const { return table_.find(key) != nullptr; }
   [[nodiscard]] const Value& get(std::string_view key, Value::Kind kind) const {
     const Value* value = table_.find(key);
     if (value == nullptr || !value->is(kind)) fail(key);
@@ -158,17 +171,29 @@ LockedModule read_module(const Reader& entry) {
   return module;
 }
 
+/// The digest covers what follows its line; before it may stand comments and the version only.
+bool is_head(std::string_view text) {
+  std::size_t versions = 0;
+  for (const std::string& line : split(text, '\n')) {
+    if (line.empty() || line.starts_with('#')) continue;
+    constexpr std::string_view kVersion = "lock = ";
+    if (!line.starts_with(kVersion) || !parse_unsigned(line.substr(kVersion.size()))) return false;
+    ++versions;
+  }
+  return versions == 1;
+}
+
 void check_digest_line(const std::shared_ptr<const SourceText>& source) {
   const std::string& text = source->text;
   const std::size_t begin = text.find("\ndigest = \"");
   const std::size_t end = begin == std::string::npos ? begin : text.find('\n', begin + 1);
-  if (end != std::string::npos) {
+  if (end != std::string::npos && is_head(std::string_view(text).substr(0, begin))) {
     const std::string wanted = "\ndigest = \"" + sha256(std::string_view(text).substr(end + 1)).hex() + "\"";
     if (text.compare(begin, end - begin, wanted) == 0) return;
   }
   Diagnostic problem{.message = "the lock was edited or damaged: its digest line does not fit",
                      .at = SourceSpan{.source = source}};
-  problem.hint = "restore it from version control, or make it anew with 'alephc lock'";
+  problem.hint = "restore it from version control, or make it again with 'alephc lock'";
   throw Error(ErrorKind::integrity, std::vector{problem});
 }
 
@@ -176,7 +201,12 @@ std::string body_of(const Lock& lock) {
   std::string out;
   put(out, "declared", lock.declared.hex());
   put(out, "manifest_digest", lock.manifest_digest.hex());
-  out += "epoch = " + std::to_string(lock.epoch) + "\n";
+  out += "epoch = " + std::to_string(lock.epoch.number) + "\ndraft = " + std::to_string(lock.epoch.draft) + "\n";
+  if (!lock.corrections.empty()) {
+    std::vector<std::string> numbers;
+    for (const std::int64_t number : lock.corrections) numbers.push_back(std::to_string(number));
+    out += "corrections = [" + join(numbers, ", ") + "]\n";
+  }
   out += "source_date_epoch = " + std::to_string(lock.source_date_epoch) + "\n";
   put(out, "resolver", lock.resolver);
   if (!lock.removed.empty()) put_list(out, "removed", lock.removed);
@@ -224,6 +254,13 @@ std::string body_of(const Lock& lock) {
     put(out, "name", file.name);
     put(out, "sha256", file.sha256.hex());
   }
+  for (const StdlibPart& part : lock.parts) {
+    out += "\n[[part]]\n";
+    put(out, "name", part.name);
+    out += "lines = [\n";
+    for (const std::string& line : split(part.text, '\n')) out += "  " + quote_toml(line) + ",\n";
+    out += "]\n";
+  }
   for (const LockedInput& input : lock.inputs) {
     out += "\n[[input]]\n";
     put(out, "path", input.path);
@@ -242,6 +279,13 @@ bool is_module_path(const std::string& path) {
   return path.find('\0') == std::string::npos;
 }
 
+std::vector<LockedInput> inputs_below(const std::vector<LockedInput>& inputs, const std::string& path) {
+  std::vector<LockedInput> found;
+  for (const LockedInput& input : inputs)
+    if (input.path == path || input.path.starts_with(path + "/")) found.push_back(input);
+  return found;
+}
+
 std::filesystem::path lock_path_of(const std::filesystem::path& manifest_file) {
   std::filesystem::path path = manifest_file;
   return path.replace_extension(".lock");
@@ -253,12 +297,29 @@ std::string lock_text(const Lock& lock) {
          sha256(body).hex() + "\"\n" + body;
 }
 
+namespace {
+
+/// One lock is one text: whatever is in the file and not in the lock would be read by people, or by another reader, and
+/// decide nothing here. A lock of another epoch or draft is stale anyway.
+void refuse_other_forms(const Lock& lock, const std::shared_ptr<const SourceText>& source) {
+  if (!find_epoch(known_epochs(), lock.epoch, lock.corrections)) return;
+  const std::string& text = source->text;
+  const std::size_t end = text.find('\n', text.find("\ndigest = \"") + 1);
+  if (std::string_view(text).substr(end + 1) == body_of(lock)) return;
+  Diagnostic problem{.message = "the lock was edited: it is not in the form in which 'alephc lock' writes it",
+                     .at = SourceSpan{.source = source}};
+  problem.hint = "restore it from version control, or make it again with 'alephc lock'";
+  throw Error(ErrorKind::integrity, std::vector{problem});
+}
+
+}  // namespace
+
 Lock parse_lock(const std::string& name, std::string text) {
   const auto source = std::make_shared<const SourceText>(SourceText{name, std::move(text)});
   check_digest_line(source);
   const Value root = parse_toml(source);
   const Reader reader(root);
-  if (reader.number("lock") != kLockVersion || reader.number("epoch") > kOutputEpoch) {
+  if (reader.number("lock") != kLockVersion || reader.number("epoch") > latest_epoch().id.number) {
     Diagnostic problem{.message = "the lock was made by a later alephc", .at = SourceSpan{.source = source}};
     problem.hint = "update alephc";
     throw Error(ErrorKind::failed, std::vector{problem});
@@ -266,7 +327,9 @@ Lock parse_lock(const std::string& name, std::string text) {
   Lock lock;
   lock.declared = reader.digest("declared");
   lock.manifest_digest = reader.digest("manifest_digest");
-  lock.epoch = reader.number("epoch");
+  // The first draft had no number.
+  lock.epoch = {.number = reader.number("epoch"), .draft = root.find("draft") == nullptr ? 1 : reader.number("draft")};
+  lock.corrections = reader.numbers("corrections");
   lock.source_date_epoch = reader.number("source_date_epoch");
   lock.resolver = reader.text("resolver");
   lock.removed = reader.strings("removed");
@@ -290,11 +353,16 @@ Lock parse_lock(const std::string& name, std::string text) {
     lock.runs.push_back({entry.text("name"), entry.digest("layer")});
   for (const Reader& entry : reader.entries("init"))
     lock.guest_files.push_back({entry.text("name"), entry.digest("sha256")});
+  for (const Reader& entry : reader.entries("part"))
+    lock.parts.push_back({entry.text("name"), join(entry.strings("lines"), "\n")});
   for (const Reader& entry : reader.entries("input"))
     lock.inputs.push_back({entry.text("path"), entry.text("kind"), entry.digest("sha256")});
-  if (const Value* manifest = root.find("manifest")) lock.manifest = *manifest;
-  const std::size_t begin = source->text.find("\n[manifest]\n");
-  if (begin != std::string::npos) lock.manifest_text = source->text.substr(begin + 1);
+  if (const Value* manifest = root.find("manifest")) {
+    lock.manifest = *manifest;
+    // Not what stands in the file: that could say more, or begin elsewhere.
+    lock.manifest_text = canonical_text(*manifest, "manifest.");
+  }
+  refuse_other_forms(lock, source);
   return lock;
 }
 
@@ -302,6 +370,13 @@ std::optional<Lock> read_lock(const std::filesystem::path& path) {
   auto text = read_file_if_exists(path);
   if (!text) return std::nullopt;
   return parse_lock(path.filename().string(), std::move(*text));
+}
+
+OutputEpoch epoch_of(const Lock& lock) {
+  if (auto epoch = find_epoch(known_epochs(), lock.epoch, lock.corrections)) return std::move(*epoch);
+  throw Error(ErrorKind::failed,
+              "the lock is for " + lock.epoch.text() + ", and this alephc builds " + latest_epoch().id.text(),
+              "run 'alephc lock', or build with the alephc that made the lock");
 }
 
 }  // namespace alephc

@@ -39,6 +39,7 @@ enum class Format {
   mode,             ///< octal
   size,             ///< 4096, "128K"
   sha256,           ///< 64 hex digits
+  tree_digest,      ///< 64 hex digits, or "2:" and 64 hex digits
   snapshot_date,    ///< YYYYMMDDTHHMMSSZ
   owner,            ///< user:group
   url,              ///< http, https or file
@@ -46,6 +47,8 @@ enum class Format {
   npm_package,      ///< NAME@VERSION or @SCOPE/NAME@VERSION
   python_name,      ///< a distribution name of Python
   fingerprint,      ///< 40 hex digits, blanks allowed
+  version,  ///< of a recipe or archive: part of file names
+  suite,            ///< of an archive, or a component: parts of a path
   user_name,
   host_name,
   variable_name,

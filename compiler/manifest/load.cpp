@@ -2,6 +2,7 @@
 #include "manifest/load.hpp"
 
 #include "base/text.hpp"
+#include "manifest/file_urls.hpp"
 #include "manifest/merge.hpp"
 #include "manifest/part.hpp"
 #include "manifest/typed.hpp"
@@ -40,6 +41,7 @@ Expectation expectation_of(const Value& own) {
   expect.sha256 = string_at(own, "expect", "sha256", "");
   expect.cid = string_at(own, "expect", "cid", "");
   expect.tree = string_at(own, "expect", "tree", "");
+  expect.outside = string_at(own, "expect", "outside", "");
   expect.item_hash = string_at(own, "expect", "item_hash", "");
   expect.message = string_at(own, "expect", "message", "");
   const std::string size = string_at(own, "expect", "max_size", "");
@@ -73,13 +75,13 @@ fs::path find_manifest(const fs::path& path) {
   throw Error(ErrorKind::usage, "no such file or folder: " + path.string());
 }
 
-Manifest load_manifest(const fs::path& path) {
+Manifest load_manifest(const fs::path& path, const std::vector<StdlibPart>& recorded) {
   Manifest manifest;
   manifest.file = find_manifest(path);
   const Project project = project_of(manifest.file);
   manifest.folder = project.folder;
   DiagnosticList problems;
-  const std::vector<Part> parts = read_parts(manifest.file, project, problems);
+  const std::vector<Part> parts = read_parts(manifest.file, project, recorded, problems);
   if (parts.empty()) problems.stop_if_errors();
   check(!parts.empty(), "a manifest has at least one part");
   const Value& own = parts.back().value;
@@ -89,31 +91,15 @@ Manifest load_manifest(const fs::path& path) {
   fill_manifest(manifest, flat);
   describe(manifest, own);
   check_rules(manifest, flat, problems);
+  check_file_urls(flat, project.limit, problems);
   problems.stop_if_errors();
-  for (const Part& part : parts) manifest.parts.push_back(part.name);
+  for (const Part& part : parts) {
+    manifest.parts.push_back(part.name);
+    if (part.is_stdlib) manifest.stdlib.push_back({part.name, part.text});
+  }
   manifest.text = canonical_text(flat);
   manifest.digest = sha256(manifest.text);
   manifest.declared = declared_digest(parts);
-  manifest.warnings = problems.items();
-  return manifest;
-}
-
-Manifest manifest_from_lock(const Value& flat, const Declaration& declaration) {
-  DiagnosticList problems;
-  check_shape(flat, problems);
-  Manifest manifest;
-  fill_manifest(manifest, flat);
-  check_rules(manifest, flat, problems);
-  problems.stop_if_errors();
-  manifest.file = declaration.file;
-  manifest.folder = declaration.folder;
-  manifest.name = declaration.name;
-  manifest.version = declaration.version;
-  manifest.repository = declaration.repository;
-  manifest.expect = declaration.expect;
-  manifest.declared = declaration.declared;
-  manifest.text = canonical_text(flat);
-  manifest.digest = sha256(manifest.text);
   manifest.warnings = problems.items();
   return manifest;
 }

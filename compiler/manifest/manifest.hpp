@@ -203,10 +203,18 @@ struct BootSpec {
 struct Expectation {
   std::string sha256{};
   std::string cid{};
-  std::string tree{};
+  std::string tree{};     ///< "2:HEX", or bare hex for version 1
+  std::string outside{};  ///< of a disk: what is outside its filesystems
   std::string item_hash{};
   std::string message{};  ///< hash of the STORE message; read by verify and publish only
   std::optional<std::uint64_t> max_size{};
+};
+
+/// A part of the stdlib as a manifest used it.
+struct StdlibPart {
+  std::string name{};  ///< "stdlib:debian/python"
+  std::string text{};
+  bool operator==(const StdlibPart&) const = default;
 };
 
 /// A runtime.toml, complete: parts merged, defaults filled in, checked.
@@ -232,11 +240,18 @@ struct Manifest {
   BootSpec boot{};
   Expectation expect{};
   std::vector<std::string> parts{};  ///< names in merge order, the file itself last
+  std::vector<StdlibPart> stdlib{};  ///< those of them that came with alephc
 
   std::string text{};  ///< canonical TOML without [expect] and descriptive keys
   Digest digest{};     ///< of text
   Digest declared{};   ///< of what the user's own files say, stdlib parts by name only
   std::vector<Diagnostic> warnings{};
+
+  /// Project path → its content in the store, of every declared file, once the project was read
+  /// (project/read_project.hpp).
+  std::map<std::string, std::filesystem::path> contents{};
+  /// Where a declared file of the project is read from. Nothing else may read the project.
+  [[nodiscard]] std::filesystem::path content_of(const std::string& project_path) const;
 };
 
 }  // namespace alephc

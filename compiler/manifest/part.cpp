@@ -24,7 +24,8 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
 
 class PartReader {
  public:
-  PartReader(const Project& project, DiagnosticList& problems) : project_(project), problems_(problems) {}
+  PartReader(const Project& project, const std::vector<StdlibPart>& recorded, DiagnosticList& problems)
+      : project_(project), recorded_(recorded), problems_(problems) {}
 
   void read_file_part(const fs::path& file, const std::optional<SourceSpan>& asked_at) {
     const fs::path place = fs::weakly_canonical(file);
@@ -44,19 +45,26 @@ class PartReader {
   void read_stdlib_part(const std::string& name, const SourceSpan& at) {
     const std::string key = name.substr(kStdlib.size());
     if (skip(name, name, at)) return;
-    const auto text = stdlib_part(key);
+    const auto text = text_of(name, key);
     if (!text) {
       const auto near = closest_match(key, stdlib_names());
       const std::string hint =
           near ? "did you mean 'stdlib:" + *near + "'?" : "there are: " + join(stdlib_names(), ", ");
       return problems_.error("unknown part '" + name + "'", at, hint);
     }
-    read({.name = name, .is_stdlib = true}, name, std::string(*text), {});
+    read({.name = name, .is_stdlib = true, .text = *text}, name, *text, {});
   }
 
   std::vector<Part> take() { return std::move(parts_); }
 
  private:
+  [[nodiscard]] std::optional<std::string> text_of(const std::string& name, const std::string& key) const {
+    for (const StdlibPart& part : recorded_)
+      if (part.name == name) return part.text;
+    const auto text = stdlib_part(key);
+    return text ? std::optional<std::string>(*text) : std::nullopt;
+  }
+
   /// True when the part was read before; a part that is still being read closes a loop.
   bool skip(const std::string& id, const std::string& name, const std::optional<SourceSpan>& at) {
     const auto open = std::find(open_.begin(), open_.end(), id);
@@ -136,13 +144,15 @@ class PartReader {
   void rebase_value(Value& value, const Part& part, const fs::path& folder) {
     if (part.is_stdlib) return problems_.error("a stdlib part has no files of its own", value.at);
     if (value.text.starts_with('!')) {
-      value.text = "!" + rebase_path(value.text.substr(1), folder, project_, value.at, problems_);
+      const std::string removed = value.text.substr(1);
+      if (removed.find("://") == std::string::npos) value.text = "!" + rebase_path(removed, folder, project_, value.at, problems_);
       return;
     }
     value.text = rebase_path(value.text, folder, project_, value.at, problems_);
   }
 
   const Project& project_;
+  const std::vector<StdlibPart>& recorded_;
   DiagnosticList& problems_;
   std::vector<Part> parts_;
   std::set<std::string> seen_;
@@ -185,8 +195,9 @@ std::string rebase_path(const std::string& path, const fs::path& part_folder, co
   return relative;
 }
 
-std::vector<Part> read_parts(const fs::path& file, const Project& project, DiagnosticList& problems) {
-  PartReader reader(project, problems);
+std::vector<Part> read_parts(const fs::path& file, const Project& project,
+                             const std::vector<StdlibPart>& recorded, DiagnosticList& problems) {
+  PartReader reader(project, recorded, problems);
   reader.read_file_part(file, std::nullopt);
   return reader.take();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/diagnostic.hpp"
+#include "manifest/manifest.hpp"
 #include "manifest/value.hpp"
 
 namespace alephc {
@@ -15,6 +16,7 @@ namespace alephc {
 struct Part {
   std::string name{};  ///< "runtime.toml", "../base.toml" or "stdlib:debian/python-asgi"
   bool is_stdlib = false;
+  std::string text{};  ///< of a stdlib part
   Value value{};
 };
 
@@ -25,9 +27,10 @@ struct Project {
 
 [[nodiscard]] Project project_of(const std::filesystem::path& manifest_file);
 
-/// Reads the file and all that it extends, each once, in merge order. Problems go to the list.
+/// Reads the file and all that it extends, each once, in merge order. A recorded part stands in for the one of that name
+/// that came with this alephc. Problems go to the list.
 [[nodiscard]] std::vector<Part> read_parts(const std::filesystem::path& file, const Project& project,
-                                           DiagnosticList& problems);
+                                           const std::vector<StdlibPart>& recorded, DiagnosticList& problems);
 
 /// Checks one table tree against the key table: unknown keys, types, formats, choices, later steps.
 void check_shape(const Value& value, DiagnosticList& problems);

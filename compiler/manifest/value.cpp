@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "base/limits.hpp"
+#include "base/text.hpp"
+
 #define TOML_HEADER_ONLY 1
 #include <toml++/impl/preprocessor.h>
 // toml++ 3.3 says that a letter such as 'ä' where white space may stand cannot happen, which the compiler
@@ -103,7 +106,50 @@ const char* kind_name(Value::Kind kind) {
   return "a date or a float";
 }
 
+namespace {
+
+[[noreturn]] void too_deep(const std::shared_ptr<const SourceText>& source, std::uint32_t line) {
+  Diagnostic diagnostic{.message = "a key has more than " + std::to_string(limits::kTomlDepth) + " parts"};
+  diagnostic.at = SourceSpan{.source = source, .line = line, .column = 1};
+  diagnostic.hint = "no table of alephc is nested so deep";
+  throw Error(ErrorKind::failed, std::vector{diagnostic});
+}
+
+/// The parser, and what it makes, recurse for each part of a dotted key: too many parts are refused before. A dot counts
+/// where it may be one of a key: outside of strings and comments.
+void check_depth(const std::shared_ptr<const SourceText>& source) {
+  const std::string& text = source->text;
+  std::uint32_t line = 1;
+  std::size_t dots = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n' || c == '=' || c == ',' || c == '{' || c == '[') dots = 0;
+    if (c == '\n') ++line;
+    if (c == '.' && ++dots >= limits::kTomlDepth) too_deep(source, line);
+    if (c == '#')
+      while (i + 1 < text.size() && text[i + 1] != '\n') ++i;
+    if (c != '"' && c != '\'') continue;
+    const std::string three(3, c);
+    const bool is_long = text.compare(i, 3, three) == 0;
+    const std::size_t first = i + (is_long ? 3 : 1);
+    for (i = first; i < text.size(); ++i) {
+      if (text[i] == '\n') ++line;
+      if (c == '"' && text[i] == '\\') {
+        ++i;
+      } else if (is_long ? text.compare(i, 3, three) == 0 : (text[i] == c || text[i] == '\n')) {
+        i += is_long ? 2 : 0;
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
 Value parse_toml(const std::shared_ptr<const SourceText>& source) {
+  if (source->text.size() > limits::kTomlFile)
+    throw Error(ErrorKind::failed, source->name + " has more than " + human_size(limits::kTomlFile));
+  check_depth(source);
   try {
     const toml::table table = toml::parse(std::string_view(source->text), std::string_view(source->name));
     Value value = convert(table, source);

@@ -75,7 +75,7 @@ std::string from_json_array(const std::string& text) {
   std::string bytes;
   if (!json.is_array()) return bytes;
   for (const auto& item : json) {
-    if (!item.is_number_unsigned() || item.get<unsigned>() > 255) return {};
+    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 255) return {};
     bytes += static_cast<char>(item.get<unsigned>());
   }
   return bytes;
@@ -142,7 +142,7 @@ struct KeyText {
 };
 
 KeyText find_key(const AccountRequest& request) {
-  const auto from_file = [](const fs::path& file) { return KeyText{file.string(), read_file(file)}; };
+  const auto from_file = [](const fs::path& file) { return KeyText{file.string(), read_named_file(file)}; };
   if (!request.file.empty()) return from_file(request.file);
   for (const char* name : {"ALEPH_PRIVATE_KEY_STRING", "ALEPH_PRIVATE_KEY"})
     if (std::string text = environment(name); !text.empty()) return {name, std::move(text)};

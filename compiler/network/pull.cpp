@@ -12,8 +12,7 @@ constexpr std::uint64_t kLargestFile = 8ULL << 30U;
 
 class Puller {
  public:
-  Puller(const NodeApi& api, const Store& store, const Fetcher& fetcher)
-      : api_(api), store_(store), fetcher_(fetcher) {}
+  Puller(const NodeApi& api, const Fetcher& fetcher) : api_(api), fetcher_(fetcher) {}
 
   PulledFile run(const std::string& hash) {
     std::string file_hash = hash;
@@ -115,16 +114,14 @@ class Puller {
   }
 
   const NodeApi& api_;
-  const Store& store_;
   const Fetcher& fetcher_;
   PulledFile out_;
 };
 
 }  // namespace
 
-PulledFile pull_file(const std::string& hash, const NodeApi& api, const Store& store,
-                     const Fetcher& fetcher) {
-  return Puller(api, store, fetcher).run(hash);
+PulledFile pull_file(const std::string& hash, const NodeApi& api, const Fetcher& fetcher) {
+  return Puller(api, fetcher).run(hash);
 }
 
 bool is_network_hash(const std::string& text) {

@@ -29,8 +29,7 @@ struct PulledFile {
 /// newest update where the message says so, a STORE message to its file; another hash is a file's. Every
 /// message's hash and signature and the file's hash are checked; a gateway that gives other bytes is passed
 /// over. The file enters the store.
-[[nodiscard]] PulledFile pull_file(const std::string& hash, const NodeApi& api, const Store& store,
-                                   const Fetcher& fetcher);
+[[nodiscard]] PulledFile pull_file(const std::string& hash, const NodeApi& api, const Fetcher& fetcher);
 
 /// 64 hex digits, a CIDv0 or a CIDv1: what pull and verify understand beside paths.
 [[nodiscard]] bool is_network_hash(const std::string& text);

@@ -24,8 +24,4 @@ struct ImageRecipe {
 /// for "git@HOST:PATH" and ssh://. Empty when there is none, as for a folder.
 [[nodiscard]] std::string public_repository(const std::string& remote);
 
-/// Checks a repository out at a revision, by git. Only http and https addresses are followed.
-void clone_repository(const std::string& repository, const std::string& revision,
-                      const std::filesystem::path& folder);
-
 }  // namespace alephc

@@ -20,10 +20,13 @@ constexpr std::string_view kModules = "node_modules/";
 /// npm's lists: names that are meant, or "!NAME" for all but these.
 bool fits(const Json& package, const char* key, const std::string& value) {
   const auto it = package.find(key);
-  if (it == package.end() || !it->is_array() || it->empty()) return true;
+  if (it == package.end() || it->empty()) return true;
+  // A text is a list of one.
+  const Json list = it->is_string() ? Json::array({*it}) : *it;
+  if (!list.is_array()) return true;
   bool only = false;
   bool named = false;
-  for (const Json& item : *it) {
+  for (const Json& item : list) {
     if (!item.is_string()) continue;
     const auto& text = item.get_ref<const std::string&>();
     if (text == "!" + value) return false;

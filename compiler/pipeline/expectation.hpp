@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "execute/run_steps.hpp"
+#include "graph/run.hpp"
 #include "manifest/manifest.hpp"
 #include "receipt/receipt.hpp"
 #include "store/store.hpp"

@@ -12,10 +12,12 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "decode/decode.hpp"
-#include "execute/python_step.hpp"
+#include "graph/run.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/merge.hpp"
 #include "npm/registry.hpp"
+#include "resolve/wheels.hpp"
+#include "steps/workplace.hpp"
 
 namespace alephc {
 namespace {
@@ -104,7 +106,7 @@ std::string python_text(const Lock& lock, const Manifest& manifest) {
 PythonLockFile read_lock_file(const Manifest& manifest) {
   if (manifest.python.lock_files.empty()) return {};
   const std::string& file = manifest.python.lock_files.front();
-  return read_python_lock(file, read_file(manifest.folder / file));
+  return read_python_lock(file, read_file(manifest.content_of(file)));
 }
 
 /// Versions of before as constraints, but for what is to move.
@@ -120,34 +122,39 @@ std::vector<std::string> preferences(const ResolveRequest& request) {
 class PythonWorkplace {
  public:
   PythonWorkplace(const Manifest& manifest, const Lock& lock, const ToolBox& tools, const Settings& settings)
-      : tools_(tools) {
+      : tools_(tools), epoch_(epoch_of(lock)), runner_(*settings.outside.runner) {
     require_root(settings);
     const std::unique_ptr<Distro> distro = make_distro(manifest.base.distro);
     const std::string text = lock_text(lock);
     log_ = tools.store.log_path(sha256(text), "lock:python");
-    const BuildGraph graph = plan(manifest, lock, text, {.install_version = distro->install_version()});
+    const BuildGraph graph = plan({manifest, lock, text, epoch_});
     const std::vector<RemoteFile> files = distro->package_files(manifest, lock, settings.mirrors);
     PackageSupply supply(tools.store, tools.fetcher);
-    const StepEnvironment env{.manifest = manifest,
-                              .lock = lock,
-                              .lock_text = text,
-                              .distro = *distro,
-                              .store = tools.store,
-                              .reporter = tools.reporter,
-                              .supply = supply,
+    provide_guest_files(lock, tools.store);
+    const RunTools run_tools{.store = tools.store,
+                             .reporter = tools.reporter,
+                             .supply = supply,
+                             .runner = *settings.outside.runner,
+                             .distro = *distro,
                               .remote_files = files,
                               .jobs = settings.jobs};
-    tree_ = open_tree(run_steps(graph, env, "python"), tools.store, tools.reporter);
+    tree_ = open_tree(run_steps(graph, run_tools, "python"), tools.store, tools.reporter);
   }
 
   [[nodiscard]] std::vector<LockedWheel> resolve(const PythonRequest& request) const {
     const WorkFolder work = tools_.store.make_work_folder();
     KnownContents known;
-    const Workplace place{.below = tree_,
-                          .upper = work.path() / "upper",
-                          .scratch = work.path() / "scratch",
-                          .log = log_,
-                          .known = known};
+    const PackageSupply nothing(tools_.store, tools_.fetcher);
+    const SandboxPlace place{.below = tree_,
+                             .upper = work.path() / "upper",
+                             .scratch = work.path() / "scratch",
+                             .log = log_,
+                             .known = known,
+                             .contents = nothing,
+                             .room = epoch_.room,
+                             .runner = runner_,
+                             .store = tools_.store,
+                             .reporter = tools_.reporter};
     fs::remove(log_);
     make_folders(place.scratch, 0700);
     prepare_upper(tree_, place.upper);
@@ -156,6 +163,8 @@ class PythonWorkplace {
 
  private:
   const ToolBox& tools_;
+  OutputEpoch epoch_;
+  const CommandRunner& runner_;
   fs::path log_;
   Tree tree_;
 };
@@ -188,11 +197,9 @@ void lock_wheels(Lock& lock, const ResolveRequest& request, const ToolBox& tools
   const PythonWorkplace workplace(manifest, lock, tools, settings);
   lock.wheels.clear();
   const PythonLockFile lock_file = read_lock_file(manifest);
-  const PipSettings machine = machine_pip_settings();
-  PythonRequest wanted{.python = manifest.python,
-                       .project = manifest.folder,
+  PythonRequest wanted{.manifest = manifest,
                        .lock_file = lock_file,
-                       .machine = machine,
+                       .indexes = known_indexes(manifest, lock, tools, settings),
                        .preferences = preferences(request)};
   tools.reporter.progress("resolve Python packages");
   try {
@@ -213,7 +220,7 @@ NpmTarget npm_target(const Manifest& manifest) {
 std::vector<NpmPackage> project_modules(const Manifest& manifest, Reporter* reporter) {
   const std::string& file = manifest.node.lockfile;
   if (file.empty()) return {};
-  return read_package_lock(file, read_file(manifest.folder / file), npm_target(manifest), reporter);
+  return read_package_lock(file, read_file(manifest.content_of(file)), npm_target(manifest), reporter);
 }
 
 void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tools) {

@@ -13,15 +13,19 @@
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "bundle/bundle.hpp"
-#include "execute/init_step.hpp"
-#include "execute/project_files.hpp"
+#include "guest/guest_files.hpp"
 #include "image/image_format.hpp"
+#include "image/squashfs/compressed_blocks.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/image_rules.hpp"
 #include "manifest/keys.hpp"
 #include "manifest/load.hpp"
+#include "manifest/merge.hpp"
+#include "manifest/stdlib.hpp"
 #include "pipeline/expectation.hpp"
 #include "pipeline/language_packages.hpp"
+#include "project/read_project.hpp"
+#include "steps/workplace.hpp"
 #include "store/collect.hpp"
 
 namespace alephc {
@@ -46,14 +50,54 @@ void show_warnings(const Manifest& manifest, Reporter& reporter) {
               "run 'alephc lock' and commit the result");
 }
 
-/// A lock may hold an older stdlib's words, but no others than it says, and no files that the project did not
-/// declare.
-void check_locked_manifest(const Locked& locked, const fs::path& lock_file) {
-  const bool same_text = locked.manifest.digest == locked.lock.manifest_digest;
-  if (same_text && project_inputs(locked.manifest) == locked.lock.inputs) return;
-  throw Error(ErrorKind::integrity,
-              lock_file.filename().string() + " was changed: its manifest is not the one that was locked",
-              "restore it from version control, or make it anew with 'alephc lock'");
+[[noreturn]] void forged(const fs::path& lock_file, const std::string& why) {
+  throw Error(ErrorKind::integrity, lock_file.filename().string() + " was changed: " + why,
+              "restore it from version control, or make it again with 'alephc lock'");
+}
+
+/// The manifest with the stdlib as the lock recorded it, so that a part of a later alephc changes nothing. A record is
+/// believed only if some alephc shipped that text.
+Manifest manifest_as_locked(const fs::path& path, const std::optional<Lock>& lock, const fs::path& lock_file) {
+  if (!lock) return load_manifest(path);
+  constexpr std::string_view kPrefix = "stdlib:";
+  for (const StdlibPart& part : lock->parts)
+    if (!part.name.starts_with(kPrefix) || !is_stdlib_text(part.name.substr(kPrefix.size()), sha256(part.text)))
+      forged(lock_file, "its text of '" + part.name + "' is of no alephc up to this version");
+  return load_manifest(path, lock->parts);
+}
+
+/// Why no 'alephc lock' can have made it; empty if one can.
+std::string impossible_lock(const Manifest& manifest, const Lock& lock) {
+  std::int64_t newest = latest_epoch().room.time;
+  for (const LockedRepository& repository : lock.repositories) newest = std::max(newest, repository.date);
+  if (lock.source_date_epoch < 0 || lock.source_date_epoch > newest) return "its date is of none of its indexes";
+  if (manifest.base.distro == "none" && !lock.layers.empty()) return "it has packages, and runtime.toml has no distribution";
+  if (manifest.archives.size() != lock.archives.size()) return "its archives are not those of runtime.toml";
+  for (const ArchiveSpec& archive : manifest.archives) {
+    const auto locked = std::find_if(lock.archives.begin(), lock.archives.end(),
+                                     [&](const LockedArchive& each) { return each.name == archive.name; });
+    if (locked == lock.archives.end()) return "it has no archive '" + archive.name + "'";
+    if (archive.source.empty()) continue;
+    for (const LockedInput& input : lock.inputs)
+      if (input.path == archive.source && input.kind != "link" && input.sha256 != locked->sha256)
+        return "its archive '" + archive.name + "' is not the project's file";
+  }
+  return {};
+}
+
+/// What runtime.toml and the recorded parts make must be what the lock says it was made for: whoever reviews the one must
+/// not be given the other. Returns why the lock is stale; empty if it is not.
+std::string check_locked_manifest(const Manifest& manifest, const Lock& lock, const fs::path& lock_file) {
+  if (const std::string why = impossible_lock(manifest, lock); !why.empty()) forged(lock_file, why);
+  const bool same = manifest.digest == lock.manifest_digest &&
+                    manifest.text == canonical_text(lock.manifest);
+  if (same) return {};
+  const auto is_recorded = [&](const StdlibPart& part) {
+    return std::find(lock.parts.begin(), lock.parts.end(), part) != lock.parts.end();
+  };
+  if (!std::all_of(manifest.stdlib.begin(), manifest.stdlib.end(), is_recorded))
+    return "it does not record the parts of the stdlib that it was made with";
+  forged(lock_file, "its manifest is not the one of " + manifest.file.filename().string());
 }
 
 std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock, const Distro& distro,
@@ -78,49 +122,43 @@ Lock make_lock(const ResolveRequest& request, const std::vector<LockedInput>& in
   return lock;
 }
 
-/// Loads manifest and lock; with may_write a stale or missing lock is resolved minimally and written.
-Locked load_locked(const fs::path& path, bool locked_only, bool may_write, const Settings& settings,
-                   const Store& store, Reporter& reporter) {
+/// What may be done about a lock that is stale or missing. To resolve runs code of the project and of its packages, so
+/// only commands that say so do it.
+enum class StaleLock { resolve_and_write, refuse };
+
+/// Loads manifest and lock; a lock is resolved minimally.
+Locked load_locked(const fs::path& path, StaleLock policy, const Settings& settings, const Store& store,
+                   Reporter& reporter) {
   const TraceSpan span("lock", "manifest and lock");
   Locked out;
-  out.manifest = load_manifest(path);
-  show_warnings(out.manifest, reporter);
-  const fs::path lock_file = lock_path_of(out.manifest.file);
-  const std::vector<LockedInput> inputs = project_inputs(out.manifest);
+  const fs::path lock_file = lock_path_of(find_manifest(path));
   std::optional<Lock> lock = read_lock(lock_file);
-  const std::string why =
-      lock ? staleness(*lock, out.manifest, inputs) : lock_file.filename().string() + " does not exist";
+  out.manifest = manifest_as_locked(path, lock, lock_file);
+  std::vector<LockedInput> inputs = read_project(out.manifest, store);
+  std::string why = lock ? staleness(*lock, out.manifest, inputs) : lock_file.filename().string() + " does not exist";
+  if (why.empty()) why = check_locked_manifest(out.manifest, *lock, lock_file);
   if (!why.empty()) {
-    if (locked_only && !lock)
-      throw Error(ErrorKind::failed, why + ", and this build may not make it (--locked, CI=true)",
+    if (policy == StaleLock::refuse && !lock)
+      throw Error(ErrorKind::failed, why + ", and this command does not make it",
                   "run 'alephc lock' and commit the result");
-    if (locked_only) stale(why, lock_file);
-    const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+    if (policy == StaleLock::refuse) stale(why, lock_file);
+    out.manifest = load_manifest(path);
+    inputs = read_project(out.manifest, store);
+  }
+  show_warnings(out.manifest, reporter);
+  if (!why.empty()) {
+    const std::unique_ptr<Fetcher> fetcher = settings.outside.fetcher(store, reporter, {.offline = settings.offline});
     const ResolveRequest request{
         .manifest = out.manifest, .previous = lock ? &*lock : nullptr, .mirrors = settings.mirrors};
-    Lock fresh = make_lock(request, inputs, {store, fetcher, reporter}, settings);
+    Lock fresh = make_lock(request, inputs, {store, *fetcher, reporter}, settings);
     const LockChange change = compare_locks(lock ? &*lock : nullptr, fresh);
-    if (may_write) {
-      atomic_write(lock_file, lock_text(fresh));
-      reporter.note("locked  " + lock_file.string() + " (" + why + ")");
-      if (lock) reporter.note(change_text(change));
-    }
+    atomic_write(lock_file, lock_text(fresh));
+    reporter.note("locked  " + lock_file.string() + " (" + why + ")");
+    if (lock) reporter.note(change_text(change));
     lock = std::move(fresh);
   }
   out.text = lock_text(*lock);
   out.lock = std::move(*lock);
-  // From the lock, so that a stdlib part of a later alephc changes nothing.
-  const Declaration declaration{.file = out.manifest.file,
-                                .folder = out.manifest.folder,
-                                .declared = out.manifest.declared,
-                                .name = out.manifest.name,
-                                .version = out.manifest.version,
-                                .repository = out.manifest.repository,
-                                .expect = out.manifest.expect};
-  if (out.lock.manifest_digest != out.manifest.digest) {
-    out.manifest = manifest_from_lock(out.lock.manifest, declaration);
-    check_locked_manifest(out, lock_file);
-  }
   return out;
 }
 
@@ -213,7 +251,7 @@ Receipt make_receipt(const Locked& locked, const BuildOutcome& outcome) {
   Receipt receipt{.name = locked.manifest.name,
                   .version = locked.manifest.version,
                   .lock = outcome.lock,
-                  .epoch = locked.lock.epoch,
+                  .epoch = locked.lock.epoch.number,
                   .source_date_epoch = locked.lock.source_date_epoch,
                   .format = outcome.format,
                   .image = outcome.result,
@@ -237,10 +275,20 @@ void remember_build(const Locked& locked, const BuildOutcome& outcome, const Sto
   for (const LockedArchive& archive : locked.lock.archives) record.blobs.insert(archive.sha256);
   for (const LockedWheel& wheel : locked.lock.wheels) record.blobs.insert(wheel.sha256);
   for (const LockedModule& module : locked.lock.modules) record.blobs.insert(module.sha256);
+  for (const LockedInput& input : locked.lock.inputs) record.blobs.insert(input.sha256);
+  for (const LockedGuestFile& file : locked.lock.guest_files) record.blobs.insert(file.sha256);
   put_build_record(store, record);
 }
 
 }  // namespace
+
+void provide_guest_files(const Lock& lock, const Store& store) {
+  for (const LockedGuestFile& locked : lock.guest_files) {
+    if (store.has_blob(locked.sha256)) continue;
+    for (const GuestFile& file : guest_files())
+      if (file.name == locked.name && sha256(file.bytes) == locked.sha256) (void)store.put_blob(file.bytes);
+  }
+}
 
 void deliver_file(const Store& store, const Digest& digest, const fs::path& output) {
   const auto blob = store.open_blob(digest);
@@ -269,17 +317,17 @@ void require_root(const Settings& settings) {
 
 LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, Reporter& reporter) {
   const Store store(settings.store);
-  const Manifest manifest = load_manifest(request.path);
-  show_warnings(manifest, reporter);
-  LockOutcome outcome{.file = lock_path_of(manifest.file)};
-  const std::vector<LockedInput> inputs = project_inputs(manifest);
-  const std::optional<Lock> before = read_lock(outcome.file);
-  if (request.check) {
-    const std::string why = before ? staleness(*before, manifest, inputs) : "it does not exist";
-    if (!why.empty()) stale(why, outcome.file);
+  LockOutcome outcome{.file = lock_path_of(find_manifest(request.path))};
+  if (request.check && fs::exists(outcome.file)) {
+    (void)load_locked(request.path, StaleLock::refuse, settings, store, reporter);
     return outcome;
   }
-  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  Manifest manifest = load_manifest(request.path);
+  show_warnings(manifest, reporter);
+  const std::vector<LockedInput> inputs = read_project(manifest, store);
+  if (request.check) stale("it does not exist", outcome.file);
+  const std::optional<Lock> before = read_lock(outcome.file);
+  const std::unique_ptr<Fetcher> fetcher = settings.outside.fetcher(store, reporter, {.offline = settings.offline});
   const ResolveRequest resolve{.manifest = manifest,
                                .previous = before ? &*before : nullptr,
                                .update_all = request.update_all || request.outdated,
@@ -296,7 +344,7 @@ LockOutcome lock_runtime(const LockRequest& request, const Settings& settings, R
                                                 [&](const LockedWheel& wheel) { return wheel.name == name; });
     if (!known && !is_wheel) throw Error(ErrorKind::usage, "the lock has no package '" + name + "'");
   }
-  const Lock lock = make_lock(resolve, inputs, {store, fetcher, reporter}, settings);
+  const Lock lock = make_lock(resolve, inputs, {store, *fetcher, reporter}, settings);
   outcome.change = compare_locks(before ? &*before : nullptr, lock);
   if (request.outdated) return outcome;
   const std::string text = lock_text(lock);
@@ -336,56 +384,54 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   require_root(settings);
   const Store store(settings.store);
   if (!request.bundle.empty()) (void)import_bundle(request.bundle, store);
-  if (!request.init_file.empty()) store.put_blob(read_file(request.init_file));
-  Locked locked = load_locked(request.path, request.locked, true, settings, store, reporter);
+  if (!request.init_file.empty()) store.put_blob(read_named_file(request.init_file));
+  Locked locked = load_locked(request.path, request.locked ? StaleLock::refuse : StaleLock::resolve_and_write, settings,
+                              store, reporter);
   const std::string& text = locked.text;
   apply_overrides(locked.manifest, request.overrides);
   check_expectation_forms(request.expect, locked.manifest.expect);
   // From here on nothing is chosen any more: names, versions and digests are those of the lock.
 
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
-  const BuildGraph graph = plan(locked.manifest, locked.lock, text,
-                                {.normalize = request.normalize,
-                                 .tools = image_tools(),
-                                 .install_version = distro->install_version(),
-                                 .init_settings = init_settings(locked.manifest)});
+  const OutputEpoch epoch = epoch_of(locked.lock);
+  const BuildGraph graph = plan({locked.manifest, locked.lock, text, epoch, request.normalize});
   // From here on no step is added or changed.
 
   BuildOutcome outcome{.image = output_path(request, locked.manifest),
                        .format = locked.manifest.image.format,
                        .lock = sha256(text),
-                       .epoch = locked.lock.epoch};
-  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+                       .epoch = locked.lock.epoch.number};
+  const std::unique_ptr<Fetcher> fetcher = settings.outside.fetcher(store, reporter, {.offline = settings.offline});
   const std::vector<RemoteFile> files =
-      remote_files(locked.manifest, locked.lock, *distro, {store, fetcher, reporter}, settings);
-  PackageSupply supply(store, fetcher);
+      remote_files(locked.manifest, locked.lock, *distro, {store, *fetcher, reporter}, settings);
+  PackageSupply supply(store, *fetcher);
+  provide_guest_files(locked.lock, store);
   const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1 && !request.audit &&
                         locked.manifest.image.subtree.empty();
-  BlockCache cache(block_settings(locked.manifest.image),
+  const ImageSpec image = with_settings(locked.manifest.image, epoch.writer);
+  BlockCache cache(block_settings(image),
                    [&](const std::string& known) { return former_images(store, known); });
-  CompressedBlocks blocks(locked.manifest.image, settings.jobs - (worth_it ? 1 : 0), cache);
-  const StepEnvironment env{.manifest = locked.manifest,
-                            .lock = locked.lock,
-                            .lock_text = text,
-                            .distro = *distro,
-                            .store = store,
-                            .reporter = reporter,
-                            .supply = supply,
-                            .remote_files = files,
-                            .jobs = settings.jobs,
-                            .output = outcome.image,
+  CompressedBlocks blocks(image, settings.jobs - (worth_it ? 1 : 0), cache);
+  const RunTools run_tools{.store = store,
+                           .reporter = reporter,
+                           .supply = supply,
+                           .runner = *settings.outside.runner,
+                           .distro = *distro,
+                           .remote_files = files,
+                           .jobs = settings.jobs,
+                           .output = outcome.image,
                             .cache = &cache,
                             .blocks = worth_it ? &blocks : nullptr,
                             .vary = request.vary,
                             .audit = request.audit ? &outcome.audit : nullptr};
-  outcome.steps = run_steps(graph, env, "");
+  outcome.steps = run_steps(graph, run_tools, "");
   if (Lock pinned; pin_runs(locked, outcome.steps, pinned)) {
     if (request.locked)
       throw Error(ErrorKind::failed, "the lock lacks the result of a script with network",
                   "build once without --locked, and commit the lock");
     atomic_write(lock_path_of(locked.manifest.file), lock_text(pinned));
     reporter.note("locked the results of scripts with network");
-    // Again with the lock that now stands: only what holds the lock's text is made anew.
+    // Again with the lock that now stands: only what holds the lock's text is made again.
     return build_runtime(request, settings, reporter);
   }
   // From here on the tree and the image are what they are; it remains to compare and to hand out.
@@ -414,7 +460,7 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
 
 CommittedRuntime open_committed(const fs::path& path, const Settings& settings, Reporter& reporter) {
   const Store store(settings.store);
-  Locked locked = load_locked(path, true, false, settings, store, reporter);
+  Locked locked = load_locked(path, StaleLock::refuse, settings, store, reporter);
   return {std::move(locked.manifest), std::move(locked.lock), std::move(locked.text)};
 }
 
@@ -424,22 +470,19 @@ std::optional<Receipt> recorded_receipt(const CommittedRuntime& runtime) {
 
 void fetch_locked(const CommittedRuntime& runtime, const Settings& settings, Reporter& reporter) {
   const Store store(settings.store);
-  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  const std::unique_ptr<Fetcher> fetcher = settings.outside.fetcher(store, reporter, {.offline = settings.offline});
   const std::unique_ptr<Distro> distro = make_distro(runtime.manifest.base.distro);
-  fetcher.fetch(remote_files(runtime.manifest, runtime.lock, *distro, {store, fetcher, reporter}, settings),
+  fetcher->fetch(remote_files(runtime.manifest, runtime.lock, *distro, {store, *fetcher, reporter}, settings),
                 [](std::size_t) {});
 }
 
 PlannedRuntime plan_runtime(const fs::path& path, const Settings& settings, Reporter& reporter) {
   const Store store(settings.store);
-  Locked locked = load_locked(path, false, false, settings, store, reporter);
+  Locked locked = load_locked(path, StaleLock::refuse, settings, store, reporter);
   PlannedRuntime planned;
   planned.lock_text = locked.text;
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
-  planned.graph = plan(locked.manifest, locked.lock, planned.lock_text,
-                       {.tools = image_tools(),
-                        .install_version = distro->install_version(),
-                        .init_settings = init_settings(locked.manifest)});
+  planned.graph = plan({locked.manifest, locked.lock, planned.lock_text, epoch_of(locked.lock)});
   planned.states = inspect_steps(planned.graph, store, fs::canonical(locked.manifest.file));
   planned.manifest = std::move(locked.manifest);
   planned.lock = std::move(locked.lock);
@@ -510,42 +553,39 @@ int open_shell(const fs::path& path, const std::string& step, const std::vector<
                const Settings& settings, Reporter& reporter) {
   require_root(settings);
   const Store store(settings.store);
-  const Locked locked = load_locked(path, false, false, settings, store, reporter);
+  const Locked locked = load_locked(path, StaleLock::refuse, settings, store, reporter);
   const std::unique_ptr<Distro> distro = make_distro(locked.manifest.base.distro);
   const std::string& text = locked.text;
-  const BuildGraph graph = plan(locked.manifest, locked.lock, text,
-                                {.tools = image_tools(),
-                                 .install_version = distro->install_version(),
-                                 .init_settings = init_settings(locked.manifest)});
+  const BuildGraph graph = plan({locked.manifest, locked.lock, text, epoch_of(locked.lock)});
   std::vector<std::string> ids;
   for (const Step& each : graph.steps) ids.push_back(each.id);
   const std::string stop = step.empty() ? "write" : step;
   if (std::find(ids.begin(), ids.end(), stop) == ids.end())
     throw Error(ErrorKind::usage, "there is no step '" + stop + "'", "there are: " + join(ids, ", "));
-  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  const std::unique_ptr<Fetcher> fetcher = settings.outside.fetcher(store, reporter, {.offline = settings.offline});
   const std::vector<RemoteFile> files =
-      remote_files(locked.manifest, locked.lock, *distro, {store, fetcher, reporter}, settings);
-  PackageSupply supply(store, fetcher);
-  const StepEnvironment env{.manifest = locked.manifest,
-                            .lock = locked.lock,
-                            .lock_text = text,
-                            .distro = *distro,
-                            .store = store,
-                            .reporter = reporter,
-                            .supply = supply,
-                            .remote_files = files,
-                            .jobs = settings.jobs};
-  const std::vector<StepReport> reports = run_steps(graph, env, stop);
+      remote_files(locked.manifest, locked.lock, *distro, {store, *fetcher, reporter}, settings);
+  PackageSupply supply(store, *fetcher);
+  provide_guest_files(locked.lock, store);
+  const RunTools run_tools{.store = store,
+                           .reporter = reporter,
+                           .supply = supply,
+                           .runner = *settings.outside.runner,
+                           .distro = *distro,
+                           .remote_files = files,
+                           .jobs = settings.jobs};
+  const std::vector<StepReport> reports = run_steps(graph, run_tools, stop);
   const Tree tree = open_tree(reports, store, reporter);
   if (tree.layers().empty()) throw Error(ErrorKind::usage, "there is no tree before the first step");
   const WorkFolder work = store.make_work_folder();
   prepare_upper(tree, work.path() / "upper");
   make_folders(work.path() / "scratch", 0700);
   const SandboxOptions options{.root = sandbox_root(tree, work.path() / "upper", work.path() / "scratch"),
+                               .room = graph.epoch.room,
                                .interactive = true};
   SandboxCommand shell{.argv = command.empty() ? std::vector<std::string>{"/bin/sh", "-i"} : command};
   if (const char* term = std::getenv("TERM")) shell.env["TERM"] = term;
-  return run_in_sandbox(options, {shell}).exit_code;
+  return settings.outside.runner->run(options, {shell}).exit_code;
 }
 
 }  // namespace alephc

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,12 +12,23 @@
 
 #include "base/reporter.hpp"
 #include "distro/distro.hpp"
-#include "execute/run_steps.hpp"
+#include "fetch/fetcher.hpp"
+#include "graph/run.hpp"
 #include "receipt/receipt.hpp"
 #include "resolve/resolve.hpp"
+#include "sandbox/sandbox.hpp"
 #include "store/store.hpp"
 
 namespace alephc {
+
+/// What reaches out of this process: the network, and programs of an image. Tests put something else here.
+struct Outside {
+  std::function<std::unique_ptr<Fetcher>(const Store&, Reporter&, const FetchOptions&)> fetcher =
+      [](const Store& store, Reporter& reporter, const FetchOptions& options) -> std::unique_ptr<Fetcher> {
+    return std::make_unique<HttpFetcher>(store, reporter, options);
+  };
+  std::shared_ptr<const CommandRunner> runner = std::make_shared<const Sandbox>();
+};
 
 /// What the command line, the environment and the user's configuration say for every command.
 struct Settings {
@@ -26,8 +38,13 @@ struct Settings {
   unsigned jobs = 1;
   std::vector<std::string> apis{};  ///< nodes of the network; empty: the public ones
   std::string key{};                ///< the user's own, to publish with
+  Outside outside{};
   std::string why_not_root{};  ///< for a user without rights: why he is not root of a namespace of his own
 };
+
+/// Puts the init and its helpers into the store, where the lock names this alephc's; before steps run. Those of another
+/// alephc are where its build or --init left them.
+void provide_guest_files(const Lock& lock, const Store& store);
 
 /// Copies a file out of the store: all or nothing.
 void deliver_file(const Store& store, const Digest& digest, const std::filesystem::path& output);

@@ -4,7 +4,6 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "bundle/bundle.hpp"
-#include "guest/guest_files.hpp"
 #include "pipeline/pipeline.hpp"
 
 namespace alephc {
@@ -45,12 +44,6 @@ std::map<std::string, std::string> steps_of_paths(const Receipt& receipt, const 
     for (const Entry& entry : layer->listing) steps[entry.path] = step;
   }
   return steps;
-}
-
-void put_guest_files(const Lock& lock, const Store& store) {
-  for (const LockedGuestFile& locked : lock.guest_files)
-    for (const GuestFile& file : guest_files())
-      if (sha256(file.bytes) == locked.sha256) store.put_blob(file.bytes);
 }
 
 }  // namespace
@@ -94,14 +87,14 @@ void vendor_runtime(const fs::path& path, const fs::path& output, const Settings
   const CommittedRuntime runtime = open_committed(path, settings, reporter);
   fetch_locked(runtime, settings, reporter);
   const Store store(settings.store);
-  const Fetcher fetcher(store, reporter, {.offline = settings.offline});
+  const std::unique_ptr<Fetcher> fetcher = settings.outside.fetcher(store, reporter, {.offline = settings.offline});
   Bundle bundle{.lock_text = runtime.lock_text};
-  put_guest_files(runtime.lock, store);
+  provide_guest_files(runtime.lock, store);
   for (const Digest& digest : locked_blobs(runtime.lock))
     if (store.has_blob(digest)) bundle.blobs.push_back(digest);
   const auto proofs =
       make_distro(runtime.manifest.base.distro)
-          ->prove_packages(runtime.manifest, runtime.lock, settings.mirrors, {}, {store, fetcher, reporter});
+          ->prove_packages(runtime.manifest, runtime.lock, settings.mirrors, {}, {store, *fetcher, reporter});
   for (const IndexProof& proof : proofs) {
     bundle.blobs.insert(bundle.blobs.end(), proof.blobs.begin(), proof.blobs.end());
     if (!proof.keyring.empty()) bundle.keyrings[proof.repository] = store.put_blob(read_file(proof.keyring));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "python/lock_file.hpp"
 
+#include <algorithm>
+
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "manifest/value.hpp"
@@ -37,16 +39,21 @@ class UvLock {
   explicit UvLock(const Value& root) : root_(root) {}
 
   PythonLockFile read() {
+    out_.is_given = true;
+    for (const Value& package : items_at(root_, "package"))
+      if (const Value* source = package.find("source"); source != nullptr && !is_index(*source))
+        projects_.emplace(normalized_python_name(text_at(package, "name")), &package);
     for (const Value& package : items_at(root_, "package")) {
       const Value* source = package.find("source");
-      if (source != nullptr && is_project(*source)) {
-        add_project(package);
-        continue;
+      if (source == nullptr) refuse(package, "'" + text_at(package, "name") + "' has no source", kHint);
+      if (is_index(*source)) {
+        add_package(package);
+      } else if (is_project(*source)) {
+        has_project_ = true;
+        add_dependencies(package);
+      } else {
+        refuse(package, "'" + text_at(package, "name") + "' comes " + origin_of(*source), kHint);
       }
-      if (source != nullptr && source->find("registry") == nullptr)
-        refuse(package, "'" + text_at(package, "name") + "' comes from no package index",
-               "only packages of an index can be locked");
-      add_package(package);
     }
     if (!has_project_) {
       out_.requirements = out_.constraints;
@@ -56,14 +63,35 @@ class UvLock {
   }
 
  private:
+  static constexpr const char* kHint =
+      "only packages of an index can be locked: put others in with [[file]] or [[archive]]";
+
+  static bool is_index(const Value& source) { return source.find("registry") != nullptr; }
+
+  /// The folder of the lock file itself. Other members of a workspace are folders too, and packages that no index has.
   static bool is_project(const Value& source) {
-    return source.find("virtual") != nullptr || source.find("editable") != nullptr;
+    return text_at(source, "virtual") == "." || text_at(source, "editable") == ".";
   }
 
-  void add_project(const Value& package) {
-    has_project_ = true;
+  static std::string origin_of(const Value& source) {
+    for (const auto& [key, what] :
+         {std::pair{"virtual", "from a folder of the project"}, std::pair{"editable", "from a folder of the project"},
+          std::pair{"directory", "from a folder"}, std::pair{"path", "from a file"}, std::pair{"git", "from a repository"},
+          std::pair{"url", "from an address"}})
+      if (const std::string place = text_at(source, key); !place.empty())
+        return std::string(what) + ", '" + place + "'";
+    return "from no package index";
+  }
+
+  /// What the project asks for. Each name is that of a package in this file: an index could have a stranger's of the
+  /// same name.
+  void add_dependencies(const Value& package) {
     for (const Value& dependency : items_at(package, "dependencies")) {
-      std::string line = text_at(dependency, "name");
+      const std::string name = text_at(dependency, "name");
+      if (const auto project = projects_.find(normalized_python_name(name)); project != projects_.end())
+        refuse(dependency, "'" + name + "' comes " + origin_of(*project->second->find("source")), kHint);
+      if (!is_listed(name)) refuse(dependency, "the lock file asks for '" + name + "' and does not list it");
+      std::string line = name;
       std::vector<std::string> extras;
       for (const Value& extra : items_at(dependency, "extra")) extras.push_back(extra.text);
       if (!extras.empty()) line += "[" + join(extras, ",") + "]";
@@ -72,6 +100,13 @@ class UvLock {
       if (const std::string marker = text_at(dependency, "marker"); !marker.empty()) line += " ; " + marker;
       out_.requirements.push_back(line);
     }
+  }
+
+  [[nodiscard]] bool is_listed(const std::string& name) {
+    if (names_.empty())
+      for (const Value& package : items_at(root_, "package"))
+        names_.insert(normalized_python_name(text_at(package, "name")));
+    return names_.contains(normalized_python_name(name));
   }
 
   void add_package(const Value& package) {
@@ -93,6 +128,8 @@ class UvLock {
   }
 
   const Value& root_;
+  std::set<std::string> names_;  ///< of all packages, normalized
+  std::map<std::string, const Value*> projects_;  ///< packages that come from elsewhere than an index
   PythonLockFile out_;
   bool has_project_ = false;
 };
@@ -103,7 +140,7 @@ bool is_optional(const std::string& marker) {
 }
 
 PythonLockFile read_pylock(const Value& root) {
-  PythonLockFile out{.is_complete = true};
+  PythonLockFile out{.is_given = true, .is_complete = true};
   for (const Value& package : items_at(root, "packages")) {
     const std::string marker = text_at(package, "marker");
     if (is_optional(marker)) continue;
@@ -130,14 +167,27 @@ PythonLockFile read_pylock(const Value& root) {
 PythonLockFile read_python_lock(const std::string& name, std::string text) {
   const Value root = parse_toml(std::make_shared<const SourceText>(SourceText{name, std::move(text)}));
   if (root.find("lock-version") != nullptr) return read_pylock(root);
-  if (root.find("package") != nullptr || root.find("requires-python") != nullptr) return UvLock(root).read();
+  // Others have [[package]] as well, with other meanings: each is refused as what it is.
+  const Value* metadata = root.find("metadata");
+  const bool is_poetry = metadata != nullptr && (metadata->find("content-hash") != nullptr || metadata->find("files") != nullptr ||
+                                                 metadata->find("lock-version") != nullptr);
+  const bool is_pdm = metadata != nullptr && (metadata->find("lock_version") != nullptr || metadata->find("content_hash") != nullptr);
+  if (is_pdm)
+    refuse(root, name + " is a pdm.lock, which alephc does not read",
+           "write one that it reads: pdm export --format pylock --output pylock.toml");
+  if (is_poetry)
+    refuse(root, name + " is a poetry.lock, which alephc does not read",
+           "write requirements with hashes and name them in python.requirements_files: poetry export --output "
+           "requirements.txt");
+  const bool is_uv = root.find("version") != nullptr && root.find("requires-python") != nullptr;
+  if (is_uv) return UvLock(root).read();
   refuse(root, name + " is neither a pylock.toml nor a uv.lock");
 }
 
 std::vector<std::string> contradictions(const std::vector<LockedWheel>& wheels,
                                         const PythonLockFile& lock_file) {
   std::vector<std::string> found;
-  if (lock_file.hashes.empty()) return found;
+  if (!lock_file.is_given) return found;
   for (const LockedWheel& wheel : wheels) {
     const auto known = lock_file.hashes.find(wheel.name + " " + wheel.version);
     if (known == lock_file.hashes.end())

@@ -23,10 +23,8 @@ void set(PipSettings& settings, std::string key, const std::string& value) {
   if (key == "cert") settings.certificates = value;
 }
 
-/// [global], [install] and [download] of an ini file; a value goes on in lines that are indented.
-void read_ini(const fs::path& file, PipSettings& settings) {
-  const auto text = read_file_if_exists(file);
-  if (!text) return;
+/// The values of one section of an ini file, in the order of the text; a value goes on in lines that are indented.
+void read_section(const std::string& text, std::string_view section, PipSettings& settings) {
   bool ours = false;
   std::string key;
   std::string value;
@@ -35,12 +33,12 @@ void read_ini(const fs::path& file, PipSettings& settings) {
     key.clear();
     value.clear();
   };
-  for (const std::string& line : split(*text, '\n')) {
+  for (const std::string& line : split(text, '\n')) {
     const std::string_view bare = trim(line);
     if (bare.empty() || bare.front() == '#' || bare.front() == ';') continue;
     if (bare.front() == '[') {
       flush();
-      ours = bare == "[global]" || bare == "[install]" || bare == "[download]";
+      ours = bare == section;
     } else if (line.front() == ' ' || line.front() == '\t') {
       value += " " + std::string(bare);
     } else {
@@ -52,6 +50,13 @@ void read_ini(const fs::path& file, PipSettings& settings) {
     }
   }
   flush();
+}
+
+/// What pip says of the command that is run wins over what it says of all.
+void read_ini(const fs::path& file, PipSettings& settings) {
+  const auto text = read_file_if_exists(file);
+  if (!text) return;
+  for (const char* section : {"[global]", "[download]"}) read_section(*text, section, settings);
 }
 
 std::vector<fs::path> config_files() {
@@ -81,19 +86,6 @@ std::string unescaped(std::string text) {
   for (std::size_t at = text.find("&amp;"); at != std::string::npos; at = text.find("&amp;", at + 1))
     text.replace(at, 5, "&");
   return text;
-}
-
-std::string percent_decoded(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%' || i + 2 >= text.size()) {
-      out += text[i];
-      continue;
-    }
-    out += static_cast<char>(std::strtol(text.substr(i + 1, 2).c_str(), nullptr, 16));
-    i += 2;
-  }
-  return out;
 }
 
 std::string page_url(const std::string& index, const std::string& name) {
@@ -128,21 +120,66 @@ std::vector<std::string> python_indexes(const PythonSpec& python, const PipSetti
   return indexes;
 }
 
-std::map<std::string, std::string> links_of(const std::string& page, const std::string& base) {
-  std::map<std::string, std::string> links;
+namespace {
+
+/// Where the next "<a" begins, in either case.
+std::size_t next_anchor(const std::string& page, std::size_t at) {
+  return std::min(page.find("<a", at), page.find("<A", at));
+}
+
+/// The '>' that is in no attribute's value.
+std::size_t end_of_tag(const std::string& page, std::size_t at) {
+  char quote = '\0';
+  for (std::size_t i = at; i < page.size(); ++i) {
+    if (quote == '\0' && page[i] == '>') return i;
+    if (page[i] == quote)
+      quote = '\0';
+    else if (quote == '\0' && (page[i] == '"' || page[i] == '\''))
+      quote = page[i];
+  }
+  return std::string::npos;
+}
+
+/// Where "href=" begins as a name of its own, outside of values and in either case.
+std::size_t find_href(const std::string& tag) {
+  char quote = '\0';
+  for (std::size_t i = 0; i < tag.size(); ++i) {
+    const bool begins = i > 0 && (std::isspace(static_cast<unsigned char>(tag[i - 1])) != 0);
+    if (quote == '\0' && begins && to_lower(tag.substr(i, 5)) == "href=") return i;
+    if (tag[i] == quote)
+      quote = '\0';
+    else if (quote == '\0' && (tag[i] == '"' || tag[i] == '\''))
+      quote = tag[i];
+  }
+  return std::string::npos;
+}
+
+}  // namespace
+
+std::vector<IndexLink> index_links(const std::string& page) {
+  std::vector<IndexLink> links;
   std::size_t at = 0;
-  while ((at = page.find("<a", at)) != std::string::npos) {
-    const std::size_t end = page.find('>', at);
+  while ((at = next_anchor(page, at)) != std::string::npos) {
+    const std::size_t end = end_of_tag(page, at);
     if (end == std::string::npos) break;
-    const std::string tag = page.substr(at, end - at);
-    at = end;
-    const std::size_t href = tag.find("href=");
+    const std::string tag = page.substr(at + 2, end - at - 2);
+    at = end + 1;
+    const std::size_t href = find_href(tag);
     if (href == std::string::npos || href + 6 >= tag.size()) continue;
     const char quote = tag[href + 5];
     const std::size_t close = tag.find(quote, href + 6);
     if (close == std::string::npos || (quote != '"' && quote != '\'')) continue;
-    std::string target = unescaped(tag.substr(href + 6, close - href - 6));
-    target = target.substr(0, target.find('#'));
+    links.push_back({.target = unescaped(tag.substr(href + 6, close - href - 6)),
+                     .attributes = tag.substr(0, href) + tag.substr(close + 1),
+                     .text = page.substr(at, page.find('<', at) - at)});
+  }
+  return links;
+}
+
+std::map<std::string, std::string> links_of(const std::string& page, const std::string& base) {
+  std::map<std::string, std::string> links;
+  for (const IndexLink& link : index_links(page)) {
+    const std::string target = link.target.substr(0, link.target.find('#'));
     const std::string path = target.substr(0, target.find('?'));
     links.emplace(percent_decoded(path.substr(path.rfind('/') + 1)),
                   base.empty() ? target : with_login_of(base, resolve_url(base, target)));

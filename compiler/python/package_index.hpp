@@ -33,6 +33,14 @@ struct PipSettings {
                                                     const std::vector<std::string>& indexes,
                                                     const Fetcher& fetcher);
 
+/// A link of such a page.
+struct IndexLink {
+  std::string target{};      ///< as it stands there, with its fragment
+  std::string attributes{};  ///< all but href, with a space before each: " data-requires-python=\"…\""
+  std::string text{};        ///< up to the next tag
+};
+[[nodiscard]] std::vector<IndexLink> index_links(const std::string& page);
+
 /// The links of such a page: file name → address, absolute if base is.
 [[nodiscard]] std::map<std::string, std::string> links_of(const std::string& page, const std::string& base);
 

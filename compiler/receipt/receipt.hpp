@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "execute/run_steps.hpp"
+#include "steps/write.hpp"
 #include "lock/lock.hpp"
 
 namespace alephc {

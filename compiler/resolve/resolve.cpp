@@ -203,7 +203,7 @@ RemoteFile archive_file(const ArchiveSpec& archive) {
                   .label = "the archive '" + archive.name + "'",
                   .advice = {.promise = archive.integrity.empty() ? "the lock" : "the manifest",
                              .wrong_bytes = "the file was replaced where it is published: see why, and then "
-                                            "change its hash and lock anew",
+                                            "change its hash and lock again",
                              .missing = "give another url of the same file in [[archive]]"}};
   if (!archive.npm.empty())
     file.locate = [npm = archive.npm] { return locate_module(parse_npm_package(npm)); };
@@ -211,13 +211,18 @@ RemoteFile archive_file(const ArchiveSpec& archive) {
 }
 
 std::string staleness(const Lock& lock, const Manifest& manifest, const std::vector<LockedInput>& inputs) {
-  if (lock.declared != manifest.declared && lock.manifest_digest != manifest.digest)
-    return "the manifest changed";
+  if (!find_epoch(known_epochs(), lock.epoch, lock.corrections))
+    return "it is for " + lock.epoch.text() + ", and this alephc builds " + latest_epoch().id.text();
+  if (lock.declared != manifest.declared) return "the manifest changed";
   if (lock.inputs != inputs) {
     for (const LockedInput& input : inputs)
       if (std::find(lock.inputs.begin(), lock.inputs.end(), input) == lock.inputs.end())
         return "'" + input.path + "' changed";
-    return "a file of the project is gone";
+    for (const LockedInput& locked : lock.inputs)
+      if (std::find(inputs.begin(), inputs.end(), locked) == inputs.end())
+        return locked.kind == "folder"
+                   ? "the empty folder '" + locked.path + "' is gone; git keeps a folder only with a file in it"
+                   : "'" + locked.path + "' is gone";
   }
   return {};
 }
@@ -228,6 +233,9 @@ Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>&
   Lock lock;
   lock.declared = manifest.declared;
   lock.manifest_digest = manifest.digest;
+  lock.epoch = latest_epoch().id;
+  lock.corrections = latest_epoch().correction_numbers();
+  lock.parts = manifest.stdlib;
   lock.inputs = inputs;
   const auto source = std::make_shared<const SourceText>(SourceText{"the manifest", manifest.text});
   const Value flat = parse_toml(source);

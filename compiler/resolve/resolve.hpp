@@ -31,7 +31,7 @@ struct LockChange {
 [[nodiscard]] std::string staleness(const Lock& lock, const Manifest& manifest,
                                     const std::vector<LockedInput>& inputs);
 
-/// Manifest (+ previous lock) → lock. Packages are chosen anew only when something that decides them changed
+/// Manifest (+ previous lock) → lock. Packages are chosen again only when something that decides them changed
 /// or an update is asked for.
 [[nodiscard]] Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>& inputs,
                                 const ToolBox& tools);

@@ -8,8 +8,7 @@ namespace alephc {
 /// Leaves the few capabilities that maintainer scripts need, for this process and all it starts.
 void drop_capabilities();
 
-/// Denies what no step needs (keyrings, bpf, kexec, modules, new user namespaces, clocks …) and answers sync,
-/// fsync and their family with success: a step's tree is thrown away or hashed, never recovered.
+/// Lets through what seccomp_calls.cpp lists, for this process and all it starts.
 void install_seccomp_filter();
 
 void set_limits(const SandboxLimits& limits);

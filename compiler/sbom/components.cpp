@@ -143,13 +143,4 @@ std::vector<SbomComponent> components_of(const SbomSubject& subject) {
   return out;
 }
 
-std::string iso_date(std::int64_t seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm parts{};
-  ::gmtime_r(&time, &parts);
-  std::string out(32, '\0');
-  out.resize(std::strftime(out.data(), out.size(), "%Y-%m-%dT%H:%M:%SZ", &parts));
-  return out;
-}
-
 }  // namespace alephc

@@ -2,6 +2,7 @@
 // CycloneDX 1.5, as cyclonedx.org/docs/1.5/json has it.
 #include <nlohmann/json.hpp>
 
+#include "base/dates.hpp"
 #include "image/derived_uuid.hpp"
 #include "sbom/sbom.hpp"
 
@@ -17,7 +18,7 @@ Json hashes_json(const Digest& sha256) {
 }  // namespace
 
 std::string cyclonedx_text(const SbomSubject& subject) {
-  const Digest& identity = subject.sha256.is_zero() ? subject.tree : subject.sha256;
+  const Digest& identity = subject.sha256.is_zero() ? subject.tree.v2 : subject.sha256;
   const std::string image_ref = "image:" + identity.hex();
   Json json{{"bomFormat", "CycloneDX"}, {"specVersion", "1.5"}};
   json["serialNumber"] = "urn:uuid:" + uuid_text(derived_uuid(identity, "cyclonedx"));
@@ -26,8 +27,8 @@ std::string cyclonedx_text(const SbomSubject& subject) {
   Json image{{"type", "operating-system"}, {"bom-ref", image_ref}, {"name", subject.name}};
   if (!subject.version.empty()) image["version"] = subject.version;
   if (!subject.sha256.is_zero()) image["hashes"] = hashes_json(subject.sha256);
-  image["properties"] = Json::array({{{"name", "alephc:tree"}, {"value", subject.tree.hex()}}});
-  json["metadata"] = {{"timestamp", iso_date(subject.lock ? subject.lock->source_date_epoch : 0)},
+  image["properties"] = Json::array({{{"name", "alephc:tree"}, {"value", subject.tree.text()}}});
+  json["metadata"] = {{"timestamp", iso_time(subject.lock ? subject.lock->source_date_epoch : 0)},
                       {"tools", {{"components", Json::array({tool})}}},
                       {"component", image}};
   json["components"] = Json::array();

@@ -9,6 +9,7 @@
 #include "base/digest.hpp"
 #include "distro/installed.hpp"
 #include "lock/lock.hpp"
+#include "tree/tree_digest.hpp"
 
 namespace alephc {
 
@@ -26,7 +27,7 @@ struct SbomSubject {
   std::string name{};
   std::string version{};
   Digest sha256{};  ///< of the image file; zero for a folder
-  Digest tree{};
+  TreeDigest tree{};
   std::optional<Lock> lock{};                 ///< of the recipe in it
   std::vector<InstalledPackage> installed{};  ///< by its own package database
   std::string system_id{};                    ///< ID of os-release, "debian"
@@ -41,8 +42,5 @@ struct SbomSubject {
 [[nodiscard]] std::string spdx_text(const SbomSubject& subject);
 /// CycloneDX 1.5 as JSON. The same bytes for the same image.
 [[nodiscard]] std::string cyclonedx_text(const SbomSubject& subject);
-
-/// Seconds → "2026-07-11T10:04:33Z".
-[[nodiscard]] std::string iso_date(std::int64_t seconds);
 
 }  // namespace alephc

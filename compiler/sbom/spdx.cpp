@@ -2,6 +2,7 @@
 // SPDX 2.3, as spdx.github.io/spdx-spec/v2.3 has it.
 #include <nlohmann/json.hpp>
 
+#include "base/dates.hpp"
 #include "sbom/sbom.hpp"
 
 namespace alephc {
@@ -33,14 +34,14 @@ std::string spdx_text(const SbomSubject& subject) {
   Json json{{"spdxVersion", "SPDX-2.3"}, {"dataLicense", "CC0-1.0"}, {"SPDXID", "SPDXRef-DOCUMENT"}};
   json["name"] = subject.name;
   // Unique by what it describes.
-  const Digest& identity = subject.sha256.is_zero() ? subject.tree : subject.sha256;
+  const Digest& identity = subject.sha256.is_zero() ? subject.tree.v2 : subject.sha256;
   json["documentNamespace"] = "https://aleph.im/spdx/alephc/" + identity.hex();
-  json["creationInfo"] = {{"created", iso_date(subject.lock ? subject.lock->source_date_epoch : 0)},
+  json["creationInfo"] = {{"created", iso_time(subject.lock ? subject.lock->source_date_epoch : 0)},
                           {"creators", {"Tool: alephc-" + subject.tool_version}}};
   json["documentDescribes"] = {kImage};
   Json image = package_json(kImage, subject.name, subject.version, subject.sha256);
   image["primaryPackagePurpose"] = "OPERATING-SYSTEM";
-  image["comment"] = "tree digest " + subject.tree.hex();
+  image["comment"] = "tree digest " + subject.tree.text();
   json["packages"] = Json::array({image});
   json["relationships"] = Json::array({relationship("SPDXRef-DOCUMENT", "DESCRIBES", kImage)});
   std::size_t number = 0;

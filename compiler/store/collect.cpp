@@ -36,9 +36,8 @@ fs::path record_path(const fs::path& store_folder, const fs::path& manifest) {
   return store_folder / "roots" / sha256(manifest.string()).hex();
 }
 
-std::optional<BuildRecord> parse_record(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
+/// Throws nlohmann's exception for a value of a wrong type.
+BuildRecord record_of(const nlohmann::json& json) {
   BuildRecord record;
   record.manifest = json.value("manifest", "");
   const auto steps = json.value("steps", nlohmann::json::object());
@@ -49,6 +48,15 @@ std::optional<BuildRecord> parse_record(const std::string& text) {
   for (const auto& hex : json.value("blobs", nlohmann::json::array()))
     if (const auto digest = Digest::from_hex(hex.get<std::string>())) record.blobs.insert(*digest);
   return record;
+}
+
+std::optional<BuildRecord> parse_record(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  try {
+    return json.is_object() ? std::optional(record_of(json)) : std::nullopt;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
 }
 
 std::uint64_t disk_usage(const fs::path& path) {
@@ -69,7 +77,7 @@ std::int64_t time_of(const fs::path& path) {
 
 class Collector {
  public:
-  Collector(fs::path folder, const CollectOptions& options) : folder_(std::move(folder)), options_(options) {}
+  Collector(fs::path folder, const CollectOptions& options) : folder_(std::move(folder)), options_(options), newest_(newest_of(options)) {}
 
   CollectResult run() {
     read_roots();
@@ -123,12 +131,8 @@ class Collector {
   }
 
   void sweep_unused() {
-    const std::int64_t newest =
-        options_.older_than_seconds
-            ? std::time(nullptr) - static_cast<std::int64_t>(*options_.older_than_seconds)
-            : INT64_MAX;
     std::erase_if(items_, [&](const Item& item) {
-      if (item.used || item.written > newest) return false;
+      if (item.used || item.written > newest_) return false;
       remove(item);
       return true;
     });
@@ -139,15 +143,11 @@ class Collector {
     for (;;) {
       std::uint64_t total = 0;
       for (const Item& item : items_) total += item.bytes;
-      if (total <= max_size || roots_.empty()) break;
+      if (total <= max_size || roots_.empty() || roots_.front().written > newest_) break;
       fs::remove(roots_.front().path);
       roots_.erase(roots_.begin());
       mark();
-      std::erase_if(items_, [&](const Item& item) {
-        if (item.used) return false;
-        remove(item);
-        return true;
-      });
+      sweep_unused();
     }
   }
 
@@ -157,8 +157,15 @@ class Collector {
     ++result_.removed_entries;
   }
 
+  /// What was written later stays, used or not.
+  [[nodiscard]] static std::int64_t newest_of(const CollectOptions& options) {
+    if (!options.older_than_seconds) return INT64_MAX;
+    return std::time(nullptr) - static_cast<std::int64_t>(*options.older_than_seconds);
+  }
+
   fs::path folder_;
   const CollectOptions& options_;
+  std::int64_t newest_;
   std::vector<RootFile> roots_;
   std::vector<Item> items_;
   CollectResult result_;

@@ -25,9 +25,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Whoever could write into the store could lead root's own writes elsewhere.
+void require_private(const fs::path& folder) {
+  struct stat info {};
+  if (::stat(folder.c_str(), &info) != 0) throw system_error("look at " + folder.string(), errno);
+  if (info.st_uid != ::geteuid())
+    throw Error(ErrorKind::host, "the store " + folder.string() + " belongs to another user",
+                "choose a folder of your own with --store");
+  if ((info.st_mode & 022U) == 0) return;
+  throw Error(ErrorKind::host, "the store " + folder.string() + " can be changed by other users",
+              "run: chmod go-w " + folder.string() + ", or choose another folder with --store");
+}
+
 fs::path prepare(const fs::path& folder) {
   // Files of a root-owned tree, setuid ones too, lie below: nobody else may look in.
   make_folders(folder, 0700);
+  require_private(folder);
   for (const char* name : {"blobs", "blocks", "decoded", "layers", "actions", "logs", "locks", "outputs",
                            "partial", "roots", "work"})
     make_folders(folder / name, 0700);
@@ -108,6 +121,24 @@ Digest Store::put_blob(std::string_view data) const {
   make_folders(path.parent_path(), 0700);
   if (!open_blob(digest)) atomic_write(path, data, 0444);
   return digest;
+}
+
+Digest Store::put_file(int fd) const {
+  if (::lseek(fd, 0, SEEK_SET) != 0) throw system_error("read a file", errno);
+  if (const Digest digest = sha256_fd(fd); has_blob(digest)) return digest;
+  std::string name = (folder_ / "partial/file.XXXXXX").string();
+  const UniqueFd copy(::mkostemp(name.data(), O_CLOEXEC));
+  if (!copy || ::lseek(fd, 0, SEEK_SET) != 0) throw system_error("copy a file into the store", errno);
+  try {
+    copy_bytes(fd, copy.get());
+    if (::lseek(copy.get(), 0, SEEK_SET) != 0) throw system_error("copy a file into the store", errno);
+    const Digest digest = sha256_fd(copy.get());
+    adopt_blob(name, digest);
+    return digest;
+  } catch (...) {
+    ::unlink(name.c_str());
+    throw;
+  }
 }
 
 void Store::adopt_blob(const fs::path& file, const Digest& digest) const {
@@ -252,17 +283,20 @@ std::optional<ActionRecord> Store::find_action(const Digest& key) const {
   const auto text = read_file_if_exists(folder_ / "actions" / key.hex());
   if (!text) return std::nullopt;
   const auto json = nlohmann::json::parse(*text, nullptr, false);
-  if (!json.is_object() || !json.contains("check")) return std::nullopt;
-  ActionRecord record;
-  record.name = json.value("name", "");
-  record.key_text = json.value("key_text", "");
-  record.result = json.value("result", "");
-  record.log = json.value("log", "");
-  record.seconds = json.value("seconds", 0.0);
-  // A record that was tampered with, or belongs to another key, is as good as none.
-  if (sha256(record.key_text) != key || json["check"] != sha256(record.key_text + record.result).hex())
+  try {
+    if (!json.is_object() || !json.contains("check")) return std::nullopt;
+    const ActionRecord record{.name = json.value("name", ""),
+                              .key_text = json.value("key_text", ""),
+                              .result = json.value("result", ""),
+                              .log = json.value("log", ""),
+                              .seconds = json.value("seconds", 0.0)};
+    // A record that was tampered with, or belongs to another key, is as good as none.
+    if (sha256(record.key_text) != key || json["check"] != sha256(record.key_text + record.result).hex())
+      return std::nullopt;
+    return record;
+  } catch (const nlohmann::json::exception&) {
     return std::nullopt;
-  return record;
+  }
 }
 
 void Store::put_action(const Digest& key, const ActionRecord& record) const {
@@ -298,17 +332,25 @@ fs::path Store::log_path(const Digest& key, const std::string& name) const {
 void Store::reap() const {
   const UniqueFd work = open_file(folder_ / "work", O_RDONLY | O_DIRECTORY);
   for (const std::string& name : list_folder(work.get())) {
-    if (name.ends_with(".lock")) {
-      // The lock of a folder that is gone.
-      if (::access((folder_ / "work" / name.substr(0, name.size() - 5)).c_str(), F_OK) == 0) continue;
-      if (auto lock = FileLock::try_lock(folder_ / "work" / name)) remove_tree_at(work.get(), name);
-      continue;
+    try {
+      reap_one(work.get(), name);
+    } catch (const Error&) {
+      // A leftover that cannot be removed now takes space and nothing else.
     }
-    const fs::path lock_path = folder_ / "work" / (name + ".lock");
-    if (auto lock = FileLock::try_lock(lock_path)) {
-      remove_tree_at(work.get(), name);
-      fs::remove(lock_path);
-    }
+  }
+}
+
+void Store::reap_one(int work, const std::string& name) const {
+  if (name.ends_with(".lock")) {
+    // The lock of a folder that is gone.
+    if (::access((folder_ / "work" / name.substr(0, name.size() - 5)).c_str(), F_OK) == 0) return;
+    if (auto lock = FileLock::try_lock(folder_ / "work" / name)) remove_tree_at(work, name);
+    return;
+  }
+  const fs::path lock_path = folder_ / "work" / (name + ".lock");
+  if (auto lock = FileLock::try_lock(lock_path)) {
+    remove_tree_at(work, name);
+    fs::remove(lock_path);
   }
 }
 

@@ -59,6 +59,8 @@ class Store {
   [[nodiscard]] std::optional<UniqueFd> open_blob(const Digest& digest) const;
   [[nodiscard]] std::optional<std::string> read_blob(const Digest& digest) const;
   Digest put_blob(std::string_view data) const;
+  /// Copies a file in, from the descriptor's beginning; what is copied is what is hashed.
+  Digest put_file(int fd) const;
   /// Moves a finished file of this store's filesystem in; its bytes must already have been hashed to digest.
   void adopt_blob(const std::filesystem::path& file, const Digest& digest) const;
   [[nodiscard]] std::filesystem::path partial_path(const Digest& digest) const;
@@ -104,6 +106,7 @@ class Store {
 
   /// Removes what killed processes left in work/. Called by the constructor.
   void reap() const;
+  void reap_one(int work, const std::string& name) const;
 
  private:
   std::filesystem::path folder_;

@@ -66,30 +66,40 @@ void set_attributes(const std::string& path, const Entry& entry) {
     throw system_error("set the time of " + path, errno);
 }
 
+/// The last wall: whatever wrote the path, what is written stays in the layer's folder.
+void require_inside(const std::string& path) {
+  if (path.empty()) return;
+  std::size_t begin = 0;
+  for (std::size_t end = 0; end != std::string::npos; begin = end + 1) {
+    end = path.find('/', begin);
+    const std::string_view part = std::string_view(path).substr(begin, end - begin);
+    if (part.empty() || part == "." || part == "..")
+      throw Error(ErrorKind::integrity, "'" + path + "' is not a path inside of a tree");
+  }
+}
+
 }  // namespace
 
-LayerWriter::LayerWriter(std::filesystem::path folder, const Listing* below, std::int64_t folder_time)
-    : folder_(std::move(folder)), below_(below), folder_time_(folder_time) {}
+LayerWriter::LayerWriter(std::filesystem::path folder, const Listing* below, std::int64_t time)
+    : folder_(std::move(folder)), below_(below), time_(time) {}
 
 void LayerWriter::add_parents(const std::string& path) {
   if (below_ == nullptr || path.empty()) return;
   const std::string parent = parent_path(path);
-  if (const auto placed = entries_.find(parent); placed != entries_.end()) {
-    if (placed->second.type == EntryType::symlink)
-      throw Error(ErrorKind::integrity, "/" + parent + " is no folder, so /" + path + " cannot be in it");
-    return;
-  }
+  if (entries_.contains(parent)) return;
   const Entry* known = find_entry(*below_, parent);
   if (known != nullptr && known->type != EntryType::directory)
-    throw Error(ErrorKind::failed, "/" + parent + " is no folder, so /" + path + " cannot be in it");
+    throw Error(ErrorKind::failed, "/" + parent + " is not a folder, so /" + path + " cannot be in it");
   entries_[parent] =
       known != nullptr
           ? *known
-          : Entry{.path = parent, .type = EntryType::directory, .mode = 0755, .mtime = folder_time_};
+          : Entry{.path = parent, .type = EntryType::directory, .mode = 0755, .mtime = time_};
   add_parents(parent);
 }
 
 std::filesystem::path LayerWriter::place_for(const std::string& path) {
+  require_inside(path);
+  refuse_below_others(path);
   std::filesystem::path place = folder_ / path;
   make_folders(place.parent_path());
   return place;
@@ -97,14 +107,35 @@ std::filesystem::path LayerWriter::place_for(const std::string& path) {
 
 /// What stands in a folder must not end up behind a link: the kernel would follow it out of the layer.
 void LayerWriter::keep_folder(const Entry& entry) const {
-  if (entry.type != EntryType::symlink) return;
+  if (entry.type == EntryType::directory) return;
   const auto below = entries_.lower_bound(entry.path + "/");
   if (below != entries_.end() && below->first.starts_with(entry.path + "/"))
     throw Error(ErrorKind::integrity,
-                "/" + entry.path + " is no folder, so /" + below->first + " cannot be in it");
+                "/" + entry.path + " is not a folder, so /" + below->first + " cannot be in it");
+}
+
+/// What is put into a folder needs one that is not something else by now.
+void LayerWriter::refuse_below_others(const std::string& path) const {
+  for (std::string parent = parent_path(path); !parent.empty(); parent = parent_path(parent)) {
+    const auto placed = entries_.find(parent);
+    if (placed != entries_.end() && placed->second.type != EntryType::directory)
+      throw Error(ErrorKind::integrity, "/" + parent + " is not a folder, so /" + path + " cannot be in it");
+  }
+}
+
+/// Contents are on disk from the moment they are put; what replaces a file by something else takes its place.
+void LayerWriter::make_way(const Entry& entry) const {
+  const auto old = entries_.find(entry.path);
+  if (old == entries_.end() || old->second.type != EntryType::regular || !old->second.hard_link.empty()) return;
+  if (entry.type == EntryType::regular && entry.hard_link.empty()) return;
+  const std::string place = (folder_ / entry.path).string();
+  if (::unlink(place.c_str()) != 0) throw system_error("replace " + place, errno);
 }
 
 void LayerWriter::put(Entry entry) {
+  require_inside(entry.path);
+  refuse_below_others(entry.path);
+  make_way(entry);
   add_parents(entry.path);
   keep_folder(entry);
   std::string path = entry.path;
@@ -130,6 +161,26 @@ void LayerWriter::put_file(Entry entry, int data_fd) {
   entry.size = static_cast<std::uint64_t>(info.st_size);
   entry.content = sha256_fd(fd.get());
   put(std::move(entry));
+}
+
+void LayerWriter::begin_file(Entry entry) {
+  open_file_ = open_file(place_for(entry.path), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  open_hash_ = Sha256();
+  open_entry_ = std::move(entry);
+  open_entry_.type = EntryType::regular;
+  open_entry_.size = 0;
+}
+
+void LayerWriter::add(std::string_view data) {
+  write_all(open_file_.get(), data);
+  open_hash_.update(data);
+  open_entry_.size += data.size();
+}
+
+void LayerWriter::end_file() {
+  open_file_.reset();
+  open_entry_.content = open_hash_.finish();
+  put(std::move(open_entry_));
 }
 
 void LayerWriter::put_copy(Entry entry, const std::string& of) {

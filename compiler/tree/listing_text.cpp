@@ -10,7 +10,6 @@ namespace alephc {
 namespace {
 
 constexpr std::string_view kLayerHead = "alephc-layer 1\n";
-constexpr std::string_view kTreeHead = "alephc-tree 1\n";
 
 std::string shown_path(const std::string& path) {
   return path.empty() ? "." : escape_path(path);
@@ -59,14 +58,25 @@ std::string xattrs_of(const Entry& entry) {
   return out.empty() ? "-" : out;
 }
 
-void append_line(std::string& out, const Entry& entry, bool with_time) {
+/// "-" is none, so a file of that name is written in another way.
+std::string link_field(const std::string& hard_link) {
+  if (hard_link.empty()) return "-";
+  return hard_link == "-" ? "%2D" : escape_path(hard_link);
+}
+
+struct LineForm {
+  bool with_time = false;
+  bool escapes_dash = true;  ///< false: version 1 of the tree's text
+};
+
+void append_line(std::string& out, const Entry& entry, const LineForm& form) {
   out += shown_path(entry.path);
   out += ' ';
   out += static_cast<char>(entry.type);
   out += ' ' + octal(entry.mode) + ' ' + std::to_string(entry.uid) + ' ' + std::to_string(entry.gid) + ' ';
-  if (with_time) out += std::to_string(entry.mtime) + ' ';
+  if (form.with_time) out += std::to_string(entry.mtime) + ' ';
   out += detail_of(entry) + ' ';
-  out += (entry.hard_link.empty() ? "-" : escape_path(entry.hard_link)) + ' ';
+  out += (form.escapes_dash || entry.hard_link != "-" ? link_field(entry.hard_link) : "-") + ' ';
   out += xattrs_of(entry) + '\n';
 }
 
@@ -196,7 +206,7 @@ std::string unescape_path(std::string_view text) {
 
 std::string layer_text(const Listing& listing) {
   std::string out(kLayerHead);
-  for (const Entry& entry : listing) append_line(out, entry, true);
+  for (const Entry& entry : listing) append_line(out, entry, {.with_time = true});
   return out;
 }
 
@@ -215,7 +225,9 @@ Listing parse_layer_text(std::string_view text) {
   return listing;
 }
 
-std::string tree_text(const Listing& listing) {
+namespace {
+
+std::string text_of_tree(const Listing& listing, std::string_view head, const LineForm& form) {
   std::vector<std::pair<std::string, const Entry*>> order;
   order.reserve(listing.size());
   for (const Entry& entry : listing) {
@@ -223,13 +235,19 @@ std::string tree_text(const Listing& listing) {
     order.emplace_back(entry.path.empty() ? "." : entry.path, &entry);
   }
   std::sort(order.begin(), order.end());
-  std::string out(kTreeHead);
-  for (const auto& [path, entry] : order) append_line(out, *entry, false);
+  std::string out(head);
+  for (const auto& [path, entry] : order) append_line(out, *entry, form);
   return out;
 }
 
-Digest tree_digest(const Listing& listing) {
-  return sha256(tree_text(listing));
+}  // namespace
+
+std::string tree_text(const Listing& listing) {
+  return text_of_tree(listing, kTreeHead, {});
+}
+
+std::string tree_text_v1(const Listing& listing) {
+  return text_of_tree(listing, kTreeHeadV1, {.escapes_dash = false});
 }
 
 }  // namespace alephc

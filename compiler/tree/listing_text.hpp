@@ -20,9 +20,13 @@ namespace alephc {
 /// The inverse; throws an integrity Error when the text is not what layer_text writes.
 [[nodiscard]] Listing parse_layer_text(std::string_view text);
 
-/// Canonical text of a whole tree as the contract defines it ("alephc-tree 1"); its sha256 is the tree
-/// digest. The text holds no time, no folder size and no link count. Throws when the listing has a whiteout.
+inline constexpr std::string_view kTreeHead = "alephc-tree 2\n";
+inline constexpr std::string_view kTreeHeadV1 = "alephc-tree 1\n";
+
+/// Canonical text of a whole tree ("alephc-tree 2"); its sha256 is the tree digest (tree/tree_digest.hpp). The text
+/// holds no time, no folder size and no link count. Throws when the listing has a whiteout.
 [[nodiscard]] std::string tree_text(const Listing& listing);
-[[nodiscard]] Digest tree_digest(const Listing& listing);
+/// As version 1 had it ("alephc-tree 1"): a hard link to "-" in the root is written as none.
+[[nodiscard]] std::string tree_text_v1(const Listing& listing);
 
 }  // namespace alephc

@@ -17,7 +17,10 @@
 #include "base/fd.hpp"
 #include "base/files.hpp"
 #include "base/identity.hpp"
+#include "base/interrupt.hpp"
+#include "base/limits.hpp"
 #include "base/parallel.hpp"
+#include "base/text.hpp"
 
 namespace alephc {
 namespace {
@@ -27,11 +30,17 @@ constexpr std::string_view kOpaque = "trusted.overlay.opaque";
 constexpr std::string_view kUserOpaque = "user.overlay.opaque";
 constexpr std::string_view kUserOverlay = "user.overlay.";
 
+constexpr std::uint64_t kMostNames = 512ULL << 20U;  ///< bytes of paths and targets in one tree
+
 struct Scanner {
   const ScanOptions& options;
   ScanResult result{};
   std::map<std::pair<dev_t, ino_t>, std::vector<std::size_t>> groups{};
 
+  std::uint64_t names = 0;  ///< bytes of paths and targets of links so far
+  std::uint64_t bytes = 0;  ///< of contents, holes too
+
+  void take(const Entry& entry);
   void visit(int dir_fd, const std::string& name, const std::string& path);
   void visit_children(int parent_fd, const std::string& name, const std::string& path);
   bool classify(Entry& entry, const struct stat& info, const std::string& path) const;
@@ -126,7 +135,29 @@ bool Scanner::classify(Entry& entry, const struct stat& info, const std::string&
   }
 }
 
+/// A listing is held in memory, and every byte is hashed: holes cost a script nothing, and us their time.
+void Scanner::take(const Entry& entry) {
+  names += entry.path.size() + entry.link_target.size();
+  bytes += entry.size;
+  if (result.listing.size() >= limits::kArchiveEntries || names > kMostNames)
+    throw Error(ErrorKind::failed, "the tree has more paths, or longer ones, than a tree may have",
+                "docs/limits.md lists what alephc takes at most");
+  if (bytes > limits::kArchiveBytes)
+    throw Error(ErrorKind::failed, "the files of the tree have more than " + human_size(limits::kArchiveBytes),
+                "holes count: docs/limits.md lists what alephc takes at most");
+  throw_if_interrupted();
+}
+
 void Scanner::visit(int dir_fd, const std::string& name, const std::string& path) {
+  // Each level takes a descriptor and a piece of the stack.
+  const bool too_deep =
+      path.size() >= 2 * limits::kPathDepth &&
+      static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')) > limits::kPathDepth;
+  if (too_deep || path.size() > limits::kPathBytes)
+    throw Error(ErrorKind::failed,
+                "folders of the tree are nested too deep, or a path is too long: /" + path.substr(0, 60) + "…",
+                "a tree holds at most " + std::to_string(limits::kPathDepth) + " levels and paths of " +
+                    std::to_string(limits::kPathBytes) + " bytes: remove what is beyond before the step ends");
   struct stat info {};
   if (::fstatat(dir_fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
     throw system_error("look at /" + path, errno);
@@ -152,6 +183,7 @@ void Scanner::visit(int dir_fd, const std::string& name, const std::string& path
   const bool clamp =
       options.clamp_mtime && entry.type != EntryType::whiteout && entry.mtime > *options.clamp_mtime;
   if (clamp) entry.mtime = *options.clamp_mtime;
+  take(entry);
   result.listing.push_back(std::move(entry));
   if (is_folder) visit_children(dir_fd, name, path);
   if (clamp) {

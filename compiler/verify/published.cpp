@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "verify/published.hpp"
 
+#include <algorithm>
 #include <functional>
 
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
+#include "network/git.hpp"
 #include "network/recipe_reference.hpp"
 
 namespace alephc {
@@ -23,11 +25,11 @@ class PublishedFinder {
       : strict_(strict),
         settings_(settings),
         store_(settings.store),
-        fetcher_(store_, reporter, {.offline = settings.offline}),
+        fetcher_(settings.outside.fetcher(store_, reporter, {.offline = settings.offline})),
         api_(hosts, {.offline = settings.offline}, reporter) {}
 
   Published run(const std::string& hash) {
-    const PulledFile file = pull_file(hash, api_, store_, fetcher_);
+    const PulledFile file = pull_file(hash, api_, *fetcher_);
     for (const PullCheck& check : file.checks) say(check.name, verdict_of(check), check.text);
     out_.image = store_.blob_path(file.sha256);
     out_.file_hash = file.file_hash;
@@ -103,8 +105,12 @@ class PublishedFinder {
 
   void use_repository(const RecipeReference& recipe) {
     const fs::path folder = out_.work->path() / "repository";
-    if (!undecided_unless("recipe", [&] { clone_repository(recipe.repository, recipe.revision, folder); }))
-      return;
+    // A node on this machine or its network may name others there.
+    const auto get = [&] {
+      clone_repository(recipe.repository, recipe.revision, folder,
+                       std::ranges::any_of(api_.hosts().apis, is_local_host));
+    };
+    if (!undecided_unless("recipe", get)) return;
     const fs::path path(recipe.path.empty() ? "runtime.toml" : recipe.path);
     std::error_code missing;
     const fs::path manifest = fs::canonical(folder / path, missing);
@@ -124,7 +130,7 @@ class PublishedFinder {
   void fetch_bundle(const std::string& hash) {
     if (!is_network_hash(hash)) return;
     undecided_unless("bundle", [&] {
-      const PulledFile bundle = pull_file(hash, api_, store_, fetcher_);
+      const PulledFile bundle = pull_file(hash, api_, *fetcher_);
       out_.bundle = store_.blob_path(bundle.sha256);
       say("bundle", Verdict::verified, hash + ", the bytes give this hash");
     });
@@ -133,7 +139,7 @@ class PublishedFinder {
   bool strict_;
   const Settings& settings_;
   Store store_;
-  Fetcher fetcher_;
+  std::unique_ptr<Fetcher> fetcher_;
   NodeApi api_;
   Published out_;
 };

@@ -2,11 +2,12 @@
 #include "verify/verify.hpp"
 
 #include <algorithm>
-#include <map>
 #include <optional>
+#include <set>
 
 #include "attest/policy.hpp"
 #include "base/cid.hpp"
+#include "base/dates.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
@@ -17,7 +18,9 @@
 #include "message/store_message.hpp"
 #include "pipeline/expectation.hpp"
 #include "pipeline/language_packages.hpp"
-#include "tree/listing_text.hpp"
+#include "tree/tree_digest.hpp"
+#include "verify/claims.hpp"
+#include "verify/statements.hpp"
 
 namespace alephc {
 namespace {
@@ -25,14 +28,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostExplained = 12;
-
-/// A value that an image is compared with, and who says so.
-struct Claim {
-  std::string who{};
-  std::string hash{};  ///< sha256, CIDv0 or CIDv1; empty: none
-  std::string tree{};  ///< hex; empty: none
-  bool may_be_message = false;
-};
 
 class Verification {
  public:
@@ -51,7 +46,7 @@ class Verification {
     if (request_.rebuild) rebuild();
     compare();
     look_at_statements();
-    conclude();
+    report_.verdict = conclusion_of(report_.checks);
     return std::move(report_);
   }
 
@@ -76,7 +71,7 @@ class Verification {
     std::string expect = request_.expect;
     if (!request_.message.empty()) {
       const StoreMessage message =
-          parse_store_message(request_.message.string(), read_file(request_.message));
+          parse_store_message(request_.message.string(), read_named_file(request_.message));
       claims_.push_back({.who = "the message of " + message.message.sender, .hash = message.file_hash});
       asked_ = true;
       const Message& sent = message.message;
@@ -106,11 +101,12 @@ class Verification {
       if (!hash.empty()) claims_.push_back({.who = "[expect]", .hash = hash});
     if (!own.message.empty() && request_.published_file)
       claims_.push_back({.who = "expect.message", .hash = own.message, .may_be_message = true});
-    if (!own.tree.empty()) claims_.push_back({.who = "[expect]", .tree = own.tree});
+    check_expectation_forms({}, own);
+    if (const auto tree = parse_tree_digest(own.tree, own.outside)) claims_.push_back({.who = "[expect]", .tree = *tree});
     if (const auto recorded = recorded_receipt(*runtime_)) {
       claims_.push_back({.who = "the recorded receipt",
                          .hash = recorded->image.sha256.is_zero() ? "" : recorded->image.sha256.hex(),
-                         .tree = recorded->image.tree.hex()});
+                         .tree = recorded->image.tree});
       recorded_tools_ = recorded->tools;
     }
     look_at_lock();
@@ -125,6 +121,11 @@ class Verification {
         if (archive.name == locked.name && !archive.sha256.is_zero() && archive.sha256 != locked.sha256)
           say("lock", Verdict::mismatch,
               "its archive '" + archive.name + "' is not the one that the manifest names");
+    std::vector<std::string> unpinned;
+    for (const ArchiveSpec& archive : runtime_->manifest.archives)
+      if (archive.source.empty() && archive.sha256.is_zero() && archive.integrity.empty()) unpinned.push_back(archive.name);
+    if (!unpinned.empty())
+      say("archives", unproven(), "by the lock's hashes alone, the manifest names none: " + join(unpinned, ", "));
     for (const LockedGuestFile& locked : runtime_->lock.guest_files)
       for (const GuestFile& file : guest_files())
         if (file.name == locked.name && sha256(file.bytes) != locked.sha256)
@@ -194,12 +195,18 @@ class Verification {
                        (fingerprint.empty() ? file : join(split_words(fingerprint), "")));
   }
 
+  /// A keyring that a bundle and the project both bring is one file of the store.
+  [[nodiscard]] bool is_of_project(const fs::path& keyring) const {
+    const auto& contents = runtime_->manifest.contents;
+    return std::any_of(contents.begin(), contents.end(), [&](const auto& each) { return each.second == keyring; });
+  }
+
   void prove_packages() {
     const Store store(settings_.store);
-    const Fetcher fetcher(store, reporter_, {.offline = settings_.offline});
+    const std::unique_ptr<Fetcher> fetcher = settings_.outside.fetcher(store, reporter_, {.offline = settings_.offline});
     const auto proofs = make_distro(runtime_->manifest.base.distro)
                             ->prove_packages(runtime_->manifest, runtime_->lock, settings_.mirrors,
-                                             spare_keyrings_, {store, fetcher, reporter_});
+                                             spare_keyrings_, {store, *fetcher, reporter_});
     std::size_t total = 0;
     std::size_t found = 0;
     std::set<std::string> signers;
@@ -208,7 +215,7 @@ class Verification {
     for (const IndexProof& proof : proofs) {
       repositories.insert(proof.repository);
       const bool by_bundle = spare_keyrings_.contains(proof.repository) &&
-                             proof.keyring == spare_keyrings_.at(proof.repository) &&
+                             proof.keyring == spare_keyrings_.at(proof.repository) && !is_of_project(proof.keyring) &&
                              !request_.trusted_keys.contains(proof.signer);
       if (by_bundle) unknown.push_back(proof.repository + ": only the bundle's own keyring vouches for it");
       if (!proof.unknown.empty()) {
@@ -218,14 +225,43 @@ class Verification {
       total += proof.packages;
       found += proof.found;
       signers.insert(proof.signer);
+      look_at_age(proof);
     }
     refuse_strays(repositories);
     if (!unknown.empty())
       say("packages", unproven(), "lock trusted, not proven (" + join(unknown, "; ") + ")");
     if (signers.empty()) return;
+    say_age();
     say("packages", found == total ? Verdict::verified : Verdict::mismatch,
         std::to_string(found) + "/" + std::to_string(total) + " in indexes signed by " +
             join({signers.begin(), signers.end()}, ", "));
+  }
+
+  void look_at_age(const IndexProof& proof) {
+    if (proof.date == 0) return;
+    for (const LockedRepository& locked : runtime_->lock.repositories)
+      if (locked.name + "/" + locked.suite == proof.repository && locked.date != proof.date)
+        say("indexes", Verdict::mismatch,
+            proof.repository + ": the lock dates the index " + iso_time(locked.date) + ", it is of " + iso_time(proof.date));
+    index_dates_.insert(proof.date);
+    if (proof.date > request_.now + kSecondsPerDay)
+      say("indexes", Verdict::undecided,
+          proof.repository + ": the index is of the future, " + iso_day(proof.date) + "; is this machine's clock right?");
+    if (proof.key_expired != 0)
+      say("indexes", Verdict::verified,
+          proof.repository + ": the key " + proof.signer + " was valid when it signed; key expired since, on " +
+              iso_day(proof.key_expired));
+  }
+
+  /// Old indexes may lack security updates. Whether they are too old is for the reader to judge.
+  void say_age() {
+    if (index_dates_.empty()) return;
+    const std::int64_t newest = *index_dates_.rbegin();
+    const std::int64_t days = std::max<std::int64_t>(0, request_.now - newest) / kSecondsPerDay;
+    const std::string oldest = iso_day(*index_dates_.begin());
+    say("indexes", Verdict::verified,
+        "signed " + (oldest == iso_day(newest) ? "" : oldest + " to ") + iso_day(newest) + ", " +
+            std::to_string(days) + (days == 1 ? " day old" : " days old"));
   }
 
   void look_at_image() {
@@ -235,9 +271,12 @@ class Verification {
     // Its tree is of use only where somebody says what it should be.
     const bool tree_wanted = request_.rebuild || request_.tree_level || !request_.statements.empty() ||
                              std::any_of(claims_.begin(), claims_.end(), [](const Claim& claim) {
-                               return claim.hash.empty() && !claim.tree.empty();
+                               return claim.hash.empty() && !claim.tree.is_zero();
                              });
-    if (tree_wanted) tree_ = tree_digest(read_image(request_.image, {.jobs = settings_.jobs}).listing);
+    if (tree_wanted) {
+      const ImageContent content = read_image(request_.image, {.jobs = settings_.jobs});
+      tree_ = tree_digest(content.listing, content.outside);
+    }
     if (claims_.empty() && !request_.rebuild && (request_.statements.empty() || request_.policy.empty()))
       say("image", Verdict::undecided,
           "sha256 " + hashes_->sha256.hex() +
@@ -255,32 +294,17 @@ class Verification {
     }
     const ImageResult& result = rebuilt_->outcome.result;
     say("rebuild", Verdict::verified,
-        "built from nothing: sha256 " + result.sha256.hex() + ", tree " + result.tree.hex());
+        "built from nothing: sha256 " + result.sha256.hex() + ", tree " + result.tree.text());
   }
 
-  [[nodiscard]] static ImageResult as_result(const FileHashes& hashes, const Digest& tree) {
+  [[nodiscard]] static ImageResult as_result(const FileHashes& hashes, const TreeDigest& tree) {
     return {hashes.sha256, hashes.size, hashes.cid_v0, hashes.cid_v1, tree};
-  }
-
-  /// Two that name the same kind of hash must name the same one.
-  void compare_claims() {
-    for (std::size_t i = 0; i < claims_.size(); ++i)
-      for (std::size_t j = 0; j < i; ++j) {
-        const std::string& a = claims_[i].hash;
-        const std::string& b = claims_[j].hash;
-        const bool both_sha = Digest::from_hex(a).has_value() && Digest::from_hex(b).has_value();
-        const bool both_cid =
-            !cid_digest_hex(a).empty() && !cid_digest_hex(b).empty() && a.front() == b.front();
-        const bool same_kind = both_sha || both_cid;
-        if (same_kind && a != b)
-          say("image", Verdict::mismatch,
-              claims_[i].who + " says " + a + ", " + claims_[j].who + " says " + b);
-      }
   }
 
   void compare() {
     resolve_messages();
-    compare_claims();
+    const auto between = contradictions(claims_);
+    report_.checks.insert(report_.checks.end(), between.begin(), between.end());
     if (asked_ && !hashes_ && !rebuilt_)
       say("image", Verdict::undecided, "there is no image to compare with: give --image or --rebuild");
     const bool rebuilt = rebuilt_.has_value();
@@ -294,20 +318,11 @@ class Verification {
   }
 
   void compare_with(const Claim& claim, const ImageResult& result, const std::string& what) {
-    const bool by_tree = claim.hash.empty() || (request_.tree_level && !claim.tree.empty());
-    if (by_tree) {
-      if (result.tree.is_zero()) return;
-      const bool same = claim.tree == result.tree.hex();
-      say("tree", same ? Verdict::verified : Verdict::mismatch,
-          what + (same ? " has the tree digest of " : " has another tree digest than ") + claim.who +
-              (same ? "" : ": " + result.tree.hex() + ", not " + claim.tree));
-      return;
-    }
-    const bool same = is_hash_of(claim.hash, result);
-    std::string text = what + (same ? " is that of " : " is not that of ") + claim.who;
-    if (!same) text += ": " + hash_like(claim.hash, result) + ", not " + claim.hash;
-    say("image", same ? Verdict::verified : Verdict::mismatch, text);
-    if (!same && claim.tree == result.tree.hex()) name_tools();
+    const auto check = compare_with_claim(claim, result, what, request_.tree_level);
+    if (!check) return;
+    report_.checks.push_back(*check);
+    const bool other_bytes = check->name == "image" && check->verdict == Verdict::mismatch;
+    if (other_bytes && compare_trees(claim.tree, result.tree) == TreeMatch::same) name_tools();
   }
 
   /// 64 hex digits that are not the image's may be the hash of a message, and mean the file that it
@@ -333,12 +348,12 @@ class Verification {
   void compare_with_rebuild(const ImageResult& given) {
     const ImageResult& ours = rebuilt_->outcome.result;
     const bool same_bytes = given.sha256 == ours.sha256;
-    const bool same_tree = given.tree == ours.tree;
+    const bool same_tree = compare_trees(given.tree, ours.tree) == TreeMatch::same;
     if (same_bytes) return say("image", Verdict::verified, "the image is the rebuilt one, byte for byte");
+    const auto [theirs, wanted] = texts_to_compare(given.tree, ours.tree);
     say("tree", same_tree ? Verdict::verified : Verdict::mismatch,
-        same_tree ? "the image has the rebuilt tree, " + ours.tree.hex()
-                  : "the image has another tree than the rebuilt one: " + given.tree.hex() + ", not " +
-                        ours.tree.hex());
+        same_tree ? "the image has the rebuilt tree, " + ours.tree.text()
+                  : "the image has another tree than the rebuilt one: " + theirs + ", not " + wanted);
     if (!request_.tree_level)
       say("image", Verdict::mismatch,
           "the image has other bytes than the rebuilt one: " + given.sha256.hex() + ", not " +
@@ -380,84 +395,17 @@ class Verification {
     return std::nullopt;
   }
 
-  [[nodiscard]] bool can_be_compared() const {
-    return runtime_.has_value() || subject().has_value() ||
-           std::any_of(claims_.begin(), claims_.end(),
-                       [](const Claim& claim) { return Digest::from_hex(claim.hash).has_value(); });
-  }
-
-  /// Empty when the statement is about what is verified here; else what it is about.
-  [[nodiscard]] std::string contradiction(const Statement& statement) const {
-    if (runtime_ && statement.lock != lock_digest_) return "it is about the lock " + statement.lock.hex();
-    const auto image = subject();
-    if (image && !request_.tree_level && (statement.image != image->sha256 || statement.image.is_zero()))
-      return "it says " + statement.image.hex() + ", the image is " + image->sha256.hex();
-    if (image && request_.tree_level && statement.tree != image->tree)
-      return "it says the tree is " + statement.tree.hex() + ", not " + image->tree.hex();
-    if (!image && !request_.tree_level)
-      for (const Claim& claim : claims_)
-        if (Digest::from_hex(claim.hash) && claim.hash != statement.image.hex())
-          return "it says " + statement.image.hex() + ", " + claim.who + " says " + claim.hash;
-    return {};
-  }
-
   void look_at_statements() {
+    if (request_.statements.empty() && request_.policy.empty()) return;
     std::optional<Policy> policy;
     if (!request_.policy.empty()) policy = read_policy(request_.policy);
-    std::set<std::string> agreeing;
-    for (const fs::path& file : request_.statements) {
-      const Envelope envelope = parse_envelope(file.string(), read_file(file));
-      if (!policy) {
-        const std::string against = contradiction(parse_statement(file.string(), envelope.payload));
-        say("statement", against.empty() ? unproven() : Verdict::mismatch,
-            file.string() +
-                (against.empty() ? ": nobody says whose signature counts; give --policy" : ": " + against));
-        continue;
-      }
-      look_at_statement(file.string(), envelope, *policy, agreeing);
-    }
-    if (!policy) return;
-    const bool enough = agreeing.size() >= policy->threshold;
-    for (const std::string& name : strangers_)
-      say("statement", enough ? Verdict::verified : Verdict::undecided,
-          name + ": no key of the policy signed it");
-    say("policy", enough ? Verdict::verified : Verdict::undecided,
-        std::to_string(agreeing.size()) + " of the " + std::to_string(policy->threshold) +
-            " statements needed" +
-            (agreeing.empty() ? "" : ": " + join({agreeing.begin(), agreeing.end()}, ", ")));
-  }
-
-  void look_at_statement(const std::string& name, const Envelope& envelope, const Policy& policy,
-                         std::set<std::string>& agreeing) {
-    const std::vector<std::string> signers = signers_of(policy, envelope);
-    if (signers.empty()) {
-      const bool claims_a_key = std::any_of(
-          envelope.signatures.begin(), envelope.signatures.end(), [&](const Envelope::Signature& signature) {
-            return std::any_of(policy.keys.begin(), policy.keys.end(),
-                               [&](const Policy::Key& key) { return key.key.id() == signature.key_id; });
-          });
-      if (claims_a_key)
-        return say("statement", Verdict::mismatch, name + ": the signature is not that of the key it names");
-      return strangers_.push_back(name);
-    }
-    if (!can_be_compared())
-      return say("statement", Verdict::undecided,
-                 name + ": there is nothing here that it can be compared with");
-    const std::string against = contradiction(parse_statement(name, envelope.payload));
-    say("statement", against.empty() ? Verdict::verified : Verdict::mismatch,
-        name + " by " + join(signers, ", ") + (against.empty() ? " agrees" : ": " + against));
-    if (against.empty()) agreeing.insert(signers.begin(), signers.end());
-  }
-
-  void conclude() {
-    const auto has = [&](Verdict verdict) {
-      return std::any_of(report_.checks.begin(), report_.checks.end(),
-                         [&](const VerifyCheck& check) { return check.verdict == verdict; });
-    };
-    if (has(Verdict::mismatch))
-      report_.verdict = Verdict::mismatch;
-    else if (!report_.checks.empty() && !has(Verdict::undecided))
-      report_.verdict = Verdict::verified;
+    std::vector<SignedStatement> statements;
+    for (const fs::path& file : request_.statements)
+      statements.push_back({file.string(), parse_envelope(file.string(), read_named_file(file))});
+    StatementSubject about{.image = subject(), .claims = claims_, .tree_level = request_.tree_level, .now = request_.now};
+    if (runtime_) about.lock = lock_digest_;
+    const auto checks = judge_statements(statements, policy, about);
+    report_.checks.insert(report_.checks.end(), checks.begin(), checks.end());
   }
 
   const VerifyRequest& request_;
@@ -467,30 +415,18 @@ class Verification {
   VerifyReport report_;
   std::vector<Claim> claims_;
   bool asked_ = false;                  ///< somebody named a hash on the command line
-  std::vector<std::string> strangers_;  ///< statements that no key of the policy signed
   std::vector<std::string> recorded_tools_;
   Keyrings spare_keyrings_;
+  std::set<std::int64_t> index_dates_;  ///< of the signed indexes that the lock names, seconds
   Digest bundle_lock_{};
   Digest lock_digest_{};
   std::optional<CommittedRuntime> runtime_;
   std::optional<FileHashes> hashes_;
-  Digest tree_{};
+  TreeDigest tree_{};
   std::optional<Rebuilt> rebuilt_;
 };
 
 }  // namespace
-
-const char* verdict_name(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::verified:
-      return "verified";
-    case Verdict::mismatch:
-      return "mismatch";
-    case Verdict::undecided:
-      return "undecided";
-  }
-  return "";
-}
 
 VerifyReport verify_runtime(const VerifyRequest& request, const Settings& settings, Reporter& reporter) {
   return Verification(request, settings, reporter).run();

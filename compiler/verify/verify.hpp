@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -8,21 +9,9 @@
 #include <vector>
 
 #include "pipeline/pipeline.hpp"
+#include "verify/checks.hpp"
 
 namespace alephc {
-
-enum class Verdict {
-  verified,
-  mismatch,   ///< exit 3
-  undecided,  ///< exit 1: out of reach, not enough to go by
-};
-[[nodiscard]] const char* verdict_name(Verdict verdict);
-
-struct VerifyCheck {
-  std::string name{};  ///< "lock", "packages", "message", "image", "rebuild", "tree", "statement", "policy"
-  Verdict verdict = Verdict::verified;
-  std::string text{};
-};
 
 struct VerifyRequest {
   std::filesystem::path path{};  ///< project; empty: none is looked at
@@ -39,6 +28,7 @@ struct VerifyRequest {
   /// The file that a message publishes, by the message's hash; empty: none is known. Not set: nobody is
   /// asked.
   std::function<std::string(const std::string&)> published_file{};
+  std::int64_t now = 0;  ///< Unix seconds: how old indexes are, and which keys of the policy are valid
   std::set<std::string> trusted_keys{};  ///< fingerprints of keyrings of the project's own that count
 };
 

@@ -9,7 +9,6 @@
 #include "base/text.hpp"
 #include "guest/guest_files.hpp"
 #include "image/image_format.hpp"
-#include "sandbox/sandbox.hpp"
 #include "tree/layer_writer.hpp"
 #include "vm/session.hpp"
 
@@ -17,6 +16,8 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::int64_t kVolumeTime = 1704067200;  ///< 2024-01-01; programs see it
 using std::chrono::seconds;
 using Kind = GuestReply::Kind;
 
@@ -69,12 +70,12 @@ fs::path volume_image(const fs::path& work) {
   layer->folder = work / "volume";
   make_folders(layer->folder);
   const Listing nothing{{.path = "", .type = EntryType::directory, .mode = 0755}};
-  LayerWriter writer(layer->folder, &nothing, kStepTime);
+  LayerWriter writer(layer->folder, &nothing, kVolumeTime);
   writer.put_file({.path = "hello", .mode = 0644}, "from the volume");
   layer->listing = writer.finish();
   Tree tree;
   tree.add(layer);
-  write_squashfs(tree, {.image = {}, .time = kStepTime}, work / "volume.squashfs");
+  write_squashfs(tree, {.image = {}, .time = kVolumeTime}, work / "volume.squashfs");
   return work / "volume.squashfs";
 }
 
@@ -168,8 +169,7 @@ class Conformance {
     for (const auto& [key, value] : reply.items())
       known = known && (key == "success" || key == "error" || key == "traceback");
     check("reply-keys", known, "the reply has keys that a node does not know: " + reply.dump());
-    return check("configured", reply.value("success", false),
-                 reply.value("error", "") + " " + reply.value("traceback", ""));
+    return check("configured", succeeded(reply), text_member(reply, "error") + " " + text_member(reply, "traceback"));
   }
 
   void ready() {
@@ -333,7 +333,7 @@ class Conformance {
     program.network = false;
     program.volumes.push_back({"/mnt/absent", "vdz", false});
     const Message reply = session_->configure(configuration_message(program));
-    check("missing-device", !reply.value("success", true) && !reply.value("error", "").empty(),
+    check("missing-device", !succeeded(reply) && !text_member(reply, "error").empty(),
           "a volume without device is not refused: " + reply.dump());
     halt();
   }

@@ -17,6 +17,7 @@ constexpr std::uint16_t kNext = 1;
 constexpr std::uint16_t kWrite = 2;
 constexpr std::uint16_t kNoInterrupt = 1;
 constexpr std::size_t kDescriptorSize = 16;
+constexpr std::uint64_t kMostChain = 16ULL << 20U;  // bytes of one chain; a driver's has some 64 KiB
 constexpr std::size_t kRingHead = 4;
 constexpr std::size_t kUsedSize = 8;
 
@@ -36,6 +37,7 @@ void GuestMemory::clear() {
 
 void GuestMemory::add(const Region& region, int fd) {
   Mapping mapping{.region = region, .length = region.offset + region.size};
+  if (mapping.length < region.size) throw Error(ErrorKind::failed, "the virtual machine has an impossible memory");
   void* base = ::mmap(nullptr, mapping.length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) throw system_error("map the memory of the virtual machine", errno);
   mapping.base = static_cast<std::uint8_t*>(base);
@@ -70,7 +72,10 @@ std::uint16_t VirtQueue::available_index() const {
 }
 
 bool VirtQueue::has_chain() const {
-  return enabled && size > 0 && available_index() != next;
+  if (!enabled || size == 0) return false;
+  // More than the ring holds cannot be waiting: the guest writes nonsense there, and would keep us busy with it.
+  const auto waiting = static_cast<std::uint16_t>(available_index() - next);
+  return waiting != 0 && waiting <= size;
 }
 
 bool VirtQueue::pop(Chain& chain) {
@@ -83,10 +88,13 @@ bool VirtQueue::pop(Chain& chain) {
   chain.head = load<std::uint16_t>(ring, kRingHead + 2ULL * (next % size));
   ++next;
   std::uint16_t index = chain.head;
-  for (std::uint32_t steps = 0; steps < size && index < size; ++steps) {
+  std::uint64_t total = 0;
+  // A loop of descriptors ends with the table, and what they name together with the limit.
+  for (std::uint32_t steps = 0; steps < size && index < size && total < kMostChain; ++steps) {
     const std::size_t at = kDescriptorSize * index;
     const auto flags = load<std::uint16_t>(table, at + 12);
     const auto bytes = memory_->at_guest(load<std::uint64_t>(table, at), load<std::uint32_t>(table, at + 8));
+    total += bytes.size();
     if (!bytes.empty()) ((flags & kWrite) != 0 ? chain.writable : chain.readable).push_back(bytes);
     if ((flags & kNext) == 0) break;
     index = load<std::uint16_t>(table, at + 14);

@@ -91,18 +91,20 @@ Instance::Instance(const InstanceSpec& spec, const std::function<void(const std:
       reporter_(reporter),
       folder_(fs::temp_directory_path(), "alephc-instance"),
       ssh_port_(spec.ssh_port != 0 ? spec.ssh_port : free_port()) {
+  // The emulator, another user, has its own folder in it.
+  fs::permissions(folder_.path(), fs::perms(0711));
   if (spec.uefi && !fs::exists(kFirmware))
     throw Error(ErrorKind::host, "there is no UEFI firmware for virtual machines", "install ovmf");
   if (spec.accel == "kvm" && !kvm_works())
     throw Error(ErrorKind::host, "KVM cannot run a guest on this machine", "use --accel tcg");
-  write_seed(spec, folder_.path() / "seed");
   if (spec.accel == "tcg" || !kvm_works() || !starts_under_kvm()) start_emulated();
 }
 
 bool Instance::starts_under_kvm() {
-  make_drives(spec_);
+  QemuProcess qemu = make_drives(spec_);
+  const std::vector<std::string> argv = command(spec_, "kvm", qemu);
   const auto spoke = std::make_shared<std::atomic<bool>>(false);
-  machine_ = std::make_unique<Machine>(command(spec_, "kvm"), "kvm", [this, spoke](const std::string& line) {
+  machine_ = std::make_unique<Machine>(argv, std::move(qemu), "kvm", [this, spoke](const std::string& line) {
     // The emulator's own complaints are not the guest's.
     if (!line.starts_with("qemu-system")) *spoke = true;
     on_line_(line);
@@ -117,17 +119,28 @@ bool Instance::starts_under_kvm() {
 void Instance::start_emulated() {
   machine_.reset();
   reporter_.note("KVM cannot run a guest here: emulating, which is slow");
-  make_drives(spec_);
-  machine_ = std::make_unique<Machine>(command(spec_, "tcg"), "tcg", on_line_);
+  QemuProcess qemu = make_drives(spec_);
+  const std::vector<std::string> argv = command(spec_, "tcg", qemu);
+  machine_ = std::make_unique<Machine>(argv, std::move(qemu), "tcg", on_line_);
 }
 
-void Instance::make_drives(const InstanceSpec& spec) const {
-  const std::uint64_t size = spec.format == "qcow2" ? qcow2_disk_size(spec.image) : fs::file_size(spec.image);
-  fs::remove(folder_.path() / "root");
-  make_overlay(fs::canonical(spec.image), std::max(size, spec.disk_size), folder_.path() / "root");
+/// Size of the disk in an image. A qcow2 that needs another file is refused here: its header could name any of the host.
+std::uint64_t Instance::disk_size() const {
+  const UniqueFd image = open_regular(spec_.image);
+  const FileSource file(image.get());
+  return spec_.format == "qcow2" ? Qcow2Source(file).size() : file.size();
 }
 
-std::vector<std::string> Instance::command(const InstanceSpec& spec, const std::string& accel) const {
+/// What the emulator writes to: a folder for each start, since it may be another user's.
+QemuProcess Instance::make_drives(const InstanceSpec& spec) {
+  running_.emplace(folder_.path(), "run");
+  write_seed(spec, running_->path() / "seed");
+  make_overlay("/dev/fdset/1", std::max(disk_size(), spec.disk_size), running_->path() / "root");
+  return QemuProcess(running_->path());
+}
+
+std::vector<std::string> Instance::command(const InstanceSpec& spec, const std::string& accel,
+                                           QemuProcess& qemu) const {
   std::vector<std::string> argv = qemu_arguments(accel, spec.cpus, spec.memory_mib);
   const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
   add({"-machine", "pc"});
@@ -137,17 +150,19 @@ std::vector<std::string> Instance::command(const InstanceSpec& spec, const std::
     std::string line = "console=ttyS0 " + (mounts_itself ? "root=/dev/vda rw rootfstype=" + spec.format
                                                          : "alephc.write alephc.root=" + spec.format);
     if (accel == "tcg") line += " " + emulation_parameters();
-    add({"-kernel", spec.boot.kernel.string(), "-append", line});
-    if (!mounts_itself) add({"-initrd", spec.boot.initramfs.string()});
+    add({"-kernel", qemu.copy(spec.boot.kernel, "kernel").string(), "-append", line});
+    if (!mounts_itself) add({"-initrd", qemu.copy(spec.boot.initramfs, "initramfs").string()});
   }
   const std::string backing = spec.format == "qcow2" ? "qcow2" : "raw";
+  // The overlay names the first descriptor that is passed as what it lies over, and nothing names anything else.
+  check(qemu.pass(spec.image, false) == "/dev/fdset/1", "the image is the first file that is passed");
+  add({"-drive", "if=virtio,format=qcow2,backing.driver=" + backing + ",backing.file.locking=off,file=" +
+                     qemu.pass(running_->path() / "root", true)});
   add({"-drive",
-       "if=virtio,format=qcow2,backing.driver=" + backing + ",file=" + qemu_path(folder_.path() / "root")});
-  add({"-drive", "if=virtio,format=raw,readonly=on,file=" + qemu_path(folder_.path() / "seed")});
-  add({"-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:" + std::to_string(ssh_port_) + "-:22", "-device",
-       "virtio-net-pci,netdev=net"});
+       "if=virtio,format=raw,readonly=on,file=" + qemu.pass(running_->path() / "seed", false)});
+  add({"-netdev", guest_network(ssh_port_), "-device", "virtio-net-pci,netdev=net"});
   add({"-device", "virtio-serial-pci", "-chardev",
-       "socket,id=agent,server=on,wait=off,path=" + qemu_path(folder_.path() / "agent"), "-device",
+       "socket,id=agent,server=on,wait=off,path=" + qemu_path(running_->path() / "agent"), "-device",
        "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"});
   return argv;
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,13 +45,16 @@ class Instance {
  private:
   void start_emulated();
   [[nodiscard]] bool starts_under_kvm();
-  [[nodiscard]] std::vector<std::string> command(const InstanceSpec& spec, const std::string& accel) const;
-  void make_drives(const InstanceSpec& spec) const;
+  [[nodiscard]] std::vector<std::string> command(const InstanceSpec& spec, const std::string& accel,
+                                                 QemuProcess& qemu) const;
+  [[nodiscard]] QemuProcess make_drives(const InstanceSpec& spec);
+  [[nodiscard]] std::uint64_t disk_size() const;
 
   InstanceSpec spec_;
   std::function<void(const std::string&)> on_line_;
   Reporter& reporter_;
   TempDir folder_;
+  std::optional<TempDir> running_;  ///< of the machine that runs
   unsigned ssh_port_;
   std::unique_ptr<Machine> machine_;
 };

@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
+#include "base/limits.hpp"
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
 #include "vm/unix_socket.hpp"
@@ -80,6 +81,8 @@ std::vector<std::string> qemu_arguments(const std::string& accel, unsigned cpus,
           "-nodefaults",
           "-no-user-config",
           "-no-reboot",
+          "-sandbox",
+          "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
           "-display",
           "none",
           "-serial",
@@ -94,22 +97,29 @@ std::vector<std::string> qemu_arguments(const std::string& accel, unsigned cpus,
           std::to_string(memory_mib) + "M"};
 }
 
-Machine::Machine(const std::vector<std::string>& command, std::string accel,
+Machine::Machine(const std::vector<std::string>& command, QemuProcess qemu, std::string accel,
                  std::function<void(const std::string&)> on_line)
-    : folder_(fs::temp_directory_path(), "alephc-vm"), accel_(std::move(accel)) {
-  start(command);
+    : folder_(fs::temp_directory_path(), "alephc-vm"),
+      run_folder_(folder_.path() / "run"),
+      accel_(std::move(accel)),
+      qemu_(std::move(qemu)) {
+  start(command, QemuProcess::User::own);
   reader_ = std::thread([this, on_line = std::move(on_line)] { read_console(on_line); });
 }
 
 Machine::Machine(const MachineSpec& spec, std::function<void(const std::string&)> on_line)
-    : folder_(fs::temp_directory_path(), "alephc-vm") {
+    : folder_(fs::temp_directory_path(), "alephc-vm"), run_folder_(folder_.path() / "run"), qemu_(run_folder_) {
+  // The emulator's own; the folder above stays ours, so that what a killed run leaves can be removed.
+  make_folders(run_folder_, 0700);
+  fs::permissions(folder_.path(), fs::perms(0711));
   const bool kvm = spec.accel != "tcg" && kvm_works();
   if (spec.accel == "kvm" && !kvm)
     throw Error(ErrorKind::host, "KVM cannot run a guest on this machine", "use --accel tcg");
   accel_ = kvm ? "kvm" : "tcg";
   const bool firecracker = kvm && spec.accel == "auto" && find_program("firecracker").has_value();
   const std::vector<std::string> argv = firecracker ? firecracker_command(spec) : qemu_command(spec);
-  start(argv);
+  // Firecracker opens what its configuration names, and confines itself before the guest runs.
+  start(argv, firecracker ? QemuProcess::User::same : QemuProcess::User::own);
   reader_ = std::thread([this, on_line = std::move(on_line)] { read_console(on_line); });
 }
 
@@ -123,13 +133,13 @@ std::vector<std::string> Machine::qemu_command(const MachineSpec& spec) {
   const auto add = [&](std::initializer_list<std::string> words) { argv.insert(argv.end(), words); };
   add({"-M", "microvm,acpi=on,pcie=off,rtc=on,memory-backend=ram", "-object",
        "memory-backend-memfd,id=ram,share=on,size=" + std::to_string(spec.memory_mib) + "M", "-kernel",
-       spec.kernel.string(), "-append", kernel_command_line(spec, accel_)});
-  if (!spec.initramfs.empty()) add({"-initrd", spec.initramfs.string()});
+       qemu_.copy(spec.kernel, "kernel").string(), "-append", kernel_command_line(spec, accel_)});
+  if (!spec.initramfs.empty()) add({"-initrd", qemu_.copy(spec.initramfs, "initramfs").string()});
   std::vector<Drive> drives{{spec.image, true}};
   drives.insert(drives.end(), spec.drives.begin(), spec.drives.end());
   for (std::size_t i = 0; i < drives.size(); ++i) {
     const std::string id = "disk" + std::to_string(i);
-    add({"-drive", "id=" + id + ",if=none,format=raw,file=" + qemu_path(drives[i].file) +
+    add({"-drive", "id=" + id + ",if=none,format=raw,file=" + qemu_.pass(drives[i].file, !drives[i].read_only) +
                        (drives[i].read_only ? ",readonly=on" : "")});
     add({"-device", "virtio-blk-device,drive=" + id});
   }
@@ -141,16 +151,13 @@ std::vector<std::string> Machine::qemu_command(const MachineSpec& spec) {
   } else {
     vsock_ = "vhost-user";
     cid_ = kGuestCid;
-    const fs::path vhost = folder_.path() / "vhost";
-    device_ = std::make_unique<VsockDevice>(vhost, folder_.path() / "v.sock", cid_);
+    const fs::path vhost = run_folder_ / "vhost";
+    device_ = std::make_unique<VsockDevice>(vhost, run_folder_ / "v.sock", cid_);
     add({"-chardev", "socket,id=vsock,path=" + vhost.string(), "-device",
          "vhost-user-vsock-device,chardev=vsock"});
   }
-  if (spec.network) {
-    std::string net = "user,id=net";
-    if (spec.ssh_port) net += ",hostfwd=tcp:127.0.0.1:" + std::to_string(*spec.ssh_port) + "-:22";
-    add({"-netdev", net, "-device", "virtio-net-device,netdev=net"});
-  }
+  if (spec.network)
+    add({"-netdev", guest_network(spec.ssh_port), "-device", "virtio-net-device,netdev=net"});
   return argv;
 }
 
@@ -171,33 +178,16 @@ std::vector<std::string> Machine::firecracker_command(const MachineSpec& spec) {
                                 {"is_root_device", false},
                                 {"is_read_only", drive.read_only}});
   config["machine-config"] = {{"vcpu_count", spec.cpus}, {"mem_size_mib", spec.memory_mib}, {"smt", false}};
-  config["vsock"] = {{"guest_cid", kGuestCid}, {"uds_path", (folder_.path() / "v.sock").string()}};
-  const fs::path file = folder_.path() / "firecracker.json";
+  config["vsock"] = {{"guest_cid", kGuestCid}, {"uds_path", (run_folder_ / "v.sock").string()}};
+  const fs::path file = run_folder_ / "firecracker.json";
   atomic_write(file, config.dump());
   return {"firecracker", "--no-api", "--config-file", file.string()};
 }
 
-void Machine::start(const std::vector<std::string>& argv) {
+void Machine::start(const std::vector<std::string>& argv, QemuProcess::User user) {
   Pipe pipe = make_pipe();
-  std::vector<std::string> words = argv;
-  words[0] = *find_program(argv[0]);
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
   started_ = std::chrono::steady_clock::now();
-  process_ = ::fork();
-  if (process_ < 0) throw system_error("start " + argv[0], errno);
-  if (process_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::setpgid(0, 0);
-    const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    ::dup2(null, 0);
-    ::dup2(pipe.write.get(), 1);
-    ::dup2(pipe.write.get(), 2);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(signal, SIG_DFL);
-    ::execv(pointers[0], pointers.data());
-    ::_exit(127);
-  }
+  process_ = qemu_.start(argv, pipe.write.get(), user);
   console_ = std::move(pipe.read);
 }
 
@@ -219,6 +209,8 @@ void Machine::read_console(const std::function<void(const std::string&)>& on_lin
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     rest.append(buffer.data(), static_cast<std::size_t>(got));
+    // A guest that writes no ends of lines gets them.
+    if (rest.size() > limits::kConsoleLine && rest.find('\n') == std::string::npos) rest += '\n';
     for (std::size_t end = rest.find('\n'); end != std::string::npos; end = rest.find('\n')) {
       std::string line = rest.substr(0, end);
       while (line.ends_with('\r')) line.pop_back();
@@ -243,7 +235,7 @@ void Machine::read_console(const std::function<void(const std::string&)>& on_lin
 
 UniqueFd Machine::connect(unsigned port) const {
   if (vsock_ != "vhost-vsock") {
-    UniqueFd fd = connect_unix(folder_.path() / "v.sock");
+    UniqueFd fd = connect_unix(run_folder_ / "v.sock");
     if (fd) write_all(fd.get(), "CONNECT " + std::to_string(port) + "\n");
     return fd;
   }
@@ -254,7 +246,7 @@ UniqueFd Machine::connect(unsigned port) const {
 }
 
 UniqueFd Machine::listen(unsigned port) const {
-  if (vsock_ != "vhost-vsock") return listen_unix(folder_.path() / ("v.sock_" + std::to_string(port)));
+  if (vsock_ != "vhost-vsock") return listen_unix(run_folder_ / ("v.sock_" + std::to_string(port)));
   UniqueFd fd(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_vm address = vsock_address(VMADDR_CID_ANY, port);
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||

@@ -14,6 +14,7 @@
 
 #include "base/fd.hpp"
 #include "base/files.hpp"
+#include "vm/qemu_process.hpp"
 #include "vm/vsock_device.hpp"
 
 namespace alephc {
@@ -55,7 +56,7 @@ class Machine {
   /// on_line gets every line of the console, from a thread of its own.
   Machine(const MachineSpec& spec, std::function<void(const std::string&)> on_line);
   /// A command of QEMU as it is, whose console is its standard output.
-  Machine(const std::vector<std::string>& command, std::string accel,
+  Machine(const std::vector<std::string>& command, QemuProcess qemu, std::string accel,
           std::function<void(const std::string&)> on_line);
   ~Machine();
   Machine(const Machine&) = delete;
@@ -81,13 +82,15 @@ class Machine {
   [[nodiscard]] std::vector<std::string> last_lines() const;
 
  private:
-  void start(const std::vector<std::string>& argv);
+  void start(const std::vector<std::string>& argv, QemuProcess::User user);
   void read_console(const std::function<void(const std::string&)>& on_line);
   std::vector<std::string> qemu_command(const MachineSpec& spec);
   std::vector<std::string> firecracker_command(const MachineSpec& spec);
 
   TempDir folder_;
+  std::filesystem::path run_folder_;  ///< the emulator's
   std::string accel_;
+  QemuProcess qemu_;
   std::string vsock_;
   unsigned cid_ = 3;
   std::unique_ptr<VsockDevice> device_;

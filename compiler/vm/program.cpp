@@ -7,13 +7,14 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "image/image_format.hpp"
-#include "sandbox/sandbox.hpp"
 #include "tree/scan.hpp"
 
 namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::int64_t kVolumeTime = 1704067200;  ///< 2024-01-01; programs see it
 
 std::string little(std::uint64_t value, unsigned width) {
   std::string out;
@@ -29,7 +30,7 @@ std::string squashfs_of(const fs::path& folder, const fs::path& work) {
   Tree tree;
   tree.add(layer);
   const fs::path file = work / "code.squashfs";
-  write_squashfs(tree, {.image = {}, .time = kStepTime}, file);
+  write_squashfs(tree, {.image = {}, .time = kVolumeTime}, file);
   return file.string();
 }
 

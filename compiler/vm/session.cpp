@@ -12,7 +12,9 @@
 
 #include "base/diagnostic.hpp"
 #include "base/interrupt.hpp"
+#include "base/limits.hpp"
 #include "base/text.hpp"
+#include "init/message.hpp"
 
 namespace alephc {
 namespace {
@@ -22,7 +24,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kControlPort = 52;
 constexpr unsigned kGuestApiPort = 53;
-constexpr std::size_t kMaxReply = 64 * 1024 * 1024;
+constexpr std::size_t kMaxReply = limits::kGuestMessage;
+constexpr std::size_t kMaxReady = 1'000'000;
+constexpr std::size_t kMaxApiHead = 16384;
 
 Message binary(const std::string& bytes) {
   return Message::binary(std::vector<std::uint8_t>(bytes.begin(), bytes.end()));
@@ -98,6 +102,16 @@ std::string percent_decoded(const std::string& text, bool is_query) {
   return out;
 }
 
+/// A guest's message; "discarded" for what is none. The library's parser recurses for each level, so the init's own
+/// measures it first.
+Message unpacked(const std::string& bytes) {
+  try {
+    return aleph_init::parse_message(bytes);
+  } catch (const aleph_init::BadMessage&) {
+    return Message(Message::value_t::discarded);
+  }
+}
+
 [[noreturn]] void no_sign(const Machine& machine, const std::string& what) {
   Diagnostic problem{.message = what};
   for (const std::string& line : machine.last_lines()) problem.context.push_back("console: " + line);
@@ -131,18 +145,28 @@ void Session::serve_guest_api() {
     std::array<pollfd, 2> polls{{{stop_.get(), POLLIN, 0}, {guest_api_.get(), POLLIN, 0}}};
     if (::poll(polls.data(), polls.size(), -1) < 0 && errno != EINTR) return;
     if (polls[0].revents != 0) return;
-    const UniqueFd client(::accept4(guest_api_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (!client) continue;
-    std::string head;
-    std::array<char, 4096> buffer{};
-    pollfd wait{client.get(), POLLIN, 0};
-    while (head.find("\r\n\r\n") == std::string::npos && ::poll(&wait, 1, 2000) > 0) {
-      const ssize_t got = ::read(client.get(), buffer.data(), buffer.size());
-      if (got <= 0) break;
-      head.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    (void)!::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+    const UniqueFd client(::accept4(guest_api_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (client && await_request(client.get()))
+      (void)!::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
   }
+}
+
+/// True when the head of a request has come; false when it is too slow or too long, or when we are to stop.
+bool Session::await_request(int client) const {
+  constexpr seconds kPatience(5);
+  const auto deadline = Clock::now() + kPatience;
+  std::string head;
+  std::array<char, 4096> buffer{};
+  while (head.find("\r\n\r\n") == std::string::npos) {
+    std::array<pollfd, 2> polls{{{stop_.get(), POLLIN, 0}, {client, POLLIN, 0}}};
+    if (::poll(polls.data(), polls.size(), 200) < 0 && errno != EINTR) return false;
+    if (polls[0].revents != 0 || Clock::now() > deadline || head.size() > kMaxApiHead) return false;
+    if (polls[1].revents == 0) continue;
+    const ssize_t got = ::read(client, buffer.data(), buffer.size());
+    if (got <= 0) return false;
+    head.append(buffer.data(), static_cast<std::size_t>(got));
+  }
+  return true;
 }
 
 seconds Session::patience(int node_seconds) const {
@@ -156,9 +180,9 @@ std::string Session::wait_ready() {
                                            : "the init sent no ready message on vsock port 52");
   const UniqueFd guest(::accept4(ready_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!guest) throw system_error("accept the ready message", errno);
-  const std::string bytes = read_answer(guest.get(), deadline, machine_, 1'000'000);
+  const std::string bytes = read_answer(guest.get(), deadline, machine_, kMaxReady);
   if (bytes.empty()) return "1.0.0";
-  const Message message = Message::from_msgpack(bytes, true, false);
+  const Message message = unpacked(bytes);
   if (!message.is_object() || !message.contains("version") || !message["version"].is_string())
     no_sign(machine_, "the init's ready message is no map with a version");
   return message["version"];
@@ -181,7 +205,7 @@ Message Session::configure(const Message& configuration) {
   const std::string bytes = packed(configuration);
   const auto answer = exchange(std::to_string(bytes.size()) + "\n" + bytes, patience(60));
   if (!answer || answer->empty()) no_sign(machine_, "the init did not answer the configuration");
-  const Message reply = Message::from_msgpack(*answer, true, false);
+  const Message reply = unpacked(*answer);
   if (!reply.is_object() || !reply.contains("success") || !reply["success"].is_boolean())
     no_sign(machine_, "the init's answer to the configuration is no map with 'success'");
   return reply;
@@ -270,11 +294,21 @@ Message http_scope(const std::string& method, const std::string& target,
           {"body", binary(body)}};
 }
 
+bool succeeded(const Message& reply) {
+  const auto it = reply.find("success");
+  return it != reply.end() && it->is_boolean() && it->get<bool>();
+}
+
+std::string text_member(const Message& map, const char* key) {
+  const auto it = map.find(key);
+  return it == map.end() ? std::string() : text_of(*it);
+}
+
 GuestReply parse_reply(const std::string& bytes) {
   GuestReply reply;
   if (bytes.empty()) return reply;
   reply.kind = GuestReply::Kind::garbage;
-  const Message map = Message::from_msgpack(bytes, true, false);
+  const Message map = unpacked(bytes);
   if (!map.is_object()) return reply;
   if (map.contains("traceback")) {
     reply.kind = GuestReply::Kind::error;
@@ -291,7 +325,10 @@ GuestReply parse_reply(const std::string& bytes) {
       if (!item.is_array() || item.size() != 2 || !item[0].is_binary() || !item[1].is_binary()) return reply;
       reply.headers.emplace_back(text_of(item[0]), text_of(item[1]));
     }
-  reply.status = head.value("status", 200);
+  if (head.contains("status")) {
+    if (!head["status"].is_number_integer()) return reply;
+    reply.status = head["status"];
+  }
   if (!map["body"].contains("body")) return reply;
   reply.body = text_of(map["body"]["body"]);
   reply.kind = GuestReply::Kind::response;

@@ -67,6 +67,7 @@ class Session {
 
  private:
   void serve_guest_api();
+  [[nodiscard]] bool await_request(int client) const;
 
   Machine& machine_;
   UniqueFd ready_;
@@ -93,6 +94,10 @@ struct BootedMachine {
 [[nodiscard]] Message http_scope(const std::string& method, const std::string& target,
                                  const std::vector<std::pair<std::string, std::string>>& headers,
                                  const std::string& body);
+/// Of the reply to a configuration. A guest may say anything: a value of another type counts as failure, and as an empty
+/// text.
+[[nodiscard]] bool succeeded(const Message& reply);
+[[nodiscard]] std::string text_member(const Message& map, const char* key);
 [[nodiscard]] GuestReply parse_reply(const std::string& bytes);
 /// Hash that stands in for the message's.
 inline constexpr const char* kFakeHash = "cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe";

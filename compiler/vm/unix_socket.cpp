@@ -2,8 +2,11 @@
 #include "vm/unix_socket.hpp"
 
 #include <cerrno>
+#include <string>
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -34,7 +37,11 @@ UniqueFd listen_unix(const std::filesystem::path& path) {
 }
 
 UniqueFd connect_unix(const std::filesystem::path& path) {
-  const sockaddr_un address = address_of(path);
+  // The folder may belong to an emulator that a guest has taken over: a link there must not lead us elsewhere.
+  const UniqueFd place(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!place || ::fstat(place.get(), &info) != 0 || !S_ISSOCK(info.st_mode)) return {};
+  const sockaddr_un address = address_of("/proc/self/fd/" + std::to_string(place.get()));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return {};
   return fd;

@@ -8,7 +8,7 @@
 namespace alephc {
 
 [[nodiscard]] UniqueFd listen_unix(const std::filesystem::path& path);
-/// Empty when nobody listens there.
+/// Follows no link in the last part of the path. Empty where no program listens.
 [[nodiscard]] UniqueFd connect_unix(const std::filesystem::path& path);
 
 }  // namespace alephc

@@ -33,6 +33,11 @@ constexpr std::uint64_t kHostCid = 2;
 constexpr std::uint32_t kFirstHostPort = 1U << 30U;
 constexpr std::uint32_t kBufferSize = 256 * 1024;  // what a connection holds for a slow host program
 constexpr std::size_t kMaxPayload = 64 * 1024;
+// What a guest can make this process hold. Beyond it the guest is not listened to until it takes what waits for it.
+constexpr std::size_t kMostConnections = 1024;
+constexpr std::size_t kMostOutgoing = 1024;   // packets
+constexpr std::size_t kMostHandshakes = 64;   // host programs that have not said where to
+constexpr std::size_t kMostPackets = 256;     // read in one turn, so that the other side has its turn
 
 struct Connection {
   UniqueFd fd{};
@@ -78,7 +83,7 @@ class VsockDevice::Backend {
   void run() {
     while (!stopped_) {
       collect_polls();
-      if (::poll(polls_.data(), polls_.size(), -1) < 0 && errno != EINTR) return;
+      if (::poll(polls_.data(), polls_.size(), more_to_receive_ ? 0 : -1) < 0 && errno != EINTR) return;
       dispatch();
     }
   }
@@ -92,7 +97,7 @@ class VsockDevice::Backend {
     polls_.clear();
     watch(stop_.get(), POLLIN);
     watch(vmm_ ? vmm_.get() : vhost_listener_.get(), POLLIN);
-    watch(host_listener_.get(), POLLIN);
+    watch(handshakes_.size() < kMostHandshakes ? host_listener_.get() : -1, POLLIN);
     for (VirtQueue& queue : queues_) watch(queue.kick ? queue.kick.get() : -1, POLLIN);
     for (const auto& [fd, text] : handshakes_) watch(fd, POLLIN);
     keys_.clear();
@@ -142,6 +147,7 @@ class VsockDevice::Backend {
   // --- The host's programs ---
 
   void accept_host() {
+    if (handshakes_.size() >= kMostHandshakes) return;
     UniqueFd fd(::accept4(host_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) return;
     const int number = fd.get();
@@ -272,10 +278,12 @@ class VsockDevice::Backend {
     VirtQueue& queue = queues_[1];
     bool any = false;
     VirtQueue::Chain chain;
-    while (queue.pop(chain)) {
+    std::size_t packets = 0;
+    while (outgoing_.size() < kMostOutgoing && packets++ < kMostPackets && queue.pop(chain)) {
       std::string bytes;
       for (const auto& part : chain.readable)
-        bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
+        bytes.append(reinterpret_cast<const char*>(part.data()),
+                     std::min(part.size(), kHeaderSize + kMaxPayload - bytes.size()));
       queue.push(chain, 0);
       any = true;
       if (bytes.size() < kHeaderSize) continue;
@@ -286,6 +294,7 @@ class VsockDevice::Backend {
       receive(packet, bytes);
     }
     if (any) queue.notify();
+    more_to_receive_ = outgoing_.size() < kMostOutgoing && queue.has_chain();
   }
 
   void receive(const Packet& packet, const std::string& payload) {
@@ -309,6 +318,8 @@ class VsockDevice::Backend {
       case kShutdown:
         return shut_down(connection, packet.flags);
       case kData:
+        // It was told how much fits. One that sends more is cut off, as Linux does with its peers.
+        if (connection.buffer.size() + payload.size() > kBufferSize + kMaxPayload) return cut_off(connection);
         connection.buffer += payload;
         return flush(connection);
       case kCreditRequest:
@@ -318,7 +329,14 @@ class VsockDevice::Backend {
     }
   }
 
+  void cut_off(Connection& connection) {
+    connection.buffer.clear();
+    connection.closing = true;
+    queue_packet(connection, kReset);
+  }
+
   void established(Connection& connection) {
+    if (connection.established || !connection.from_host) return;
     connection.established = true;
     connection.buffer = "OK " + std::to_string(connection.host_port) + "\n";
     // The line is ours, not the guest's bytes.
@@ -336,6 +354,7 @@ class VsockDevice::Backend {
   }
 
   void open_to_host(const Packet& packet) {
+    if (connections_.size() >= kMostConnections) return queue_reset(packet);
     UniqueFd fd = connect_unix(uds_.string() + "_" + std::to_string(packet.target_port));
     if (!fd) return queue_reset(packet);
     ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
@@ -531,6 +550,7 @@ class VsockDevice::Backend {
   UniqueFd stop_;
   UniqueFd vmm_;
   bool stopped_ = false;
+  bool more_to_receive_ = false;  ///< the guest's queue was left before it was empty
   GuestMemory memory_;
   std::array<VirtQueue, 3> queues_{VirtQueue(memory_), VirtQueue(memory_), VirtQueue(memory_)};
   std::map<int, std::string> handshakes_;  ///< bytes so far

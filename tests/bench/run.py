@@ -113,7 +113,7 @@ class Bench:
         return self.run_alephc("build", self.project(name), "--locked", "-o", self.top / f"{name}.squashfs", store=self.warm_store(name))
 
     def one_file(self, name):
-        """Another content of a small file, with the lock made anew: what an edit costs."""
+        """Another content of a small file, with the lock made again: what an edit costs."""
         store, project = self.warm_store(name), self.top / f"{name}-file-project"
         if not project.exists():
             shutil.copytree(self.project(name), project)

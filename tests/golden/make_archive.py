@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/archive anew: a small signed index without any package behind it, enough to lock from. The key is thrown
+"""Writes tests/golden/archive again: a small signed index without any package behind it, enough to lock from. The key is thrown
 away, so the golden lock changes too: run golden/run.py with ALEPHC_ACCEPT=1 afterwards."""
 import hashlib, pathlib, shutil, subprocess, tempfile
 

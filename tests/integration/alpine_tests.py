@@ -311,8 +311,8 @@ def test_layers_follow_the_parts(world):
 def test_a_tagged_repository_gives_what_is_asked_of_it(world):
     repository(world, base(world))
     edge = [Package("app", "2.0-r0", {"usr/bin/app": "2"}, depend=["lib>=2"]), Package("lib", "2.0-r0", {"usr/lib/lib": "2"}), Package("compiler", "9-r0", {"usr/bin/compiler": "9"})]
-    repository(world, edge, folder="edge/main")
-    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{world.folder}/edge/main"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{key_of(world).fingerprint}"\n'
+    repository(world, edge, folder="project/edge/main")
+    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{world.project}/edge/main"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{key_of(world).fingerprint}"\n'
     manifest(world, ["busybox", "app@edge", "compiler"], repositories)
     root = tree(world)
     assert dict(locked(world)) == {"app": "2.0-r0", "busybox": "1.36-r0", "compiler": "1-r0", "compiler-lib": "1-r0", "lib": "2.0-r0"}
@@ -326,10 +326,10 @@ def test_a_tagged_repository_gives_what_is_asked_of_it(world):
 def test_apk_agrees_about_tags_and_pins(world):
     judge = Judge(world.folder / "judge")
     repository(world, [*base(world), Package("lib", "1.5-r0", {"usr/lib/lib": "1.5"})])
-    repository(world, [Package("app", "2.0-r0", {"usr/bin/app": "2"}, depend=["lib"]), Package("lib", "2.0-r0", {"usr/lib/lib": "2"})], folder="edge")
+    repository(world, [Package("app", "2.0-r0", {"usr/bin/app": "2"}, depend=["lib"]), Package("lib", "2.0-r0", {"usr/lib/lib": "2"})], folder="project/edge")
     judge.share(world.folder / "mirror", "repo")
-    judge.share(world.folder / "edge", "edge")
-    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{world.folder}/edge"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{key_of(world).fingerprint}"\n'
+    judge.share(world.project / "edge", "edge")
+    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{world.project}/edge"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{key_of(world).fingerprint}"\n'
     for number, wanted in enumerate((["busybox", "app@edge"], ["busybox", "app@edge", "lib<1.2"], ["busybox", "app", "lib@edge"], ["busybox", "app", "lib~1.0"], ["busybox", "lib@edge>1"])):
         (world.project / "runtime.lock").unlink(missing_ok=True)  # whose versions would stay
         manifest(world, wanted, repositories)
@@ -379,7 +379,8 @@ def test_an_index_that_cannot_be_trusted_is_refused(world):
     lock(3, "the index of alpine/v3.22/main is older than the locked one")
     made.write(time=BUILD_TIME + 86400, algorithm="RSA512")
     world.ok("lock", "project", "--update", **options(world))
-    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{made.folder}"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{"A" * 40}"\n'
+    shutil.copytree(made.folder, world.project / "other")
+    repositories = f'[[repository]]\nname = "edge"\nurl = "file://{world.project}/other"\nsuite = "./"\nkey = "{key_of(world).public.name}"\nfingerprint = "{"A" * 40}"\n'
     manifest(world, ["busybox", "app"], repositories)
     lock(3, "is signed by another key than the pinned one")
     for text in ("P:app\nV:1\n\n", "P:../app\nV:1-r0\nA:x86_64\nC:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n", "no field\n\n", "C:Q1AAAAAAAAAAAAAAAAAAAAAAAAAAA=\nP:app\nV:1-r0\nA:x86_64\nS:-1\n\n"):
@@ -413,7 +414,7 @@ def test_a_package_that_is_not_the_indexed_one_is_refused(world):
     for name in names:
         path(name).write_bytes(good[name])
     world.ok("build", "project", "-o", "out", **options(world))
-    # Later, the lock knows its sha256: a damaged copy of the store is fetched anew, another mirror's other bytes are refused.
+    # Later, the lock knows its sha256: a damaged copy of the store is fetched again, another mirror's other bytes are refused.
     package = re.search(r'name = "app".*?sha256 = "([0-9a-f]+)"', (world.project / "runtime.lock").read_text())[1]
     blob = world.folder / "store/blobs" / package[:2] / package
     for folder in ("layers", "decoded"):
@@ -624,10 +625,8 @@ def test_packages_of_the_project_are_installed(world):
 def test_builds_are_the_same_under_variation(world):
     repository(world, repack(minirootfs(world.folder / "mini")))
     shared_project(world, "alpine-static")
-    text = (world.project / "runtime.toml").read_text()
-    (world.project / "runtime.toml").write_text(text.replace('release = "3.22"', f'release = "3.22"\nmirrors = ["file://{world.folder}/mirror"]'))
     compare = pathlib.Path(__file__).resolve().parents[1] / "reproducibility/run.py"
-    result = subprocess.run(["python3", str(compare), world.alephc, "--pairwise", str(world.project)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900)
+    result = subprocess.run(["python3", str(compare), world.alephc, "--pairwise", "--mirror", f"file://{world.folder}/mirror", str(world.project)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=900)
     assert result.returncode == 0 and ", 0 different" in result.stdout, result.stdout + result.stderr
     print("  " + re.search(r"\d+ builds compared, \d+ different", result.stdout)[0])
 

@@ -144,10 +144,13 @@ class Archive:
         for name in ("Packages", "Packages.xz"):
             data = (binary / name).read_bytes()
             lines.append(f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/{name}")
-        release = suite / "Release"
-        release.write_text("\n".join(lines) + "\n")
+        (suite / "Release").write_text("\n".join(lines) + "\n")
+        self.sign(suite)
+
+    def sign(self, suite, *options):
+        """Makes suite/InRelease of suite/Release; options go to gpg."""
         (suite / "InRelease").unlink(missing_ok=True)
-        self.gpg("--batch", "--passphrase", "", "--clearsign", "-o", str(suite / "InRelease"), str(release))
+        self.gpg("--batch", "--passphrase", "", *options, "--clearsign", "-o", str(suite / "InRelease"), str(suite / "Release"))
 
     @property
     def url(self):

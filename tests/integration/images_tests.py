@@ -41,6 +41,8 @@ class Mounted:
         return self.folder
 
     def __exit__(self, *_):
+        # A sandbox that another test starts at this moment has a copy of the mount: then umount does not write what is left.
+        run("sync", "-f", str(self.folder))
         run("umount", str(self.folder))
 
 
@@ -65,7 +67,7 @@ def test_every_format_holds_a_nasty_tree_and_is_the_same_for_any_number_of_jobs(
         digest = write_image(world, tree, name, first, jobs=1).stdout.strip()
         write_image(world, tree, name, second, jobs=8)
         assert sha256(first) == sha256(second), f"{name}: 1 and 8 jobs differ"
-        got = tree_of(world, first).splitlines()
+        got = [line for line in tree_of(world, first).splitlines() if not line.startswith("# outside ")]
         different = [pair for pair in zip(wanted, got) if pair[0] != pair[1]][:3]
         assert got == wanted, f"{name} reads back another tree: {different}"
         assert wanted[-1].endswith(digest)

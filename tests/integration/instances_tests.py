@@ -13,7 +13,7 @@ def store_of(world):
 
 
 def image_of(world, recipe):
-    """Built from a scratch copy, whose lock is made anew: the mirror has dropped what an old one names."""
+    """Built from a scratch copy, whose lock is made again: the mirror has dropped what an old one names."""
     if not shutil.which("qemu-system-x86_64"):
         raise Skip("qemu-system-x86_64 is not installed")
     if recipe not in SHARED:

@@ -1,5 +1,7 @@
 """lock: what is chosen, what is verified, what is refused."""
-import re, socket, subprocess, tomllib
+import json, pathlib, re, shutil, socket, subprocess, tempfile, tomllib
+
+from fixture import Skip
 
 
 def prepare(archive):
@@ -98,6 +100,91 @@ def test_an_expired_release_is_refused_unless_told(world):
         world.ok("lock", "project")
     finally:
         world.archive.publish(date="Tue, 03 Nov 2026 00:00:00 UTC")
+
+
+def test_a_release_that_apt_would_refuse_is_refused(world):
+    """Other suite, unreadable or future dates, a field twice: signed all the same."""
+    suite = world.archive.root / "dists/test"
+    good = (suite / "Release").read_text()
+    date = next(line for line in good.splitlines() if line.startswith("Date: "))
+    world.manifest()
+    cases = [
+        ("is that of another suite", good.replace("Suite: test", "Suite: other").replace("Codename: test", "Codename: else")),
+        ("is that of another suite", good.replace("Suite: test", "Suite: test-updates")),
+        ("is of the future", good.replace(date, "Date: Sat, 01 Jan 2099 00:00:00 UTC")),
+        ("without a date", good.replace(date + "\n", "")),
+        ("unreadable date", good.replace(date, "Date: two days ago")),
+        ("unreadable end of validity", good.replace(date, date + "\nValid-Until: when it is ready")),
+        ("two fields 'Date'", good.replace(date, date + "\nDate: Mon, 01 Jun 2026 00:00:00 UTC")),
+    ]
+    try:
+        for why, text in cases:
+            (suite / "Release").write_text(text)
+            world.archive.sign(suite)
+            world.fails(3, why, "lock", "project", store=world.folder / "s")
+            assert not (world.project / "runtime.lock").exists()
+        nameless = good.replace("Suite: test\n", "").replace("Codename: test\n", "")
+        (suite / "Release").write_text(nameless)
+        world.archive.sign(suite)
+        world.ok("lock", "project", store=world.folder / "s")
+    finally:
+        (suite / "Release").write_text(good)
+        world.archive.sign(suite)
+
+
+def test_a_weak_signature_is_refused(world):
+    suite = world.archive.root / "dists/test"
+    world.manifest()
+    gpg = world.archive.gpg
+    for name, kind in (("Short <s@example.org>", "rsa1024"), ("Old <o@example.org>", "dsa2048"), ("Long <l@example.org>", "rsa2048")):
+        gpg("--batch", "--passphrase", "", "--quick-gen-key", name, kind, "sign", "never")
+    key = world.project / "key.gpg"
+    key.write_bytes(subprocess.run(["gpg", "--homedir", str(world.archive.gnupg), "--export"], capture_output=True, check=True).stdout)
+    try:
+        for why, options in (("RSA with 1024 bits", ["-u", "s@example.org"]), ("a key of DSA", ["-u", "o@example.org"]),
+                             ("over a digest that can be forged", ["-u", "l@example.org", "--digest-algo", "SHA1"])):
+            world.archive.sign(suite, *options)
+            world.fails(3, why, "lock", "project", store=world.folder / "s")
+        # One good signature is enough, whatever stands beside it.
+        world.archive.sign(suite, "-u", "s@example.org", "-u", "l@example.org")
+        world.ok("lock", "project", store=world.folder / "s")
+    finally:
+        for name in ("s@example.org", "o@example.org", "l@example.org"):
+            gpg("--batch", "--yes", "--delete-secret-and-public-key", fingerprint_of(world, name))
+        world.archive.sign(suite)
+
+
+def fingerprint_of(world, name):
+    listing = world.archive.gpg("--list-keys", "--with-colons", name).stdout
+    return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+
+
+def test_a_clock_of_2040_still_verifies_what_is_locked_today(world):
+    """Every key of today has an end; so does the trust in it, but not in what it signed."""
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        raise Skip("libfaketime is not installed")
+    home = tempfile.mkdtemp(prefix="gpg", dir="/tmp")  # gpg's agent allows no long path
+    gpg = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]
+    subprocess.run([*gpg, "--quick-gen-key", "Today <t@example.org>", "rsa2048", "sign", "5y"], check=True, capture_output=True)
+    suite = world.archive.root / "dists/test"
+    good = (suite / "InRelease").read_text()
+    (suite / "InRelease").unlink()
+    try:
+        subprocess.run([*gpg, "--clearsign", "-o", str(suite / "InRelease"), str(suite / "Release")], check=True, capture_output=True)
+        world.manifest()
+        (world.project / "key.gpg").write_bytes(subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout)
+        world.ok("lock", "project")
+        later = world.alephc_env() | {"LD_PRELOAD": str(library), "FAKETIME": "@2040-01-01 00:00:00"}
+        report = json.loads(world.ok("--json", "verify", "project", "--trust-key", "key.gpg", env=later).stdout)
+        assert report["verdict"] == "verified" and "key expired since, on 2031-" in str(report), report
+        assert "days old" in str(report), report
+        report = json.loads(world.ok("--json", "verify", "project", "--trust-key", "key.gpg").stdout)
+        assert report["verdict"] == "verified" and "expired" not in str(report), report
+        world.fails(3, "made with the expired key", "lock", "--update", "project", env=later, store=world.folder / "s")
+    finally:
+        (suite / "InRelease").write_text(good)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def test_an_older_release_than_locked_is_refused(world):

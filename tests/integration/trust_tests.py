@@ -138,7 +138,7 @@ def test_a_forged_lock_is_found_out(world):
         assert result.returncode in (1, 3) and not (world.folder / "x.squashfs").exists(), (command, result.stdout, result.stderr)
     file.write_text(relocked(lock, lambda body: body.replace(digest, "1" * 64)))
     result = world.run("build", "project", "--locked", "-o", "x.squashfs")
-    assert result.returncode == 3 and "its manifest is not the one that was locked" in result.stderr, result.stderr
+    assert result.returncode == 3 and "its manifest is not the one of runtime.toml" in result.stderr, result.stderr
 
 
 def test_what_was_not_compared_is_not_called_verified(world):
@@ -227,6 +227,20 @@ def signed_statement(world, name, threshold=1, others=()):
     return world.folder / f"{name}.json"
 
 
+def resigned(world, statement, key, change):
+    """A statement that says something else, signed with the same key."""
+    envelope = json.loads(statement.read_text())
+    payload = change(base64.b64decode(envelope["payload"]).decode()).encode()
+    kind = envelope["payloadType"].encode()
+    (world.folder / "pae").write_bytes(b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload))
+    run("openssl", "pkeyutl", "-sign", "-rawin", "-inkey", key, "-in", "pae", "-out", "sig", cwd=world.folder)
+    envelope["payload"] = base64.b64encode(payload).decode()
+    envelope["signatures"][0]["sig"] = base64.b64encode((world.folder / "sig").read_bytes()).decode()
+    other = world.folder / f"other-{statement.name}"
+    other.write_text(json.dumps(envelope))
+    return other
+
+
 def test_statements_count_by_policy(world):
     image, outcome = built(world)
     mode = lambda path: (world.folder / path).stat().st_mode & 0o777
@@ -240,9 +254,18 @@ def test_statements_count_by_policy(world):
     # One who speaks twice is one.
     report = verdict(world, "project", *TRUST, "--image", image, "--statement", alice, "--statement", alice, "--policy", "policy.toml", code=1)
     assert checks(report, "policy")[0][0] == "undecided", report
+    # Statements that count agree with each other, even without an image to compare them with.
+    assert verdict(world, "project", *TRUST, *both, code=0)["verdict"] == "verified"
+    other = resigned(world, bob, "bob.key", lambda text: text.replace(outcome["sha256"], "1" * 64))
+    report = verdict(world, "project", *TRUST, "--statement", alice, "--statement", other, "--policy", "policy.toml", code=3)
+    assert "others say otherwise" in str(checks(report, "statement")), report
+    # Nobody was asked to trust these: they decide nothing.
+    report = verdict(world, "project", *TRUST, "--image", image, "--statement", alice, code=1)
+    assert checks(report, "statement")[0][0] == "ignored" and checks(report, "policy")[0][0] == "undecided", report
     mallory = signed_statement(world, "mallory")
     (world.folder / "policy.toml").write_text('policy = 1\nthreshold = 1\n[[key]]\nname = "alice"\nfile = "alice.key.pub"\n')
-    assert verdict(world, "project", *TRUST, "--image", image, "--statement", mallory, "--policy", "policy.toml", code=1)["verdict"] == "undecided"
+    report = verdict(world, "project", *TRUST, "--image", image, "--statement", mallory, "--policy", "policy.toml", code=1)
+    assert report["verdict"] == "undecided" and checks(report, "statement")[0][0] == "ignored", report
     # The same lock, signed by a trusted key, and another image: somebody's build is not reproducible, or lies.
     changed, _ = built(world, "changed", packages=("hello", "unstable"))
     report = verdict(world, "project", *TRUST, "--image", changed, "--statement", alice, "--policy", "policy.toml", code=3)
@@ -536,7 +559,7 @@ def test_no_flipped_bit_is_accepted(world):
     reference_bundle = values(verdict(world, *by_bundle, code=0))
     tamper("bundle", bundle, 30, lambda: checked(*by_bundle, reference=reference_bundle))
 
-    # The store heals itself: a damaged blob is fetched again, a damaged layer or record made anew.
+    # The store heals itself: a damaged blob is fetched again, a damaged layer or record made again.
     own = world.folder / "own-store"
     world.ok("build", "project", "-o", "own.squashfs", store=own)
     victims = [path for part in ("blobs", "layers", "actions") for path in sorted((own / part).rglob("*")) if path.is_file() and not path.is_symlink() and path.stat().st_size]
@@ -613,8 +636,13 @@ def test_a_user_without_rights_builds_the_same_bytes(world):
     assert result.returncode == 0, result.stderr
     assert (world.folder / "home/image.squashfs").read_bytes() == image.read_bytes(), "root and rootless differ"
     assert (world.folder / "home/image.squashfs").stat().st_uid == 4321
-    # Root must not use layers whose owners mean other people.
-    result = world.run("build", "project", "-o", "x.squashfs", store=world.folder / "home/store")
+    # Root must not use layers whose owners mean other people, nor a store that another user can change.
+    store = world.folder / "home/store"
+    result = world.run("build", "project", "-o", "x.squashfs", store=store)
+    assert result.returncode == 4 and "belongs to another user" in result.stderr, result.stderr
+    os.chown(store, 0, 0)
+    result = world.run("build", "project", "-o", "x.squashfs", store=store)
+    os.chown(store, 4321, 4321)
     assert result.returncode == 4 and "was made with other user ids" in result.stderr, result.stderr
     result = as_user(world, "build", "home/project", "-o", "home/dir", "--set", "image.format=dir")
     assert result.returncode == 4 and "device node" in result.stderr, result.stderr

@@ -19,7 +19,7 @@ for path in sources:
 
 # A library's headers have one home each.
 HOMES = {"toml++/": ["manifest/value.cpp"], "CLI/": ["cli/"], "curl/": ["fetch/"], "sqfs/": ["image/squashfs"],
-         "archive.h": ["decode/reader_child.cpp"], "seccomp.h": ["sandbox/privileges.cpp", "decode/reader_child.cpp"],
+         "archive.h": ["decode/reader_child.cpp"], "seccomp.h": ["sandbox/seccomp.cpp", "decode/confinement.cpp"],
          "openssl/": ["base/digest.cpp", "distro/alpine/signature.cpp"], "httplib.h": ["vm/http_front.cpp"], "sodium.h": ["attest/key.cpp", "message/"],
          "secp256k1": ["message/"], "ext2fs/": ["image/ext4/ext2fs.hpp"], "zlib.h": ["decode/gzip_members.cpp", "init/zip.cpp", "image/squashfs/writer.cpp", "image/disk/", "image/btrfs/", "vm/program.cpp"]}
 for path in sources:
@@ -33,11 +33,55 @@ for path in sources:
                 problems.append(f"{path}: <{match[1]}> belongs to {', '.join(homes)}")
 
 # Only these wait for the clock; nothing else of a build may depend on it.
-CLOCKS = ["distro/debian/indexes.cpp", "network/publish.cpp", "store/collect.cpp"]
+CLOCKS = ["cli/verify_command.cpp", "distro/alpine/indexes.cpp", "distro/debian/indexes.cpp", "network/publish.cpp", "store/collect.cpp"]
 for path in sources:
     relative = str(path.relative_to(root / "compiler"))
     if relative not in CLOCKS and re.search(r"std::time\(|::gettimeofday|system_clock::now", path.read_text()):
         problems.append(f"{path}: asks for the time")
+
+# A tree that scripts filled is reached through RootFolder (base/root_folder.hpp), never by joining its path: a link in it would lead
+# out. These join before anything ran, or a name of their own without following it.
+FILLED = {"distro/debian/install.cpp": "the skeleton, before the first script", "steps/workplace.cpp": "O_NOFOLLOW of a fixed name"}
+for path in sources:
+    relative = str(path.relative_to(root / "compiler"))
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if relative not in FILLED and re.search(r"\bupper_?(\(\))? / ", line):
+            problems.append(f"{path}:{number}: joins a path to a tree that scripts filled: use RootFolder")
+
+# What is handed to a step stands under names that alephc makes (sandbox/given_files.hpp): no value of a manifest or lock is joined to a
+# folder of the store.
+for path in sources:
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if re.search(r"\b(staging|scratch|work\.path\(\)|place\.scratch) / (input|file\.|wheel\.|run\.|plugin\.|module\.|archive\.|package\.)", line):
+            problems.append(f"{path}:{number}: joins a name of a project or lock to a folder of the store: use StagedName")
+
+# A step knows its input and nothing else of a manifest or lock, so that its key, which is made of the input, says all that it reads.
+for path in (root / "compiler/steps").iterdir():
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        code = re.sub(r'"[^"]*"', "", line.split("//")[0])
+        if re.search(r"(?<![\w])(Manifest|Lock)(?![\w])", code) or re.match(r'\s*#include "(manifest|lock)/', line):
+            problems.append(f"{path}:{number}: a step names the manifest or the lock: put what it reads into its input (graph/plan.cpp)")
+
+# The engine knows no kind of step; of the image it knows how a result is written down.
+for number, line in enumerate((root / "compiler/graph/run.cpp").read_text().splitlines(), 1):
+    match = re.match(r'#include "steps/(\w+)\.hpp"', line)
+    if match and match[1] not in ("step", "workplace", "write"):
+        problems.append(f"compiler/graph/run.cpp:{number}: the engine includes a kind of step")
+
+# A project is read once, into the store (project/read_project.hpp). manifest/ reads the manifests themselves.
+for path in sources:
+    relative = str(path.relative_to(root / "compiler"))
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not relative.startswith(("manifest/", "project/")) and re.search(r"manifest_?\.folder /", line):
+            problems.append(f"{path}:{number}: reads a file of the project: use Manifest::content_of()")
+
+# Children of alephc are started in these places, each with descriptors and environment of its own choice.
+STARTERS = ["base/subprocess.cpp", "decode/decode_server.cpp", "image/confined_reader.cpp", "sandbox/", "vm/qemu_process.cpp", "vm/kvm_probe.cpp", "init/", "boot/", "room/"]
+for path in sources:
+    relative = str(path.relative_to(root / "compiler"))
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not any(relative.startswith(starter) for starter in STARTERS) and re.search(r"(?<![\w.])(::fork\(|::execv|std::system\(|::popen\()", line):
+            problems.append(f"{path}:{number}: starts a process; {', '.join(STARTERS)} do")
 
 # Every key and command is documented.
 manual = (root / "docs/manifest.md").read_text()

@@ -2,8 +2,8 @@
 """A folder of compiler/ may include only folders above it in this list (and itself)."""
 import pathlib, re, sys
 
-RANKS = [["base", "init", "boot", "vary"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["graph", "python", "npm"], ["distro", "bundle"], ["compare"],
-         ["resolve", "execute"], ["receipt", "vm"], ["attest"], ["pipeline"], ["network", "sbom"], ["verify"], ["cli"]]
+RANKS = [["base", "init", "boot", "vary", "room"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["project", "python", "npm"], ["distro", "bundle"], ["compare", "steps"],
+         ["resolve", "graph"], ["receipt", "vm"], ["attest"], ["pipeline"], ["network", "sbom"], ["verify"], ["cli"]]
 rank = {name: number for number, names in enumerate(RANKS) for name in names}
 root = pathlib.Path(sys.argv[1])
 bad = 0

@@ -114,7 +114,7 @@ def jobs_nine(variant):
 
 def tmpfs(variant):
     variant.store.mkdir(parents=True, exist_ok=True)
-    variant.before.append(f"mount -t tmpfs -o size=6G tmpfs '{variant.store}'")
+    variant.before.append(f"mount -t tmpfs -o size=6G,mode=0755 tmpfs '{variant.store}'")
 
 
 def btrfs(variant):
@@ -206,7 +206,7 @@ def missing(make):
     return None
 
 
-def prepare(alephc, recipe, work):
+def prepare(alephc, recipe, work, mirror=None):
     """A lock and a bundle of a recipe, in a scratch copy."""
     work.mkdir(exist_ok=True)
     project = work / "project"
@@ -216,7 +216,7 @@ def prepare(alephc, recipe, work):
         shutil.copytree(recipe, project, ignore=shutil.ignore_patterns("runtime.lock"))
     store = work / "lock-store"
     bundle = work / "bundle"
-    argv = [str(alephc), "--store", str(store), "-q"]
+    argv = [str(alephc), "--store", str(store), "-q", *(["--mirror", mirror] if mirror else [])]
     env = {key: value for key, value in os.environ.items() if key != "CI"}
     result = subprocess.run([*argv, "lock", str(project), "--update", "--vendor", str(bundle)], capture_output=True, text=True, env=env)
     if result.returncode != 0 and "no mirror" in result.stderr:
@@ -326,6 +326,7 @@ def main():
     parser.add_argument("recipes", nargs="*", type=pathlib.Path)
     parser.add_argument("--pairwise", action="store_true")
     parser.add_argument("--formats", action="store_true")
+    parser.add_argument("--mirror", help="where the lock and the bundle are made from")
     parser.add_argument("--markdown", type=pathlib.Path)
     arguments = parser.parse_intermixed_args()
     if os.geteuid() != 0:
@@ -341,7 +342,7 @@ def main():
             chosen = arguments.recipes or [small_recipe(top)]
             return 0 if all([compare_formats(alephc, recipe, top / f"{recipe.name}.work") for recipe in chosen]) else 1
         for recipe in recipes:
-            project, bundle = prepare(alephc, recipe, top / recipe.name)
+            project, bundle = prepare(alephc, recipe, top / recipe.name, arguments.mirror)
             reference = build(alephc, project, bundle, [])
             columns.append(recipe.name)
             print(f"{recipe.name}: {', '.join(reference)}", flush=True)

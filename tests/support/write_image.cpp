@@ -9,8 +9,8 @@
 #include "base/text.hpp"
 #include "image/image_format.hpp"
 #include "manifest/image_rules.hpp"
-#include "tree/listing_text.hpp"
 #include "tree/scan.hpp"
+#include "tree/tree_digest.hpp"
 
 using namespace alephc;
 
@@ -35,6 +35,7 @@ void run(int argc, char** argv) {
   options.boot.bios = options.boot.uefi = false;
   for (int i = 4; i < argc; ++i) set(options, argv[i]);
   settle_compression(options.image);
+  options.image = with_settings(options.image, latest_epoch().writer);
   auto layer = std::make_shared<Layer>();
   layer->folder = argv[1];
   layer->listing = scan_folder(argv[1], {.jobs = options.jobs}).listing;
@@ -46,7 +47,7 @@ void run(int argc, char** argv) {
     std::filesystem::remove(argv[3]);  // as a build does, with its work folder
     throw;
   }
-  std::printf("%s\n", tree_digest(tree.entries()).hex().c_str());
+  std::printf("%s\n", tree_digest(tree.entries()).text().c_str());
 }
 
 }  // namespace

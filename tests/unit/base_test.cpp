@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <filesystem>
+#include <cstdlib>
 #include <fstream>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/files.hpp"
+#include "base/limits.hpp"
 #include "base/render.hpp"
 #include "base/text.hpp"
 #include "support/catch.hpp"
@@ -201,4 +207,76 @@ TEST_CASE("remove_tree does not follow symlinks and enters closed folders") {
   remove_tree(folder.path() / "tree");
   CHECK_FALSE(std::filesystem::exists(folder.path() / "tree"));
   CHECK(std::filesystem::exists(folder.path() / "outside/keep"));
+}
+
+TEST_CASE("docs/limits.md is made from the table of limits") {
+  std::string text =
+      "# Limits\n\nWhat alephc takes from strangers at most: manifests, packages, images, messages, guests. Each must let the largest real "
+      "thing\nthrough. The table is `compiler/base/limits.cpp`; a test compares this page with it (`ALEPHC_ACCEPT=1` rewrites the page).\n\n"
+      "| what | at most | the largest real thing | beyond it |\n| --- | --- | --- | --- |\n";
+  for (const limits::Row& row : limits::table()) {
+    const std::string value = row.unit == "bytes" && row.value >= limits::kMiB && row.value % limits::kMiB == 0
+                                  ? std::to_string(row.value / limits::kMiB) + " MiB"
+                                  : std::to_string(row.value) + " " + std::string(row.unit);
+    text += "| " + std::string(row.what) + " | " + value + " | " + std::string(row.largest) + " | " +
+            std::string(row.beyond) + " |\n";
+  }
+  const std::filesystem::path page = ALEPHC_LIMITS_PAGE;
+  if (std::getenv("ALEPHC_ACCEPT") != nullptr) atomic_write(page, text);
+  CHECK(read_file_if_exists(page).value_or("") == text);
+}
+
+TEST_CASE("deep folders are removed with few descriptors") {
+  const TempDir folder(std::filesystem::temp_directory_path(), "unit");
+  const UniqueFd top = open_file(folder.path(), O_RDONLY | O_DIRECTORY);
+  int at = ::fcntl(top.get(), F_DUPFD_CLOEXEC, 0);
+  for (int i = 0; i < 3000; ++i) {
+    REQUIRE(::mkdirat(at, "d", 0755) == 0);
+    const int next = ::openat(at, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ::close(at);
+    at = next;
+  }
+  ::close(at);
+  remove_tree_at(top.get(), "d");
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("folders of dead processes are removed, and others are left") {
+  const TempDir parent(std::filesystem::temp_directory_path(), "unit");
+  const TempDir alive(parent.path(), "alephc-x");
+  make_folders(parent.path() / "alephc-x.dead01");
+  make_folders(parent.path() / "other");
+  remove_stale_folders(parent.path(), "alephc-");
+  CHECK(std::filesystem::exists(alive.path()));
+  CHECK_FALSE(std::filesystem::exists(parent.path() / "alephc-x.dead01"));
+  CHECK(std::filesystem::exists(parent.path() / "other"));
+}
+
+TEST_CASE("only a regular file is opened for reading") {
+  const TempDir folder(std::filesystem::temp_directory_path(), "unit");
+  REQUIRE(::mkfifo((folder.path() / "fifo").c_str(), 0600) == 0);
+  CHECK_THROWS_AS(open_regular(folder.path() / "fifo"), Error);
+  CHECK_THROWS_AS(open_regular("/dev/null"), Error);
+  CHECK_THROWS_AS(open_regular(folder.path()), Error);
+}
+
+TEST_CASE("percent encoding is decoded, and what is none stays") {
+  CHECK(percent_decoded("a%41%2e%2E/%") == "aA../%");
+  CHECK(percent_decoded("%zz%4") == "%zz%4");
+}
+
+TEST_CASE("a place in an endless line is shown with what is around it") {
+  const auto source = std::make_shared<const SourceText>(SourceText{"x", std::string(5000, 'a') + "!" + std::string(5000, 'b')});
+  const std::string text = render_text({.message = "m", .at = SourceSpan{.source = source, .line = 1, .column = 5001}}, false);
+  CHECK(text.size() < 1000);
+  CHECK(text.find("aaa!bbb") != std::string::npos);
+}
+
+TEST_CASE("what moves a cursor or turns text does not reach a terminal") {
+  CHECK(printable("a\x1b[2Jb\x7f") == "a?[2Jb?");
+  CHECK(printable("\xc2\x9b" "31m") == "?31m");          // CSI as one character
+  CHECK(printable("\xe2\x80\xae" "evil") == "?evil");    // right-to-left override
+  CHECK(printable("\xff\xc2") == "??");
+  CHECK(printable("Gr\xc3\xbc\xc3\x9f" "e \xf0\x9f\x98\x80") == "Gr\xc3\xbc\xc3\x9f" "e \xf0\x9f\x98\x80");
+  CHECK(printable_lines("a\tb\nc\r") == "a\tb\nc?");
 }

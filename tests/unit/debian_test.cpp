@@ -57,7 +57,13 @@ TEST_CASE("stanzas keep continuation lines and skip what is no field") {
 TEST_CASE("release dates are read without a locale") {
   CHECK(parse_date("Sat, 11 Jul 2026 10:16:37 UTC") == 1783764997);
   CHECK(parse_date("Thu, 01 Jan 1970 00:00:00 UTC") == 0);
-  CHECK(parse_date("yesterday") == 0);
+  CHECK(parse_date("Mon, 02 Jan 2006 9:04:05 +0000") == 1136192645);
+  for (const char* bad : {"yesterday", "", "Sat, 11 Jul 2026 10:16:37", "Sat, 11 Jul 2026 10:16:37 CET", "Sat, 31 Jun 2026 10:16:37 UTC",
+                          "Sat, 11 Jul 2026 25:16:37 UTC", "Sat, 11 Jul 2026 10:16:xx UTC", "Sat 11 Jul 2026 10:16:37 UTC",
+                          "Sat, 11 Jul 2026 10:16 UTC", "Sat, 4294967307 Jul 2026 10:16:37 UTC"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_date(bad));
+  }
   CHECK(compact_date(1783764997) == "20260711T101637Z");
   CHECK(readable_date(1783764997) == "2026-07-11 10:16 UTC");
 }

@@ -8,11 +8,13 @@
 
 #include "base/files.hpp"
 #include "base/text.hpp"
-#include "execute/normalize.hpp"
 #include "image/image_format.hpp"
+#include "steps/normalize.hpp"
 #include "support/catch.hpp"
+#include "support/contents.hpp"
 #include "tree/layer_writer.hpp"
 #include "tree/listing_text.hpp"
+#include "tree/tree_digest.hpp"
 
 using namespace alephc;
 
@@ -40,8 +42,12 @@ class VectorTree {
     auto top = std::make_shared<Layer>();
     top->folder = temp_.path() / "top";
     make_folders(top->folder);
-    LayerWriter over(top->folder, &tree.entries(), kTime);
-    normalize(tree, {.manifest = "schema = 1\n", .lock = "lock = 1\n"}, over);
+    LayerWriter over(top->folder, &tree.entries(), latest_epoch().room.time);
+    const std::vector<LayerOrigin> layers{{.step = "below"}};
+    const Step step = normalize_step(
+        {"normalize", "normalize"},
+        {.rules = latest_epoch().normalize, .manifest = {"schema = 1\n"}, .lock = {"lock = 1\n"}});
+    std::get<Step::Computed>(step.run)({.below = tree, .out = over, .contents = TestContents(), .layers = layers});
     top->listing = over.finish();
     tree.add(top);
     return tree;
@@ -123,9 +129,13 @@ struct Vector {
 std::string hash_of(const Vector& vector) {
   VectorTree made;
   const Tree tree = made.make(vector.tree);
-  if (vector.format == "digest") return tree_digest(tree.entries()).hex();
+  if (vector.format == "digest") {
+    const TreeDigest digest = tree_digest(tree.entries());
+    return vector.hash.starts_with("2:") ? digest.text() : digest.v1.hex();
+  }
   const TempDir temp(std::filesystem::temp_directory_path());
-  const ImageSpec image{.format = vector.format, .compression = vector.compression};
+  const ImageSpec image =
+      with_settings({.format = vector.format, .compression = vector.compression}, latest_epoch().writer);
   const BootSpec boot{.kernel = "none", .bios = false, .uefi = false};
   const WriteOptions options{.image = image, .boot = boot, .time = kTime, .seed = sha256("seed"), .jobs = 2};
   image_format(vector.format).write(tree, options, temp.path() / "image");

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: MIT
+#include <array>
+#include <concepts>
+#include <cstdio>
 #include <filesystem>
 
 #include "base/files.hpp"
-#include "execute/data_steps.hpp"
-#include "execute/java_keystore.hpp"
-#include "execute/normalize.hpp"
-#include "execute/python_cache.hpp"
 #include "fetch/fetcher.hpp"
 #include "graph/drawing.hpp"
 #include "resolve/resolve.hpp"
+#include "steps/exclude.hpp"
+#include "steps/files.hpp"
+#include "steps/final_check.hpp"
+#include "steps/java_keystore.hpp"
+#include "steps/normalize.hpp"
+#include "steps/python_cache.hpp"
+#include "steps/shared_secrets.hpp"
 #include "store/collect.hpp"
 #include "store/store.hpp"
 #include "support/catch.hpp"
+#include "support/contents.hpp"
 
 using namespace alephc;
 
@@ -33,12 +40,22 @@ struct TestTree {
     tree.add(layer);
   }
 
-  template <typename Step>
-  Tree after(Step&& step) {
+  /// With what a computed step puts on top.
+  Tree after(const Step& step, const TestContents& contents = {}) {
+    return after([&](const Tree& below, LayerWriter& writer) {
+      const std::vector<LayerOrigin> layers{{.step = "below"}};
+      std::get<Step::Computed>(step.run)(
+          {.below = below, .out = writer, .contents = contents, .layers = layers});
+    });
+  }
+
+  template <typename Put>
+    requires std::invocable<Put, const Tree&, LayerWriter&>
+  Tree after(Put&& step) {
     auto layer = std::make_shared<Layer>();
     layer->folder = temp.path() / "above";
     make_folders(layer->folder);
-    LayerWriter writer(layer->folder, &tree.entries(), 0);
+    LayerWriter writer(layer->folder, &tree.entries(), latest_epoch().room.time);
     step(tree, writer);
     layer->listing = writer.finish();
     Tree out = tree;
@@ -68,9 +85,8 @@ TEST_CASE("normalize takes out what differs and what must not be shared") {
                  {"etc/shadow", "root:*:20000:0:99999:7:::\n"},
                  {"var/lib/dpkg/triggers/File", "/b p\n/a q\n"},
                  {"var/lib/dpkg/status-old", "x"}});
-  const Tree out = test.after([](const Tree& below, LayerWriter& writer) {
-    normalize(below, {.manifest = "m", .lock = "l"}, writer);
-  });
+  const Tree out =
+      test.after(normalize_step({"normalize", "normalize"}, {.rules = latest_epoch().normalize, .manifest = {"m"}, .lock = {"l"}}));
   for (const char* path :
        {"var/log/dpkg.log", "var/log/apt/history.log", "etc/passwd-", "etc/ssh/ssh_host_rsa_key",
         "var/cache/ldconfig/aux-cache", "tmp/left", "var/lib/dpkg/status-old"})
@@ -91,11 +107,9 @@ TEST_CASE("excluded paths go, copyright files stay, folders stay while anything 
                  {"usr/share/man/man1/x.1", "m"},
                  {"usr/share/locale/de/x", "l"},
                  {"usr/share/locale/locale.alias", "a"}});
-  Manifest manifest;
-  manifest.packages.exclude_paths = {"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*",
-                                     "!/usr/share/locale/locale.alias"};
-  const Tree out =
-      test.after([&](const Tree& below, LayerWriter& writer) { exclude_paths(manifest, below, writer); });
+  const Tree out = test.after(exclude_step({"exclude", "exclude"},
+                                           {.globs = {"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*",
+                                                      "!/usr/share/locale/locale.alias"}}));
   CHECK(text_of(out, "usr/share/doc/a/copyright") == "c");
   CHECK(out.find("usr/share/doc/a/README") == nullptr);
   CHECK(out.find("usr/share/doc/b") == nullptr);
@@ -108,23 +122,22 @@ TEST_CASE("files are put, appended and linked") {
   TestTree test({{"etc/conf", "old"},
                  {"etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:33:33::/:/bin/sh\n"},
                  {"etc/group", "root:x:0:\nweb:x:33:\n"}});
-  Manifest manifest;
-  manifest.files = {{.target = "/etc/conf", .content = "new\n", .append = true},
-                    {.target = "/srv/a", .content = "data", .mode = 0600, .owner = "web:web"},
-                    {.target = "/srv/l", .kind = FileSpec::Kind::link, .content = "a"},
-                    {.target = "/srv/d", .kind = FileSpec::Kind::folder}};
-  const Tree out =
-      test.after([&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
+  const Tree out = test.after(
+      files_step({"files", "files"},
+                 {.files = {{.target = "/etc/conf", .kind = "content", .text = "new\n", .append = true},
+                            {.target = "/srv/a", .kind = "content", .text = "data", .mode = 0600, .owner = "web:web"},
+                            {.target = "/srv/l", .kind = "link", .text = "a"},
+                            {.target = "/srv/d", .kind = "folder"}}}));
   CHECK(text_of(out, "etc/conf") == "old\nnew\n");
   CHECK(out.find("srv/a")->mode == 0600);
   CHECK(out.find("srv/a")->uid == 33);
   CHECK(out.find("srv/l")->link_target == "a");
   CHECK(out.find("srv/d")->type == EntryType::directory);
-  manifest.files = {{.target = "/x", .content = "", .owner = "wbe:web"}};
+  const Step wrong = files_step({"files", "files"},
+                                {.files = {{.target = "/x", .kind = "content", .owner = "wbe:web"}}});
   TestTree again({{"etc/passwd", "web:x:33:33::/:/bin/sh\n"}, {"etc/group", "web:x:33:\n"}});
   try {
-    (void)again.after(
-        [&](const Tree& below, LayerWriter& writer) { put_files(manifest, false, below, writer); });
+    (void)again.after(wrong);
     FAIL("nothing was thrown");
   } catch (const Error& error) {
     CHECK(error.diagnostics().front().message == "there is no user 'wbe' in the image");
@@ -211,11 +224,11 @@ TEST_CASE("gc keeps what a manifest uses and removes the rest") {
 }
 
 TEST_CASE("plan says in words what changed") {
-  CHECK(explain_change("kind install\npackage bash%205.2%20amd64%20aa\npackage nano%207%20amd64%20bb\n",
-                       "kind install\npackage bash%205.3%20amd64%20cc\npackage vim%209%20amd64%20dd\n") ==
+  CHECK(explain_change("kind install\npackage name=bash version=5.2 sha256=aa\npackage name=nano version=7\n",
+                       "kind install\npackage name=bash version=5.3 sha256=cc\npackage name=vim version=9\n") ==
         "bash 5.2 → 5.3, +vim 9, -nano 7");
   CHECK(explain_change("script aaa\nuser root\n", "script aaa\nuser web\n") == "user root → web");
-  CHECK(explain_change("input a\n", "input b\n") == "the tree below changed");
+  CHECK(explain_change("below a\n", "below b\n") == "the tree below changed");
 }
 
 TEST_CASE("a lock's change is told package by package") {
@@ -258,4 +271,86 @@ TEST_CASE("a Java trust store is dated, sorted and sealed again, and nothing els
   CHECK_FALSE(dated_java_trust_store(sealed(entry("a", 1) + entry("b", 2, 1)), 5));
   CHECK_FALSE(dated_java_trust_store(sealed(entry("a", 1)), 5));
   CHECK_FALSE(dated_java_trust_store("short", 5));
+}
+
+namespace {
+
+/// A member of a cpio archive in its "newc" form; name "TRAILER!!!" ends it.
+std::string cpio_member(const std::string& name, const std::string& content) {
+  const auto hex = [](std::size_t number) {
+    std::array<char, 9> text{};
+    (void)std::snprintf(text.data(), text.size(), "%08zx", number);
+    return std::string(text.data());
+  };
+  const auto pad = [](std::string text) { return text + std::string((4 - text.size() % 4) % 4, '\0'); };
+  std::string head = "070701" + hex(1) + hex(0100644) + hex(0) + hex(0) + hex(1) + hex(0) + hex(content.size()) +
+                     hex(0) + hex(0) + hex(0) + hex(0) + hex(name.size() + 1) + hex(0);
+  return pad(head + name + '\0') + pad(content);
+}
+
+}  // namespace
+
+TEST_CASE("the name of open-iscsi is found in an initramfs, and only where its hook is") {
+  const std::string with = cpio_member("etc/initiatorname.iscsi", "InitiatorName=iqn") + cpio_member("TRAILER!!!", "");
+  const std::string without = cpio_member("etc/other", "x") + cpio_member("TRAILER!!!", "");
+  const auto check_with = [](const std::string& initramfs, bool has_hook) {
+    std::map<std::string, std::string> files{{"boot/initrd.img-6.1", initramfs}};
+    if (has_hook) files["usr/share/initramfs-tools/hooks/iscsi"] = "#!/bin/sh\n";
+    const TestTree test(files);
+    check_final_tree(test.tree, {{.step = "install"}}, latest_epoch().room.time);
+  };
+  CHECK_THROWS_AS(check_with(with, true), Error);
+  CHECK_NOTHROW(check_with(without, true));
+  CHECK_NOTHROW(check_with(with, false));
+}
+
+TEST_CASE("private keys are known by their content, in every form") {
+  using namespace std::string_literals;
+  CHECK_FALSE(private_key_kind("x\n-----BEGIN PRIVATE KEY-----\n").empty());
+  CHECK_FALSE(private_key_kind("-----BEGIN OPENSSH PRIVATE KEY-----\n").empty());
+  CHECK_FALSE(private_key_kind("\0\0\0\x0bssh-ed25519\0\0\0\x40"s + std::string(64, 'k')).empty());
+  CHECK_FALSE(private_key_kind("-----BEGIN PGP PRIVATE KEY BLOCK-----\n").empty());
+  CHECK_FALSE(private_key_kind("Created: 20240101T000000\nKey: (private-key (ecc (curve Ed25519)))").empty());
+  CHECK_FALSE(private_key_kind("(21:protected-private-key(3:rsa").empty());
+  CHECK_FALSE(private_key_kind("-----BEGIN OpenVPN Static key V1-----").empty());
+  CHECK_FALSE(private_key_kind("LUKS\xba\xbe\x00\x02"s).empty());
+  CHECK_FALSE(private_key_kind("\xfe\xed\xfe\xed\0\0\0\2\0\0\0\1\0\0\0\1\0\4name"s).empty());
+  CHECK(private_key_kind("\xfe\xed\xfe\xed\0\0\0\2\0\0\0\1\0\0\0\2\0\4name"s).empty());  // trusted certificates
+  CHECK_FALSE(private_key_kind("\x30\x82\x04\xa4\x02\x01\x00\x02\x82\x01\x01\x00"s).empty());   // PKCS#1
+  CHECK_FALSE(private_key_kind("\x30\x82\x04\xbd\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48"s).empty());
+  CHECK_FALSE(private_key_kind("\x30\x77\x02\x01\x01\x04\x20"s).empty());
+  CHECK_FALSE(private_key_kind("\x30\x82\x09\xa0\x02\x01\x03\x30\x82\x09\x66\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"s).empty());
+  CHECK(private_key_kind("-----BEGIN CERTIFICATE-----\n").empty());
+  CHECK(private_key_kind("\x30\x82\x03\x59\x30\x82\x02\x41\xa0\x03\x02\x01\x02"s).empty());  // a certificate in DER
+  CHECK(private_key_kind("").empty());
+}
+
+TEST_CASE("what packages make while they are installed is found as a set, links by hash too") {
+  TestTree tree({{"etc/ssl/private/ssl-cert-snakeoil.key", "k"},
+                 {"etc/ssl/certs/ssl-cert-snakeoil.pem", "c"},
+                 {"etc/bind/rndc.key", "k"},
+                 {"root/.gnupg/private-keys-v1.d/AB.key", "k"},
+                 {"etc/varnish/secret", ""},
+                 {"srv/other", "x"}});
+  const std::vector<FoundSecret> found = find_shared_secrets(tree.tree);
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].secret->package == "ssl-cert");
+  CHECK(found[0].paths.size() == 2);
+  CHECK(found[1].secret->package == "bind9");
+  CHECK(found[2].secret->package == "gnupg");
+}
+
+TEST_CASE("a secret that packages made is refused once, with all that belongs to it and a remedy") {
+  TestTree tree({{"etc/ssl/private/ssl-cert-snakeoil.key", "-----BEGIN PRIVATE KEY-----\n"},
+                 {"etc/ssl/certs/ssl-cert-snakeoil.pem", "-----BEGIN CERTIFICATE-----\n"}});
+  try {
+    check_final_tree(tree.tree, {{.step = "install"}}, latest_epoch().room.time);
+    FAIL("the tree was accepted");
+  } catch (const Error& error) {
+    REQUIRE(error.diagnostics().size() == 1);
+    const Diagnostic& problem = error.diagnostics().front();
+    CHECK(problem.message.find("ssl-cert was installed") != std::string::npos);
+    CHECK(problem.hint.find("\"/etc/ssl/certs/ssl-cert-snakeoil.pem\"") != std::string::npos);
+    CHECK(problem.hint.find("make-ssl-cert generate-default-snakeoil") != std::string::npos);
+  }
 }

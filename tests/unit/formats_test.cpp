@@ -9,24 +9,18 @@
 #include "image/btrfs/data.hpp"
 #include "image/data_runs.hpp"
 #include "image/derived_uuid.hpp"
+#include "image/byte_source.hpp"
 #include "image/disk/fat.hpp"
 #include "image/disk/gpt.hpp"
 #include "image/disk/qcow2.hpp"
+#include "image/read_budget.hpp"
 #include "support/catch.hpp"
+#include "support/trees.hpp"
 #include "tree/scan.hpp"
 
 using namespace alephc;
 
 namespace {
-
-Tree tree_of(const std::filesystem::path& folder) {
-  auto layer = std::make_shared<Layer>();
-  layer->folder = folder;
-  layer->listing = scan_folder(folder, {}).listing;
-  Tree tree;
-  tree.add(layer);
-  return tree;
-}
 
 /// "start+length …"
 std::string runs_of(const std::string& content) {
@@ -135,11 +129,10 @@ TEST_CASE("FAT gives back what it was given") {
                                      {.path = "EFI/BOOT/empty"},
                                      {.path = "EFI/\xc3\xbc\xf0\x9f\x98\x80", .content = "wide"}};
   constexpr std::uint64_t kSize = 34U << 20U;
-  const TempDir temp(std::filesystem::temp_directory_path());
-  atomic_write(temp.path() / "esp", fat::make_volume({.size = kSize, .time = 1700000000}, files));
-  std::filesystem::resize_file(temp.path() / "esp", kSize);
-  const UniqueFd fd = open_file(temp.path() / "esp", O_RDONLY);
-  const std::vector<fat::File> read = fat::read_volume(fd.get(), 0);
+  std::string volume = fat::make_volume({.size = kSize, .time = 1700000000}, files);
+  volume.resize(kSize, '\0');
+  ReadBudget budget(kSize);
+  const std::vector<fat::File> read = fat::read_volume(MemorySource(volume), budget);
   REQUIRE(read.size() == files.size());
   for (const fat::File& file : files) {
     const auto same = std::find_if(read.begin(), read.end(), [&](const fat::File& each) {
@@ -183,12 +176,10 @@ TEST_CASE("a partition table is read as it was written, and a damaged one is ref
                                                 .start = 1U << 20U,
                                                 .length = 1U << 20U}};
   const gpt::Tables tables = gpt::make_tables(partitions, guid, kSize);
-  const TempDir temp(std::filesystem::temp_directory_path());
   std::string disk = tables.front;
   disk.resize(kSize - tables.back.size(), '\0');
   disk += tables.back;
-  atomic_write(temp.path() / "disk", disk);
-  const auto read = gpt::read_tables(open_file(temp.path() / "disk", O_RDONLY).get());
+  const auto read = gpt::read_tables(MemorySource(disk));
   REQUIRE(read.has_value());
   REQUIRE(read->size() == 2);
   CHECK(read->at(0).type == gpt::kLinuxRootAmd64);
@@ -197,10 +188,9 @@ TEST_CASE("a partition table is read as it was written, and a damaged one is ref
   CHECK(read->at(1).number == 14);
   CHECK(read->at(1).name == "bios");
   disk[1024 + 40] ^= 1;
-  atomic_write(temp.path() / "disk", disk);
-  CHECK_THROWS_AS(gpt::read_tables(open_file(temp.path() / "disk", O_RDONLY).get()), Error);
-  atomic_write(temp.path() / "none", zeros(4096));
-  CHECK_FALSE(gpt::read_tables(open_file(temp.path() / "none", O_RDONLY).get()).has_value());
+  CHECK_THROWS_AS(gpt::read_tables(MemorySource(disk)), Error);
+  const std::string none = zeros(4096);
+  CHECK_FALSE(gpt::read_tables(MemorySource(none)).has_value());
 }
 
 TEST_CASE("qcow2 gives back the disk, whatever its compression") {
@@ -218,9 +208,11 @@ TEST_CASE("qcow2 gives back the disk, whatever its compression") {
       const std::filesystem::path image = temp.path() / (compression + std::to_string(jobs));
       pack_qcow2(temp.path() / "disk", options, image);
       images.push_back(read_file(image));
-      unpack_qcow2(image, image.string() + ".raw");
-      CHECK((read_file(image.string() + ".raw") == disk));
-      CHECK(qcow2_disk_size(image) == disk.size());
+      const MemorySource packed(images.back());
+      const Qcow2Source unpacked(packed);
+      CHECK(unpacked.size() == disk.size());
+      CHECK((unpacked.bytes(0, disk.size()) == disk));
+      CHECK((unpacked.bytes(99'999, 70'001) == disk.substr(99'999, 70'001)));
     }
     CHECK((images[0] == images[1]));
   }

@@ -13,6 +13,7 @@
 #include "support/catch.hpp"
 #include "tree/layer_writer.hpp"
 #include "tree/listing_text.hpp"
+#include "tree/tree_digest.hpp"
 
 using namespace alephc;
 
@@ -78,7 +79,7 @@ struct NastyTree {
 
 TEST_CASE("every format and compressor keeps the tree, with the same bytes for any number of jobs") {
   const NastyTree nasty;
-  const Digest digest = tree_digest(nasty.tree.entries());
+  const TreeDigest digest = tree_digest(nasty.tree.entries());
   struct Kind {
     const char* format;
     const char* compression;

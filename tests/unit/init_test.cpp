@@ -63,6 +63,15 @@ std::string request_bytes(const std::string& path = "/") {
 
 }  // namespace
 
+TEST_CASE("a connection to a socket follows no link") {
+  const alephc::TempDir folder(std::filesystem::temp_directory_path(), "alephc-test");
+  const alephc::UniqueFd listener = alephc::listen_unix(folder.path() / "socket");
+  std::filesystem::create_symlink(folder.path() / "socket", folder.path() / "link");
+  CHECK(alephc::connect_unix(folder.path() / "socket"));
+  CHECK_FALSE(alephc::connect_unix(folder.path() / "link"));
+  CHECK_FALSE(alephc::connect_unix(folder.path() / "missing"));
+}
+
 TEST_CASE("a message's length is known as soon as all of it is there, and never before") {
   const Json value{{"a", {1, -5, 300, 70000, 5000000000ULL, 1.5, nullptr, true}},
                    {"text", std::string(40, 'x')},
@@ -168,6 +177,10 @@ TEST_CASE("responses are read by length, by chunks and to the end") {
   CHECK(read("HTTP/1.1 201 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3;x=y\r\n yo\r\n0\r\n\r\n")
             ->body == "hi yo");
   CHECK_FALSE(read("HTTP/1.1 201 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n"));
+  CHECK(read("HTTP/1.1 201 X\r\nTransfer-Encoding: chunked\r\n\r\n2 \t\r\nhi\r\n0\r\n\r\n")->body == "hi");
+  for (const char* size : {"", " ", "\t \t", " 2", "2 2", "-2", "+2", "0x2", "123456789"})
+    CHECK_THROWS_AS(read("HTTP/1.1 201 X\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(size) + "\r\nhi\r\n"),
+                    init::SetupError);
   CHECK(read("HTTP/1.0 404 X\r\n\r\nall of it", true)->body == "all of it");
   CHECK(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 None\r\n\r\n")->status == 204);
   CHECK_THROWS_AS(read("SMTP hello\r\n\r\n"), init::SetupError);

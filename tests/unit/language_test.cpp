@@ -2,6 +2,7 @@
 #include "base/diagnostic.hpp"
 #include "npm/package_lock.hpp"
 #include "npm/registry.hpp"
+#include "python/index_proxy.hpp"
 #include "python/lock_file.hpp"
 #include "python/package_index.hpp"
 #include "support/catch.hpp"
@@ -69,6 +70,73 @@ resolution-markers = ["python_full_version < '3.10'", "sys_platform == 'win32'"]
         std::vector<std::string>{"fastapi==0.120",
                                  "numpy==1 ; (python_full_version < '3.10') or (sys_platform == 'win32')"});
   CHECK(lock.hashes.at("fastapi 0.120").size() == 1);
+}
+
+TEST_CASE("names of a uv.lock are resolved by that file alone") {
+  const std::string head = "version = 1\nrequires-python = \">=3.9\"\n";
+  const std::string app =
+      "[[package]]\nname = \"app\"\nversion = \"0\"\nsource = { editable = \".\" }\n"
+      "dependencies = [{ name = \"lib\" }]\n";
+  const auto problem = [&](const std::string& rest) {
+    try {
+      (void)read_python_lock("uv.lock", head + app + rest);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const auto package = [](const std::string& source) {
+    return "[[package]]\nname = \"lib\"\nversion = \"1\"\nsource = { " + source + " }\n";
+  };
+  CHECK(problem(package("registry = \"https://example.org/simple\"")).empty());
+  CHECK(problem(package("editable = \"packages/lib\"")).find("packages/lib") != std::string::npos);
+  CHECK(problem(package("virtual = \"packages/lib\"")).find("packages/lib") != std::string::npos);
+  CHECK(problem(package("directory = \"lib\"")).find("from a folder, 'lib'") != std::string::npos);
+  CHECK(problem(package("path = \"lib.whl\"")).find("from a file") != std::string::npos);
+  CHECK(problem(package("git = \"https://example.org/lib\"")).find("from a repository") != std::string::npos);
+  CHECK(problem(package("url = \"https://example.org/lib.whl\"")).find("from an address") != std::string::npos);
+  CHECK(problem("").find("does not list it") != std::string::npos);
+  // The other spelling of a name is the same package.
+  CHECK(problem("[[package]]\nname = \"Lib\"\nversion = \"1\"\nsource = { editable = \"x\" }\n").find("'lib'") !=
+        std::string::npos);
+}
+
+TEST_CASE("a lock file without hashes allows nothing, and no lock file allows everything") {
+  const PythonLockFile given = read_python_lock("uv.lock", "version = 1\nrequires-python = \">=3.9\"\n");
+  const std::vector<LockedWheel> wheels{{.name = "lib", .version = "4", .file = "lib-4-py3-none-any.whl"}};
+  CHECK(contradictions(wheels, given).size() == 1);
+  CHECK(contradictions(wheels, {}).empty());
+}
+
+TEST_CASE("lock files of poetry and pdm are refused as what they are") {
+  const auto problem = [](const std::string& text) {
+    try {
+      (void)read_python_lock("x.lock", text);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string package = "[[package]]\nname = \"idna\"\nversion = \"3.6\"\n";
+  CHECK(problem(package + "[metadata]\nlock-version = \"2.0\"\n").find("poetry.lock") != std::string::npos);
+  CHECK(problem(package + "[metadata]\nlock_version = \"4.5\"\ncontent_hash = \"x\"\n").find("pdm.lock") !=
+        std::string::npos);
+  CHECK(problem(package).find("neither") != std::string::npos);
+}
+
+TEST_CASE("indexes that a requirements file names are replaced, and folders of files are refused") {
+  const auto replace = [](const std::string& url) { return "http://127.0.0.1:1/" + std::to_string(url.size()) + "/"; };
+  CHECK(with_indexes("r.txt", "flask==1\n--index-url https://a.b/c\n -i=https://x\n--extra-index-url=https://yy\n# --index-url z\n", replace) ==
+        "flask==1\n--index-url http://127.0.0.1:1/13/\n--index-url http://127.0.0.1:1/9/\n--extra-index-url http://127.0.0.1:1/10/\n# --index-url z\n");
+  // As pip reads a line: comments, glued values, and lines that go on.
+  CHECK(with_indexes("r.txt", "--index-url https://a.b/c  # ours\n-ihttps://x\nflask \\\n  ==1\n", replace) ==
+        "--index-url " + replace("https://a.b/c") + "\n--index-url " + replace("https://x") +
+            "\nflask   ==1\n");
+  CHECK(with_indexes("r.txt", "a @ https://x/y#sha256=1\n", replace) == "a @ https://x/y#sha256=1\n");
+  CHECK_THROWS_AS(with_indexes("r.txt", "-f https://a.b\n", replace), Error);
+  CHECK_THROWS_AS(with_indexes("r.txt", "--extra-index-url file:///etc/\n", replace), Error);
+  CHECK_THROWS_AS(with_indexes("r.txt", "-i /srv/index\n", replace), Error);
+  CHECK_THROWS_AS(with_indexes("r.txt", "--find-links=/tmp\n", replace), Error);
 }
 
 TEST_CASE("a package's page is read as pip reads it") {

@@ -7,6 +7,7 @@
 #include "manifest/keys.hpp"
 #include "manifest/load.hpp"
 #include "manifest/merge.hpp"
+#include "manifest/stdlib.hpp"
 #include "support/catch.hpp"
 
 using namespace alephc;
@@ -137,6 +138,7 @@ TEST_CASE("a lock reads back as it was written") {
   lock.manifest_digest = manifest.digest;
   lock.source_date_epoch = 1700000000;
   lock.resolver = "apt 2.6.1";
+  lock.parts = {{"stdlib:debian/x", "schema = 1\n\n[runtime]\nname = \"x\"\n"}};
   lock.inputs = {{"files/a", "file", sha256("a")}};
   lock.repositories = {{"debian", "bookworm", 1700000000, sha256("i"), "ABCD", true}};
   lock.layers = {
@@ -150,13 +152,32 @@ TEST_CASE("a lock reads back as it was written") {
   CHECK(lock_text(back) == text);
   CHECK(back.layers == lock.layers);
   CHECK(back.repositories == lock.repositories);
-  const Manifest again = manifest_from_lock(back.manifest, {.declared = back.declared});
-  CHECK(again.digest == manifest.digest);
-  CHECK(again.runs.at(0).script == manifest.runs.at(0).script);
+  CHECK(canonical_text(back.manifest) == manifest.text);
+  CHECK(back.parts == lock.parts);
 
   std::string edited = text;
   edited.replace(edited.find("5.2"), 3, "5.3");
   CHECK_THROWS_AS(parse_lock("runtime.lock", edited), Error);
+}
+
+TEST_CASE("every part of the stdlib is in its history, which never loses a row") {
+  for (const std::string& name : stdlib_names()) {
+    INFO(name << ": add a row to manifest/stdlib_history.cpp");
+    CHECK(is_stdlib_text(name, sha256(*stdlib_part(name))));
+  }
+  CHECK_FALSE(is_stdlib_text("debian/slim", sha256("other")));
+}
+
+TEST_CASE("a recorded part of the stdlib stands in for this alephc's") {
+  const Folder folder;
+  folder.put("runtime.toml",
+             "schema = 1\n[runtime]\nname = \"t\"\nextends = [\"stdlib:debian/slim\"]\n" + kBase);
+  const Manifest now = folder.load();
+  REQUIRE(now.stdlib.size() == 1);
+  const Manifest then = load_manifest(folder.temp.path(), {{"stdlib:debian/slim", "schema = 1\n"}});
+  CHECK(then.declared == now.declared);
+  CHECK(then.digest != now.digest);
+  CHECK(then.packages.exclude_paths.empty());
 }
 
 TEST_CASE("every format pattern compiles and says what is wrong") {

@@ -1,20 +1,30 @@
 // SPDX-License-Identifier: MIT
+#include <map>
+
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/files.hpp"
+#include "base/local_address.hpp"
+#include "base/reporter.hpp"
 #include "base/sha256_lanes.hpp"
+#include "fetch/transfer.hpp"
 #include "message/account.hpp"
 #include "message/store_message.hpp"
 #include "network/publish.hpp"
 #include "network/pull.hpp"
 #include "network/recipe_reference.hpp"
+#include "store/store.hpp"
 #include "support/catch.hpp"
 
 namespace alephc {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::array<std::uint8_t, 32> secret_of(unsigned char byte) {
   std::array<std::uint8_t, 32> secret{};
@@ -23,6 +33,60 @@ std::array<std::uint8_t, 32> secret_of(unsigned char byte) {
 }
 
 }  // namespace
+
+TEST_CASE("logins go over plain http to loopback addresses only") {
+  for (const char* url : {"https://example.org/a", "http://localhost/a", "http://localhost:8080/a",
+                          "http://127.0.0.1/a", "http://127.8.9.10:3141/simple", "http://[::1]:80/a",
+                          "http://name:word@127.0.0.1/a"})
+    CHECK(may_send_login(url));
+  for (const char* url : {"http://example.org/a", "http://127.example.org/a", "http://127.0.0.1.example.org/a",
+                          "http://localhost.example.org/a", "http://127.0.0.1@example.org/a",
+                          "http://[2001:db8::1]/a", "http://10.0.0.1/a", "http://128.0.0.1/a", "http:///a",
+                          "http://example.org#@127.0.0.1/a", "http://example.org:80?@127.0.0.1/a"})
+    CHECK_FALSE(may_send_login(url));
+}
+
+TEST_CASE("the host of an address is the one that libcurl connects to") {
+  CHECK(public_url("https://me:word@example.org/a@b") == "https://example.org/a@b");
+  CHECK(public_url("https://example.org#@other.org/a") == "https://example.org#@other.org/a");
+  CHECK(public_url("https://example.org?@other.org/a") == "https://example.org?@other.org/a");
+}
+
+TEST_CASE("addresses of this machine, its network and its cloud are known in every form") {
+  for (const char* text :
+       {"127.0.0.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "169.254.169.254",
+        "0.0.0.0", "224.0.0.1", "168.63.129.16", "::1", "::", "fe80::1", "fd12::1", "ff02::1",
+        "::ffff:127.0.0.1", "64:ff9b::10.0.0.1", "2002:7f00:1::", "fd00:ec2::254"})
+    CHECK(is_local_address(std::string(text)));
+  for (const char* text : {"1.1.1.1", "172.32.0.1", "100.128.0.1", "193.0.0.1", "2606:4700::1111",
+                           "64:ff9b::1.1.1.1", "2002:101:101::", "::ffff:8.8.8.8", "", "localhost"})
+    CHECK_FALSE(is_local_address(std::string(text)));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  for (const auto& [text, expected] :
+       std::map<std::string, bool>{{"169.254.0.1", true}, {"100.100.100.200", true}, {"127.0.0.1", false}}) {
+    REQUIRE(::inet_pton(AF_INET, text.c_str(), &address.sin_addr) == 1);
+    CHECK(is_metadata_address(reinterpret_cast<const sockaddr&>(address)) == expected);
+  }
+}
+
+TEST_CASE("what may come from public hosts only is not asked of this machine") {
+  const TempDir folder(fs::temp_directory_path(), "alephc-test");
+  const Store store(folder.path() / "store");
+  Reporter silent(Verbosity::quiet, ColorMode::never, false);
+  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  REQUIRE(::listen(listener.get(), 5) == 0);
+  REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  const std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/";
+  const HttpFetcher fetcher(store, silent, {.stall_seconds = 1, .rounds = 1, .only_public = true});
+  CHECK_THROWS_AS(fetcher.fetch_text({url}, 1000), Error);
+  CHECK(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC) == -1);
+}
 
 TEST_CASE("addresses of keys are those that the chains write") {
   // The keys 1 and 2 of Ethereum's curve; EIP-55 is in the letters.

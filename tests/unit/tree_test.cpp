@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "tree/layer_writer.hpp"
 #include "tree/listing_text.hpp"
+#include "tree/tree_digest.hpp"
 #include "tree/scan.hpp"
 
 using namespace alephc;
@@ -52,7 +53,7 @@ TEST_CASE("the tree text is what the contract says") {
                         capable,    folder("dev"), device, link_to("l", "/t x")};
   const std::string x = sha256("x").hex();
   CHECK(tree_text(listing) ==
-        "alephc-tree 1\n"
+        "alephc-tree 2\n"
         ". d 0755 0 0 - - -\n"
         "a%25 f 0644 0 0 1:" +
             x +
@@ -85,6 +86,54 @@ TEST_CASE("a layer text reads back as it was written") {
   linked.hard_link = odd.path;
   const Listing listing{folder("d"), odd, link_to("l", "../x y"), gone("old"), linked};
   CHECK(parse_layer_text(layer_text(listing)) == listing);
+}
+
+TEST_CASE("a hard link to a file called '-' differs from a file without links") {
+  const Listing linked{{.path = "", .type = EntryType::directory, .mode = 0755},
+                       {.path = "-", .mode = 0644, .size = 1, .content = sha256("x")},
+                       {.path = "b", .mode = 0644, .size = 1, .content = sha256("x"), .hard_link = "-"}};
+  Listing copied = linked;
+  copied[2].hard_link.clear();
+  CHECK(tree_digest(linked).v2 != tree_digest(copied).v2);
+  CHECK(tree_digest(linked).v1 == tree_digest(copied).v1);  // why there is a version 2
+  CHECK(tree_text_v1(linked).starts_with("alephc-tree 1\n"));
+  CHECK(parse_layer_text(layer_text(linked))[2].hard_link == "-");
+}
+
+TEST_CASE("a tree digest says its version, and only what both know is compared") {
+  const TreeDigest both = tree_digest({folder(""), file("a")});
+  const TreeDigest other = tree_digest({folder(""), file("b")});
+  CHECK(both.text() == "2:" + both.v2.hex());
+  const auto v2 = parse_tree_digest(both.text());
+  const auto v1 = parse_tree_digest(both.v1.hex());
+  REQUIRE(v1);
+  REQUIRE(v2);
+  CHECK(v1->text() == both.v1.hex());
+  CHECK(v2->v1.is_zero());
+  CHECK(compare_trees(*v2, both) == TreeMatch::same);
+  CHECK(compare_trees(*v1, both) == TreeMatch::same);
+  CHECK(compare_trees(*v1, *v2) == TreeMatch::undecided);
+  CHECK(compare_trees(*v1, other) == TreeMatch::different);
+  CHECK(compare_trees(*v2, other) == TreeMatch::different);
+  for (const char* bad : {"", "2:", "3:aa", "zz"}) CHECK_FALSE(parse_tree_digest(bad));
+  CHECK_FALSE(parse_tree_digest(both.text() + "0"));
+  CHECK_FALSE(parse_tree_digest("1:" + both.v1.hex()));
+  CHECK_FALSE(parse_tree_digest(both.text(), "no digest"));
+  CHECK_FALSE(parse_tree_digest(std::string(64, '0')));
+}
+
+TEST_CASE("what a disk has outside its filesystems counts with the tree") {
+  const Listing listing{folder(""), file("a")};
+  const TreeDigest plain = tree_digest(listing);
+  const TreeDigest disk = tree_digest(listing, sha256("boot code"));
+  const TreeDigest evil = tree_digest(listing, sha256("other boot code"));
+  CHECK(compare_trees(disk, disk) == TreeMatch::same);
+  CHECK(compare_trees(disk, evil) == TreeMatch::different);
+  CHECK(compare_trees(disk, plain) == TreeMatch::undecided);
+  CHECK(parse_tree_digest(disk.text(), disk.outside.hex())->outside == disk.outside);
+  const auto [a, b] = texts_to_compare(disk, evil);
+  CHECK(a != b);
+  CHECK(a.find(disk.outside.hex()) != std::string::npos);
 }
 
 TEST_CASE("damaged layer texts are refused") {

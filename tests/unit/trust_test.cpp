@@ -3,6 +3,7 @@
 
 #include "attest/envelope.hpp"
 #include "attest/policy.hpp"
+#include "base/dates.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "compare/causes.hpp"
@@ -130,7 +131,9 @@ TEST_CASE("a policy names each key once and asks for no more than there are") {
       "[[key]]\nname = \"b\"\npublic_key = \"\"\"" + public_pem(b.public_key()) + "\"\"\"\n";
   const Policy good = policy("policy = 1\nthreshold = 2\n" + key_a + key_b);
   CHECK(good.threshold == 2);
-  CHECK(signers_of(good, parse_envelope("e", sign_envelope("x", b))) == std::vector<std::string>{"b"});
+  const auto signers = signers_of(good, parse_envelope("e", sign_envelope("x", b)));
+  REQUIRE(signers.size() == 1);
+  CHECK(signers[0]->name == "b");
   CHECK_THROWS_AS(policy("policy = 1\nthreshold = 2\n" + key_a), Error);
   CHECK_THROWS_AS(policy("policy = 1\nthreshold = 0\n" + key_a), Error);
   CHECK_THROWS_AS(policy("policy = 2\nthreshold = 1\n" + key_a), Error);
@@ -138,6 +141,29 @@ TEST_CASE("a policy names each key once and asks for no more than there are") {
                   Error);
   CHECK_THROWS_AS(policy("policy = 1\nthreshold = 1\nextra = 1\n" + key_a), Error);
   CHECK_THROWS_AS(policy("policy = 1\nthreshold = 1\n[[key]]\nname = \"a\"\nfile = \"none.pub\"\n"), Error);
+}
+
+TEST_CASE("a policy's keys count on their days, and never once revoked") {
+  const TempDir temp(std::filesystem::temp_directory_path());
+  const std::string pem = public_pem(generate_key().public_key());
+  const auto key = [&](const std::string& more) {
+    atomic_write(temp.path() / "p.toml", "policy = 1\nthreshold = 1\n[[key]]\nname = \"a\"\npublic_key = \"\"\"" + pem +
+                                             "\"\"\"\n" + more);
+    return read_policy(temp.path() / "p.toml").keys.at(0);
+  };
+  const std::int64_t first = *parse_day("2026-01-01");
+  const std::int64_t last = *parse_day("2026-12-31");
+  const Policy::Key dated = key("valid_from = \"2026-01-01\"\nvalid_until = \"2026-12-31\"\n");
+  CHECK(why_not_valid(dated, first - 1) == "this key is valid from 2026-01-01 on");
+  CHECK(why_not_valid(dated, first).empty());
+  CHECK(why_not_valid(dated, last + kSecondsPerDay - 1).empty());
+  CHECK(why_not_valid(dated, last + kSecondsPerDay) == "this key was valid until 2026-12-31");
+  CHECK_FALSE(why_not_valid(key("revoked = true\n"), first).empty());
+  CHECK(why_not_valid(key("revoked = false\n"), first).empty());
+  CHECK(why_not_valid(key(""), 0).empty());
+  for (const char* bad : {"valid_from = \"soon\"\n", "valid_until = \"2026-13-01\"\n", "valid_until = 5\n", "revoked = \"yes\"\n",
+                          "valid_from = \"2026-02-01\"\nvalid_until = \"2026-01-01\"\n"})
+    CHECK_THROWS_AS(key(bad), Error);
 }
 
 TEST_CASE("known causes are recognized, and nothing is made up") {
@@ -154,6 +180,7 @@ TEST_CASE("known causes are recognized, and nothing is made up") {
   pyc_b[9] = '\x05';
   for (const Case& each : {Case{"srv/x", "built 2026-01-01 10:00\n", "built 2027-02-03 11:30\n", "a date"},
                            Case{"srv/x", "Mon Jan 1\n", "Tue Feb 2\n", "a date"},
+                           Case{"srv/x", "Sun Nov 29 04:40\n", "Mon Jan  3 04:40\n", "a date"},
                            Case{"srv/x", "b\na\nc\n", "a\nb\nc\n", "order"},
                            Case{"srv/x", "id e58ff68e-a1d7-4973-a0e5-b0d3c9af75ae\n",
                                 "id a6454fba-eb6a-4485-9f27-8af0a54958f6\n", "random identifier"},

@@ -60,7 +60,8 @@ class Alpine : public Distro {
     return {remove};
   }
 
-  [[nodiscard]] std::vector<SandboxCommand> locale_commands(const SystemSpec& /*system*/) const override {
+  [[nodiscard]] std::vector<SandboxCommand> locale_commands(
+      const std::vector<std::string>& /*locales*/) const override {
     check(false, "the manifest of an Alpine image has no locales");
     return {};
   }

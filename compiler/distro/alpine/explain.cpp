@@ -117,6 +117,8 @@ std::vector<InstalledPackage> read_database(const Listing& listing,
             package.paths.push_back(path);
     }
   }
+  std::sort(packages.begin(), packages.end(),
+            [](const InstalledPackage& a, const InstalledPackage& b) { return a.name < b.name; });
   return packages;
 }
 

@@ -2,6 +2,7 @@
 #include "distro/alpine/indexes.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <set>
 
 #include "base/diagnostic.hpp"
@@ -75,6 +76,7 @@ void prove(const LockedRepository& repository, const Source& source, const std::
   }
   const SignedIndex index = verify_source(*bytes, source);
   proof.signer = index.signer;
+  proof.date = index.date;
   check_signer(proof, repository);
   proof.blobs.push_back(repository.index);
   PackageIndex packages(arch);
@@ -114,6 +116,7 @@ std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources, co
   for (const Source& source : sources) {
     tools.reporter.progress("lock  " + source.id());
     verified.push_back(fetch_index(source, arch, tools));
+    refuse_future("index of " + source.id(), verified.back().index.date, std::time(nullptr));
     refuse_older("index of " + source.id(),
                  {.name = source.name, .suite = source.suite, .date = verified.back().index.date}, previous);
   }

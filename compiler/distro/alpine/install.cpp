@@ -56,23 +56,23 @@ class Installer {
   Installer(const InstallJob& job, Reporter& reporter)
       : job_(job),
         reporter_(reporter),
-        layer_(job.lock.layers.at(job.layer)),
+        input_(job.input),
         upper_(job.upper),
-        root_(job.below, job.upper),
+        root_(job.below, job.upper, job.room.time),
         placer_(root_, job.known),
-        decoded_(layer_.packages.size(),
-                 [this](std::size_t i) { return job_.decode_package(layer_.packages[i]); }) {}
+        decoded_(input_.packages.size(),
+                 [this](std::size_t i) { return job_.decode_package(input_.packages[i]); }) {}
 
   void run() {
     root_.rescan();
-    if (job_.layer == 0) make_skeleton();
+    if (input_.is_first) make_skeleton();
     read_database();
-    std::vector<std::size_t> order(layer_.packages.size());
+    std::vector<std::size_t> order(input_.packages.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     if (job_.jobs > 1) decoded_.start(std::move(order), job_.jobs - 1);
-    reporter_.progress("install  " + std::to_string(layer_.packages.size()) + " packages");
-    for (std::size_t i = 0; i < layer_.packages.size(); ++i) {
-      const LockedPackage& package = layer_.packages[i];
+    reporter_.progress("install  " + std::to_string(input_.packages.size()) + " packages");
+    for (std::size_t i = 0; i < input_.packages.size(); ++i) {
+      const InstallPackage& package = input_.packages[i];
       with_context("installing " + package.name + " " + package.version,
                    [&] { install_package(package, i); });
     }
@@ -105,7 +105,7 @@ class Installer {
     (void)open_folder("tmp", 01777);
     (void)open_folder("var/cache/apk", 0755);
     (void)open_folder("var/cache/misc", 0755);
-    write("etc/apk/arch", apk_arch(job_.manifest.base.arch) + "\n");
+    write("etc/apk/arch", apk_arch(input_.arch) + "\n");
     write("lib/apk/db/lock", "", 0600);
     root_.rescan();
   }
@@ -140,7 +140,7 @@ class Installer {
     triggers_ = parse_triggers(read_below(kTriggers));
   }
 
-  void install_package(const LockedPackage& package, std::size_t i) {
+  void install_package(const InstallPackage& package, std::size_t i) {
     const std::shared_ptr<const DecodedArchive> archive = decoded_.get(i);
     const TraceSpan span("install", package.name);
     check_identity(package, *archive);
@@ -170,7 +170,7 @@ class Installer {
     queue_script(package, "post-install");
   }
 
-  static void check_identity(const LockedPackage& package, const DecodedArchive& archive) {
+  static void check_identity(const InstallPackage& package, const DecodedArchive& archive) {
     if (identity_of(archive.control_sha1) != package.identity)
       throw Error(ErrorKind::integrity, "the package has another identity than the signed index gives it");
   }
@@ -188,19 +188,19 @@ class Installer {
     return info;
   }
 
-  static std::string head_of(const LockedPackage& package, const PackageInfo& info) {
+  static std::string head_of(const InstallPackage& package, const PackageInfo& info) {
     std::string head = index_entry(info, package.identity, package.arch, package.size);
     if (!info.replaces.empty()) head += "r:" + join(info.replaces, " ") + "\n";
     if (parse_unsigned(info.replaces_priority).value_or(0) != 0) head += "q:" + info.replaces_priority + "\n";
     return head + tag_line(package);
   }
 
-  static std::string tag_line(const LockedPackage& package) {
+  static std::string tag_line(const InstallPackage& package) {
     return package.tag.empty() ? "" : "s:" + package.tag + "\n";
   }
 
   /// In the order of their types, as apk keeps them.
-  void add_scripts(const LockedPackage& package, const PackageInfo& info, const DecodedArchive& archive) {
+  void add_scripts(const InstallPackage& package, const PackageInfo& info, const DecodedArchive& archive) {
     static constexpr std::array kTypes{"pre-install", "post-install", "pre-deinstall", "post-deinstall",
                                        "pre-upgrade", "post-upgrade", "trigger"};
     for (const std::string type : kTypes) {
@@ -216,7 +216,7 @@ class Installer {
     }
   }
 
-  void queue_script(const LockedPackage& package, const std::string& type) {
+  void queue_script(const InstallPackage& package, const std::string& type) {
     for (const Script& script : scripts_)
       if (script.identity == package.identity && script.type == type) queue(script, {package.version});
   }
@@ -232,11 +232,11 @@ class Installer {
   /// Once all files are there: for each trigger the folders of all packages that it wants to hear of. Those
   /// of former layers hear of this layer's packages only.
   void add_triggers() {
-    const std::size_t before = placer_.packages().size() - layer_.packages.size();
+    const std::size_t before = placer_.packages().size() - input_.packages.size();
     for (const Trigger& trigger : triggers_) {
       const bool is_new =
-          std::any_of(layer_.packages.begin(), layer_.packages.end(),
-                      [&](const LockedPackage& each) { return each.identity == trigger.identity; });
+          std::any_of(input_.packages.begin(), input_.packages.end(),
+                      [&](const InstallPackage& each) { return each.identity == trigger.identity; });
       std::set<std::string> folders;
       for (std::size_t i = is_new ? 0 : before; i < placer_.packages().size(); ++i)
         for (const InstalledFolder& folder : placer_.packages()[i].folders)
@@ -256,8 +256,8 @@ class Installer {
     const std::string exec = open_folder(kExec, 0700);
     for (const auto& [path, text] : programs_) write(path, text, 0755);
     const SandboxOptions options{
-        .root = sandbox_root(job_.below, job_.upper, job_.scratch), .log = job_.log, .vary = job_.vary};
-    run_checked(options, commands_, "running " + join(names_of_scripts(), ", "));
+        .root = sandbox_root(job_.below, job_.upper, job_.scratch), .room = job_.room, .log = job_.log, .vary = job_.vary};
+    run_checked(job_.runner, options, commands_, "running " + join(names_of_scripts(), ", "));
     // Whatever the scripts made of the folders, nothing outside of the root is removed.
     for (const auto& [path, text] : programs_) upper_.remove(exec + "/" + base_name(path));
     commands_.clear();
@@ -288,12 +288,12 @@ class Installer {
     write(kInstalled, installed_text(records));
     write(kScripts, scripts_tar(scripts_));
     write(kTriggers, triggers_text(triggers_));
-    write(kWorld, join(layer_.requests, "\n") + "\n");
+    write(kWorld, join(input_.requests, "\n") + "\n");
   }
 
   const InstallJob& job_;
   Reporter& reporter_;
-  const LockedLayer& layer_;
+  const InstallInput& input_;
   RootFolder upper_;
   RootModel root_;
   Placer placer_;

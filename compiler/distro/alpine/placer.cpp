@@ -21,8 +21,8 @@
 namespace alephc::alpine {
 namespace {
 
-constexpr Attributes kPlainFolder{.mode = 0755};
-constexpr Attributes kPlainFile{.mode = 0644};
+const Attributes kPlainFolder{.mode = 0755};
+const Attributes kPlainFile{.mode = 0644};
 constexpr const char* kProtectedLists = "etc/apk/protected_paths.d";
 
 /// True if a pattern, a glob for each part, names the folder or one above it.
@@ -316,7 +316,7 @@ void Placer::settle_folders() {
     node->mode = attributes.mode;
     node->uid = attributes.uid;
     node->gid = attributes.gid;
-    root_.set_attributes(place, node->type, node->uid, node->gid, node->mode, kStepTime);
+    root_.set_attributes(place, node->type, node->uid, node->gid, node->mode, root_.time());
   }
 }
 

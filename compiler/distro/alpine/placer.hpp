@@ -36,7 +36,7 @@ class Placer {
 
   /// Tells it of a package that a former layer installed.
   void add_installed(PlacedPackage package);
-  /// Scripts may have changed accounts: they are read anew.
+  /// Scripts may have changed accounts: they are read again.
   void forget_accounts();
   /// Throws an Error if another package has one of the files, and none of the two says that it takes it over.
   void place(PlacedPackage package, const DecodedArchive& archive);

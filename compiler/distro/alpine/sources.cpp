@@ -9,6 +9,7 @@
 #include "distro/alpine/dependency.hpp"
 #include "distro/alpine/keyring.hpp"
 #include "distro/signed_index.hpp"
+#include "tree/entry.hpp"
 
 namespace alephc::alpine {
 namespace {
@@ -45,13 +46,16 @@ std::vector<std::string> mirrors_for(const Manifest& manifest, const Mirrors& mi
   return bases;
 }
 
-/// A key file, or every one of a folder.
-std::vector<Key> read_keys(const fs::path& path) {
-  if (!fs::is_directory(path)) return {{.name = path.filename().string(), .pem = read_file(path)}};
+/// A key file, or every one of a folder. An index names its key by the file.
+std::vector<Key> read_keys(const Manifest& manifest, const std::string& declared) {
+  const auto key = [](const std::string& path, const fs::path& content) {
+    return Key{.name = fs::path(path).filename().string(), .pem = read_file(content)};
+  };
+  if (const auto file = manifest.contents.find(declared); file != manifest.contents.end())
+    return {key(file->first, file->second)};
   std::vector<Key> keys;
-  for (const auto& file : fs::directory_iterator(path))
-    if (file.path().extension() == ".pub")
-      keys.push_back({.name = file.path().filename().string(), .pem = read_file(file.path())});
+  for (const auto& [path, content] : manifest.contents)
+    if (parent_path(path) == declared && path.ends_with(".pub")) keys.push_back(key(path, content));
   std::sort(keys.begin(), keys.end(), [](const Key& a, const Key& b) { return a.name < b.name; });
   return keys;
 }
@@ -71,7 +75,7 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors)
   const BaseSpec& base = manifest.base;
   const std::vector<std::string> bases = mirrors_for(manifest, mirrors);
   const std::vector<Key> keys =
-      base.keyring.empty() ? distribution_keys() : read_keys(manifest.folder / base.keyring);
+      base.keyring.empty() ? distribution_keys() : read_keys(manifest, base.keyring);
   std::vector<std::string> branches = base.suites;
   if (branches.empty()) branches.push_back(branch_of(base.release));
   for (const std::string& branch : branches)
@@ -87,7 +91,7 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors)
     Source source{.name = repository.name,
                   .suite = repository.suite,
                   .tag = tags.contains(repository.name) ? repository.name : "",
-                  .keys = read_keys(manifest.folder / repository.key),
+                  .keys = read_keys(manifest, repository.key),
                   .fingerprint = repository.fingerprint,
                   .at = repository.at};
     add_address(source.bases, repository.url);

@@ -36,13 +36,9 @@ for folder, folders, files in os.walk("/usr/lib"):
 
 }  // namespace
 
-void defer_byte_compilation(const std::filesystem::path& scratch, SandboxOptions& options,
-                            SandboxCommand& scripts) {
-  const std::filesystem::path folder = scratch / "bin";
-  make_folders(folder);
-  atomic_write(folder / "py3compile", kNoteText, 0755);
-  options.read_only.push_back({folder, kFolder});
-  scripts.env["PATH"] = std::string(kFolder) + ":" + sandbox_environment().at("PATH");
+void defer_byte_compilation(GivenFiles& given, const StepRoom& room, SandboxCommand& scripts) {
+  write_all(given.add_folder(kFolder).create(StagedName::of_file_name("py3compile"), 0755).get(), kNoteText);
+  scripts.env["PATH"] = std::string(kFolder) + ":" + room.environment.at("PATH");
 }
 
 SandboxCommand deferred_byte_compilation(unsigned jobs) {

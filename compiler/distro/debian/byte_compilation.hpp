@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <filesystem>
-
-#include "sandbox/sandbox.hpp"
+#include "sandbox/given_files.hpp"
 
 namespace alephc::debian {
 
@@ -14,9 +12,8 @@ namespace alephc::debian {
 /// Path of the program below the root of a tree.
 inline constexpr const char* kByteCompiler = "usr/bin/py3compile";
 
-/// Makes scripts find a program in place of py3compile that notes its arguments. scratch is a folder for it.
-void defer_byte_compilation(const std::filesystem::path& scratch, SandboxOptions& options,
-                            SandboxCommand& scripts);
+/// Makes scripts find a program in place of py3compile that notes its arguments.
+void defer_byte_compilation(GivenFiles& given, const StepRoom& room, SandboxCommand& scripts);
 /// Runs the calls that were noted, up to jobs at a time.
 [[nodiscard]] SandboxCommand deferred_byte_compilation(unsigned jobs);
 

@@ -148,11 +148,11 @@ void Database::drop_paths(const std::map<std::string, std::vector<std::string>>&
   }
 }
 
-void Database::add_automatic(const std::vector<LockedPackage>& packages) const {
+void Database::add_automatic(const std::vector<InstallPackage>& packages) const {
   const std::string path = "var/lib/apt/extended_states";
   std::string text = read(path);
   std::set<std::pair<std::string, std::string>> automatic;
-  for (const LockedPackage& package : packages)
+  for (const InstallPackage& package : packages)
     if (package.automatic) automatic.emplace(package.name, package.arch == "all" ? arch_ : package.arch);
   for (const auto& [name, arch] : automatic)
     text += "Package: " + name + "\nArchitecture: " + arch + "\nAuto-Installed: 1\n\n";

@@ -8,7 +8,7 @@
 
 #include "base/root_folder.hpp"
 #include "distro/debian/unpack.hpp"
-#include "lock/lock.hpp"
+#include "distro/distro.hpp"
 #include "tree/tree.hpp"
 
 namespace alephc::debian {
@@ -27,7 +27,7 @@ class Database {
   void add_unpacked(const std::vector<UnpackedPackage>& packages) const;
   void drop_paths(const std::map<std::string, std::vector<std::string>>& lost) const;
   /// apt's list of packages that only others need.
-  void add_automatic(const std::vector<LockedPackage>& packages) const;
+  void add_automatic(const std::vector<InstallPackage>& packages) const;
 
   [[nodiscard]] std::string read(const std::string& path) const;  ///< "" when missing
   void write(const std::string& path, const std::string& content, std::uint32_t mode = 0644) const;

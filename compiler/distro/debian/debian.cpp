@@ -57,7 +57,7 @@ class Debian : public Distro {
 
   [[nodiscard]] ArchiveKind package_kind() const override { return ArchiveKind::deb; }
 
-  [[nodiscard]] int install_version() const override { return 5; }
+  [[nodiscard]] int install_version() const override { return 6; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
 
@@ -70,10 +70,10 @@ class Debian : public Distro {
     return {purge, clean};
   }
 
-  [[nodiscard]] std::vector<SandboxCommand> locale_commands(const SystemSpec& system) const override {
-    if (system.locales.empty()) return {};
+  [[nodiscard]] std::vector<SandboxCommand> locale_commands(
+      const std::vector<std::string>& locales) const override {
     std::string list;
-    for (const std::string& locale : system.locales) {
+    for (const std::string& locale : locales) {
       const std::size_t dot = locale.find('.');
       list += locale + " " + (dot == std::string::npos ? "UTF-8" : locale.substr(dot + 1)) + "\n";
     }

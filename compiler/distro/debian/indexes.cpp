@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/diagnostic.hpp"
+#include "base/limits.hpp"
 #include "base/text.hpp"
 #include "decode/decode.hpp"
 #include "distro/signed_index.hpp"
@@ -13,7 +14,7 @@ namespace alephc::debian {
 namespace {
 
 constexpr std::uint64_t kMaxRelease = 16 * 1024 * 1024;
-constexpr std::uint64_t kMaxPackages = 2ULL << 30U;
+constexpr std::uint64_t kMaxPackages = limits::kPackagesIndex;
 
 [[noreturn]] void unknown_suite(const Source& source, const std::vector<std::string>& urls) {
   Diagnostic problem{.message = "no mirror has the suite '" + source.suite + "' of " + source.name,
@@ -31,6 +32,7 @@ void check_dates(const VerifiedSource& verified, const Lock* previous, bool allo
   const Source& source = verified.source;
   const Release& release = verified.release;
   const std::int64_t now = std::time(nullptr);
+  refuse_future("Release of " + source.id(), release.date, now);
   if (source.check_valid_until && release.valid_until != 0 && release.valid_until < now) {
     Diagnostic problem{.message = "the Release of " + source.id() + " expired on " +
                                   readable_date(release.valid_until)};
@@ -53,7 +55,10 @@ std::optional<VerifiedSource> fetch_release(const Source& source, const ToolBox&
   for (const std::string& base : source.bases) urls.push_back(suite_url(source, base, "InRelease"));
   VerifiedSource verified{.source = source};
   const auto accept = [&](const std::string& text) {
-    verified.release = verify_release(text, keys_of(source), source.fingerprint, source.id());
+    verified.release =
+        verify_release(text, {.keys = keys_of(source), .fingerprint = source.fingerprint}, source.id());
+    if (!source.is_flat()) check_suite(verified.release, source.suite, source.id());
+    verified.signer = source.fingerprint.empty() ? verified.release.signers.begin()->first : source.fingerprint;
   };
   std::vector<std::string> asked;
   const auto text = fetch_signed(urls, kMaxRelease, tools.fetcher, accept, asked);

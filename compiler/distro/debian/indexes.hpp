@@ -21,6 +21,7 @@ struct VerifiedSource {
   Source source{};
   Release release{};
   Digest in_release{};  ///< sha256 of the InRelease as fetched
+  std::string signer{};  ///< fingerprint of the primary key that is locked
   std::vector<PackagesFile> packages{};
 };
 

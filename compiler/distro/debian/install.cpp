@@ -76,24 +76,24 @@ class Installer {
   Installer(const InstallJob& job, Reporter& reporter)
       : job_(job),
         reporter_(reporter),
-        layer_(job.lock.layers.at(job.layer)),
-        arch_(job.manifest.base.arch),
+        input_(job.input),
+        arch_(job.input.arch),
         root_(job.upper),
         database_(job.below, job.upper, arch_),
-        decoded_(layer_.packages.size(),
-                 [this](std::size_t i) { return job_.decode_package(layer_.packages[i]); }) {}
+        decoded_(input_.packages.size(),
+                 [this](std::size_t i) { return job_.decode_package(input_.packages[i]); }) {}
 
   void run() {
-    if (job_.layer == 0) make_skeleton();
-    Unpacker unpacker(job_.below, job_.upper, decoded_, job_.known);
+    if (input_.is_first) make_skeleton();
+    Unpacker unpacker(job_.below, job_.upper, job_.room.time, decoded_, job_.known);
     std::vector<std::size_t> first;
     std::vector<std::size_t> rest;
-    for (std::size_t i = 0; i < layer_.packages.size(); ++i)
-      (job_.layer == 0 && layer_.packages[i].bootstrap ? first : rest).push_back(i);
+    for (std::size_t i = 0; i < input_.packages.size(); ++i)
+      (input_.is_first && input_.packages[i].bootstrap ? first : rest).push_back(i);
     if (!first.empty()) install_first(unpacker, first, rest);
     if (!rest.empty()) install_rest(unpacker, rest);
     database_.drop_paths(unpacker.lost_paths());
-    database_.add_automatic(layer_.packages);
+    database_.add_automatic(input_.packages);
     check_configured();
     remove_traces();
   }
@@ -112,12 +112,7 @@ class Installer {
       make_folders(job_.upper / folder);
     fs::permissions(job_.upper / "tmp", fs::perms(01777));
     make_devices();
-    std::vector<std::string> archs{arch_};
-    for (const LockedLayer& layer : job_.lock.layers)
-      for (const LockedPackage& package : layer.packages)
-        if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end())
-          archs.push_back(package.arch);
-    database_.create(archs);
+    database_.create(input_.architectures);
     database_.write("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n");
   }
 
@@ -146,13 +141,13 @@ class Installer {
     for (const auto& [target, name] : kLinks) fs::create_symlink(target, dev / name);
   }
 
-  static std::string label_of(const LockedPackage& package) { return package.name + " " + package.version; }
+  static std::string label_of(const InstallPackage& package) { return package.name + " " + package.version; }
 
   /// Those that come next, the largest first, while the scripts of the first keep one core busy.
   void decode_ahead(std::vector<std::size_t> members) {
     if (job_.jobs < 2) return;
     std::stable_sort(members.begin(), members.end(), [this](std::size_t a, std::size_t b) {
-      return layer_.packages[a].size > layer_.packages[b].size;
+      return input_.packages[a].size > input_.packages[b].size;
     });
     decoded_.start(std::move(members), job_.jobs);
   }
@@ -160,13 +155,13 @@ class Installer {
   std::vector<UnpackedPackage> unpack(Unpacker& unpacker, const std::vector<std::size_t>& members,
                                       bool postpone) {
     std::vector<PackageToUnpack> packages;
-    for (const std::size_t i : members) packages.push_back({i, label_of(layer_.packages[i])});
+    for (const std::size_t i : members) packages.push_back({i, label_of(input_.packages[i])});
     reporter_.progress("install  unpacking " + std::to_string(members.size()) + " packages");
     const Timer timer(reporter_, "unpacking " + std::to_string(members.size()) + " packages");
     std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, job_.jobs, postpone);
     for (std::size_t k = 0; k < members.size(); ++k)
-      if (unpacked[k].name != layer_.packages[members[k]].name ||
-          unpacked[k].version != layer_.packages[members[k]].version)
+      if (unpacked[k].name != input_.packages[members[k]].name ||
+          unpacked[k].version != input_.packages[members[k]].version)
         throw Error(ErrorKind::integrity,
                     "the package " + packages[k].label + " is not the one that the lock names");
     std::vector<UnpackedPackage> complete;
@@ -241,9 +236,11 @@ class Installer {
 
   void configure_all() const {
     SandboxOptions options;
+    GivenFiles given(job_.scratch);
     std::vector<SandboxCommand> commands{configure_command({"-a"})};
     if (root_.has(kByteCompiler) || job_.below.find(kByteCompiler) != nullptr) {
-      defer_byte_compilation(job_.scratch, options, commands.front());
+      defer_byte_compilation(given, job_.room, commands.front());
+      given.give_to(options);
       commands.push_back(deferred_byte_compilation(job_.jobs));
     }
     for (int minor = 7; minor < kFirstOrderedPython; ++minor) {
@@ -257,7 +254,7 @@ class Installer {
   void unpack_postponed(Unpacker& unpacker, const std::vector<std::size_t>& members) {
     if (members.empty()) return;
     std::vector<const UnpackedPackage*> packages;
-    for (const std::size_t i : members) packages.push_back(&pending_.at(layer_.packages[i].name));
+    for (const std::size_t i : members) packages.push_back(&pending_.at(input_.packages[i].name));
     run_preinsts(packages);
     unpacker.invalidate();
     (void)unpack(unpacker, members, false);
@@ -302,11 +299,11 @@ class Installer {
   }
 
   void set_debconf(Unpacker& unpacker) const {
-    if (job_.manifest.packages.debconf.empty() || job_.layer != 0) return;
+    if (input_.debconf.empty()) return;
     // debconf itself is unpacked at least; its configuration file still has dpkg's temporary name.
     const bool fresh = root_.has("etc/debconf.conf.dpkg-new");
     SandboxCommand command{.argv = {"debconf-set-selections"},
-                           .input = join(job_.manifest.packages.debconf, "\n") + "\n"};
+                           .input = join(input_.debconf, "\n") + "\n"};
     if (fresh) command.env["DEBCONF_SYSTEMRC"] = "/etc/debconf.conf.dpkg-new";
     run_scripts("setting debconf answers", {command});
     unpacker.invalidate();
@@ -315,13 +312,14 @@ class Installer {
   void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands,
                    SandboxOptions options = {}) const {
     const Timer timer(reporter_, doing);
+    options.room = job_.room;
     options.log = job_.log;
     options.vary = job_.vary;
     options.root = sandbox_root(job_.below, job_.upper, job_.scratch);
     // Nothing may start a service in there.
     const bool has_policy = root_.has(kPolicy) || job_.below.find(kPolicy) != nullptr;
     if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);
-    run_checked(options, commands, doing);
+    run_checked(job_.runner, options, commands, doing);
     if (!has_policy && root_.has_file(kPolicy)) root_.remove(kPolicy);
   }
 
@@ -344,7 +342,7 @@ class Installer {
 
   const InstallJob& job_;
   Reporter& reporter_;
-  const LockedLayer& layer_;
+  const InstallInput& input_;
   std::string arch_;
   RootFolder root_;
   Database database_;

@@ -19,6 +19,12 @@ std::string place_of(const Listing& listing, const std::string& path) {
   return "usr/" + path;
 }
 
+/// "install ok installed": of what was removed, only the configuration may be left.
+bool has_files(std::string_view status) {
+  const std::vector<std::string> words = split_words(status);
+  return words.size() == 3 && words[2] != "not-installed" && words[2] != "config-files";
+}
+
 }  // namespace
 
 bool is_database(const std::string& path) {
@@ -32,18 +38,20 @@ std::vector<InstalledPackage> read_database(const Listing& listing,
   if (status == texts.end()) return {};
   std::string_view rest = status->second;
   while (const auto stanza = next_stanza(rest)) {
-    if (stanza->get("Status").find("not-installed") != std::string_view::npos) continue;
+    if (!has_files(stanza->get("Status"))) continue;
     InstalledPackage package{.name = std::string(stanza->get("Package")),
                              .version = std::string(stanza->get("Version")),
                              .arch = std::string(stanza->get("Architecture"))};
-    packages[package.name] = std::move(package);
+    // Packages of one name and several architectures may be installed side by side.
+    packages[package.name + ":" + package.arch] = std::move(package);
   }
   for (const auto& [file, text] : texts) {
     if (!is_list(file)) continue;
     std::string name = file.substr(kInfo.size(), file.size() - kInfo.size() - kList.size());
-    name = name.substr(0, name.find(':'));
-    const auto package = packages.find(name);
-    if (package == packages.end()) continue;
+    // Where there can be only one, the file has no architecture in its name.
+    const bool has_arch = name.find(':') != std::string::npos;
+    const auto package = has_arch ? packages.find(name) : packages.lower_bound(name + ":");
+    if (package == packages.end() || (!has_arch && package->second.name != name)) continue;
     for (const std::string& path : split(text, '\n'))
       if (path.size() > 1 && path != "/.") package->second.paths.push_back(place_of(listing, path.substr(1)));
   }

@@ -69,8 +69,7 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
     const std::lock_guard guard(unpacker_.mutex_);
     place = unpacker_.claim(entry, package_, owner_, conffile, skip);
     if (!entry.hard_link.empty() && !skip) {
-      const std::string folder = unpacker_.model_.resolve_folder(parent_path(entry.hard_link), owner_);
-      link_source = join_path(folder, base_name(entry.hard_link));
+      link_source = unpacker_.place_of(entry.hard_link, package_.name, owner_);
       if (conffiles_.contains(entry.hard_link)) link_source += ".dpkg-new";
     }
   }

@@ -60,10 +60,16 @@ class Prover {
     // Keys that every alephc has need not travel with a bundle.
     if (std::filesystem::exists(source.keyring)) proof.keyring = source.keyring;
     std::vector<VerifiedSource> verified(1);
-    verified[0].release = verify_release(*text, keys_of(source), source.fingerprint, source.id());
+    const Release& release = verified[0].release = verify_release(
+        *text, {.keys = keys_of(source), .fingerprint = source.fingerprint, .time = KeyTime::release}, source.id());
+    if (!source.is_flat()) check_suite(release, source.suite, source.id());
     verified[0].source = std::move(source);
-    proof.signer = verified[0].release.signer;
+    // Of several keys, the one that the lock went by: which others count may have changed since.
+    const auto signer = release.signers.find(repository.signer);
+    proof.signer = signer != release.signers.end() ? signer->first : release.signers.begin()->first;
     check_signer(proof, repository);
+    proof.date = release.date;
+    proof.key_expired = signer->second;
     proof.blobs.push_back(repository.index);
     try {
       fetch_packages(verified, archs_of(manifest_, lock_), tools_);

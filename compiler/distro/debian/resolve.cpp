@@ -55,7 +55,7 @@ class Resolver {
                                          .suite = verified.source.suite,
                                          .date = verified.release.date,
                                          .index = verified.in_release,
-                                         .signer = verified.release.signer,
+                                         .signer = verified.signer,
                                          .distribution_keyring = verified.source.distribution_keyring});
       resolution.newest_index = std::max(resolution.newest_index, verified.release.date);
     }

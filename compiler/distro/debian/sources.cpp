@@ -164,7 +164,7 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors,
     source.optional = base.suites.empty() && suite != base.release;
     source.distribution_keyring = base.keyring.empty();
     source.keyring =
-        base.keyring.empty() ? fs::path(archive_of(base.distro).keyring) : manifest.folder / base.keyring;
+        base.keyring.empty() ? fs::path(archive_of(base.distro).keyring) : manifest.content_of(base.keyring);
     if (base.keyring.empty()) source.embedded_keys = embedded_keys(base.distro);
     source.at = base.release_at;
     if (date.empty()) {
@@ -179,7 +179,7 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors,
   for (const RepositorySpec& repository : manifest.repositories) {
     Source source{.name = repository.name, .suite = repository.suite, .components = repository.components};
     add_address(source.bases, repository.url);
-    source.keyring = manifest.folder / repository.key;
+    source.keyring = manifest.content_of(repository.key);
     source.fingerprint = repository.fingerprint;
     source.check_valid_until = base.check_valid_until;
     source.priority = repository.priority;
@@ -192,7 +192,11 @@ std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors,
 std::vector<std::string> bases_of(const Manifest& manifest, const LockedRepository& repository,
                                   const Mirrors& mirrors) {
   for (const RepositorySpec& own : manifest.repositories)
-    if (own.name == repository.name) return {own.url};
+    if (own.name == repository.name) {
+      std::vector<std::string> bases;
+      add_address(bases, own.url);
+      return bases;
+    }
   std::vector<std::string> bases = mirrors_for(manifest, mirrors, repository.suite);
   // The archive takes its pictures every six hours: the one after the Release surely has what it names.
   constexpr std::int64_t kUntilPictured = 12 * 3600;

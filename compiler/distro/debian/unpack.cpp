@@ -13,6 +13,7 @@
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
 #include "base/parallel.hpp"
+#include "base/root_folder.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "distro/debian/control.hpp"
@@ -20,9 +21,9 @@
 #include "sandbox/sandbox.hpp"
 
 namespace alephc::debian {
-Unpacker::Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded,
+Unpacker::Unpacker(const Tree& below, std::filesystem::path upper, std::int64_t time, DecodedPackages& decoded,
                    KnownContents& known)
-    : model_(below, std::move(upper)), decoded_(decoded), known_(known) {}
+    : model_(below, std::move(upper), time), decoded_(decoded), known_(known) {}
 
 void Unpacker::rescan() {
   stale_ = false;
@@ -33,23 +34,44 @@ void Unpacker::rescan() {
 /// Triples of lines: path, where it is diverted to, package (":" for the administrator).
 void Unpacker::read_diversions() {
   diversions_.clear();
-  const auto own = read_file_if_exists(model_.upper() / "var/lib/dpkg/diversions");
-  const Entry* old = model_.below().find("var/lib/dpkg/diversions");
-  const std::string text = own ? *own : old != nullptr ? model_.below().read_content(*old) : "";
-  const std::vector<std::string> lines = split(text, '\n');
-  for (std::size_t i = 0; i + 2 < lines.size(); i += 3)
+  const char* const path = "var/lib/dpkg/diversions";
+  const RootFolder upper(model_.upper());
+  if (upper.has(path) && !upper.has_file(path))
+    throw Error(ErrorKind::failed, std::string("/") + path + " is not a regular file",
+                "a package's script replaced it: dpkg would wait for it, or read it without end");
+  const std::vector<std::string> lines = split(read_below(path), '\n');
+  for (std::size_t i = 0; i + 2 < lines.size(); i += 3) {
+    if (!lines[i].starts_with('/') || !lines[i + 1].starts_with('/') || lines[i + 2].empty())
+      throw Error(ErrorKind::failed, "/var/lib/dpkg/diversions is damaged at line " + std::to_string(i + 1),
+                  "a package's script wrote it; dpkg could not read it either");
     diversions_[lines[i].substr(1)] = {lines[i + 1].substr(1), lines[i + 2]};
+  }
 }
 
+std::string Unpacker::read_below(const char* path) const {
+  if (const auto own = RootFolder(model_.upper()).read(path)) return *own;
+  const Entry* old = model_.below().find(path);
+  return old != nullptr ? model_.below().read_content(*old) : std::string();
+}
+
+/// dpkg goes by the names that packages give: a diversion of /bin/sh is none of /usr/bin/sh, wherever /bin leads.
 std::string Unpacker::diverted(const std::string& path, const std::string& package) const {
-  const auto it = diversions_.find("/" + path);
-  const std::string& from = it == diversions_.end() ? path : it->first;
-  if (it == diversions_.end()) {
-    const auto plain = diversions_.find(path);
-    if (plain == diversions_.end() || plain->second.second == package) return path;
-    return plain->second.first;
-  }
-  return it->second.second == package ? from.substr(1) : it->second.first;
+  const auto found = diversions_.find(path);
+  return found == diversions_.end() || found->second.second == package ? path : found->second.first;
+}
+
+/// Where a package's file of a name belongs.
+std::string Unpacker::place_of(const std::string& path, const std::string& package, std::uint32_t owner) {
+  const std::string name = diverted(path, package);
+  return join_path(model_.resolve_folder(parent_path(name), owner), base_name(name));
+}
+
+std::string Unpacker::installed_version(const std::string& package) const {
+  const std::string status = read_below("var/lib/dpkg/status");
+  std::string_view rest = status;
+  while (const auto stanza = next_stanza(rest))
+    if (stanza->get("Package") == package) return std::string(stanza->get("Version"));
+  return {};
 }
 
 bool Unpacker::replaces(const UnpackedPackage& package, const std::string& name,
@@ -69,11 +91,10 @@ std::string Unpacker::owner_before(const std::string& path) {
     return text.starts_with(wanted) || text.find("\n" + wanted) != std::string::npos;
   };
   const auto package_of = [](const std::string& file) { return file.substr(0, file.size() - 5); };
-  const std::filesystem::path info = model_.upper() / "var/lib/dpkg/info";
-  if (std::filesystem::is_directory(info))
-    for (const auto& file : std::filesystem::directory_iterator(info))
-      if (file.path().extension() == ".list" && owns(read_file(file.path())))
-        return package_of(file.path().filename().string());
+  const RootFolder upper(model_.upper());
+  for (const std::string& name : upper.list("var/lib/dpkg/info"))
+    if (name.ends_with(".list") && owns(upper.read("var/lib/dpkg/info/" + name).value_or("")))
+      return package_of(name);
   for (const Entry& entry : model_.below().entries())
     if (entry.path.starts_with("var/lib/dpkg/info/") && entry.path.ends_with(".list") &&
         !model_.is_known(entry.path) && owns(model_.below().read_content(entry)))
@@ -89,7 +110,7 @@ bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& pa
     other = owner_before(path);
     const std::string name = other.substr(0, other.find(':'));
     if (other.empty() || name == package.name) return true;
-    if (!replaces(package, name, "")) {
+    if (!replaces(package, name, installed_version(name))) {
       throw Error(ErrorKind::failed, "/" + path + " is in " + package.name + " and also in " + other,
                   "the packages conflict, though they do not say so: leave one of them out");
     }
@@ -109,21 +130,28 @@ bool Unpacker::may_replace(const UnpackedPackage& package, const std::string& pa
               "the packages conflict, though they do not say so: leave one of them out");
 }
 
+/// A conffile has another name until it is configured; who owns it is asked of its own. False: it is not placed.
+bool Unpacker::claim_conffile(const std::string& path, const std::string& place, const UnpackedPackage& package,
+                              std::uint32_t owner, bool& skip) {
+  RootModel::Node* shown = model_.find(place);
+  if (shown == nullptr || shown->type == EntryType::directory || shown->owner == owner) return true;
+  if (!sequential_ && shown->owner != RootModel::kBefore) throw OrderMatters{};
+  return may_replace(package, path, owner, *shown, skip);
+}
+
 /// Decides where an entry goes and reserves the place. Called under the mutex.
 std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile,
                             bool& skip) {
-  const std::string folder = model_.resolve_folder(parent_path(entry.path), owner);
-  std::string place = join_path(folder, base_name(entry.path));
+  const bool is_folder = entry.type == EntryType::directory;
+  std::string place = is_folder ? join_path(model_.resolve_folder(parent_path(entry.path), owner), base_name(entry.path))
+                                : place_of(entry.path, package.name, owner);
   if (conffile) {
+    if (!claim_conffile(entry.path, place, package, owner, skip)) return place;
     place += ".dpkg-new";
-  } else if (!diversions_.empty() && entry.type != EntryType::directory) {
-    place = diverted(place, package.name);
-    if (place.starts_with('/')) place.erase(0, 1);
-    (void)model_.resolve_folder(parent_path(place), owner);
   }
   RootModel::Node* node = model_.find(place);
   const bool foreign = node != nullptr && node->owner != RootModel::kBefore && node->owner != owner;
-  if (entry.type == EntryType::directory) {
+  if (is_folder) {
     if (node == nullptr) {
       model_.make_folder(place, owner);
       node = model_.find(place);
@@ -144,7 +172,7 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
     node->mode = entry.mode;
     node->uid = entry.uid;
     node->gid = entry.gid;
-    node->mtime = std::min(entry.mtime, kStepTime);
+    node->mtime = std::min(entry.mtime, model_.time());
     return place;
   }
   if (node != nullptr) {
@@ -155,7 +183,7 @@ std::string Unpacker::claim(const Entry& entry, UnpackedPackage& package, std::u
       throw Error(ErrorKind::failed,
                   "/" + place + " is a file in " + package.label + ", but a folder is there");
     }
-    if (!may_replace(package, place, owner, *node, skip)) return place;
+    if (!may_replace(package, entry.path, owner, *node, skip)) return place;
     if (node->in_upper && ::unlinkat(model_.root_fd(), place.c_str(), 0) != 0)
       throw system_error("replace /" + place, errno);
   }
@@ -195,12 +223,14 @@ std::vector<UnpackedPackage> Unpacker::unpack(const std::vector<PackageToUnpack>
                                               bool postpone_preinst) {
   if (stale_) rescan();
   model_.begin_batch();
+  lost_before_ = lost_;
   postpone_preinst_ = postpone_preinst;
   sequential_ = jobs <= 1;
   try {
     run(packages, jobs);
   } catch (const OrderMatters&) {
     model_.undo();
+    lost_ = lost_before_;
     rescan();
     for (const PackageToUnpack& package : packages) decoded_.lose(package.id);
     sequential_ = true;

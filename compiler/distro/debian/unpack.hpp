@@ -45,10 +45,11 @@ struct PackageToUnpack {
 /// Nothing is ever written outside the folder; see root_model.hpp.
 class Unpacker {
  public:
-  /// known gets the hashes of the files it places.
-  Unpacker(const Tree& below, std::filesystem::path upper, DecodedPackages& decoded, KnownContents& known);
+  /// known gets the hashes of the files it places. No folder is younger than `time`, in seconds.
+  Unpacker(const Tree& below, std::filesystem::path upper, std::int64_t time, DecodedPackages& decoded,
+           KnownContents& known);
 
-  /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions anew.
+  /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions again.
   void invalidate() { stale_ = true; }
 
   /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with
@@ -71,10 +72,16 @@ class Unpacker {
   void read_diversions();
   std::string claim(const Entry& entry, UnpackedPackage& package, std::uint32_t owner, bool conffile,
                     bool& skip);
+  bool claim_conffile(const std::string& path, const std::string& place, const UnpackedPackage& package,
+                      std::uint32_t owner, bool& skip);
   bool may_replace(const UnpackedPackage& package, const std::string& path, std::uint32_t owner,
                    RootModel::Node& node, bool& skip);
   bool replaces(const UnpackedPackage& package, const std::string& name, const std::string& version) const;
   std::string owner_before(const std::string& path);
+  [[nodiscard]] std::string installed_version(const std::string& package) const;
+  /// Of the upper folder, else of the tree below.
+  [[nodiscard]] std::string read_below(const char* path) const;
+  std::string place_of(const std::string& path, const std::string& package, std::uint32_t owner);
   std::string diverted(const std::string& path, const std::string& package) const;
   void run(const std::vector<PackageToUnpack>& packages, unsigned jobs);
   void unpack_one(const PackageToUnpack& package, std::uint32_t owner);
@@ -89,6 +96,7 @@ class Unpacker {
   std::vector<UnpackedPackage> packages_;
   std::map<std::string, std::pair<std::string, std::string>> diversions_;  ///< path → (diverted to, package)
   std::map<std::string, std::vector<std::string>> lost_;
+  std::map<std::string, std::vector<std::string>> lost_before_;  ///< the batch
 };
 
 }  // namespace alephc::debian

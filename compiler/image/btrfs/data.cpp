@@ -20,7 +20,6 @@ namespace {
 constexpr std::uint64_t kLargestInline = 2048;  ///< the kernel's own limit, max_inline
 constexpr std::uint64_t kLargestExtent = 128ULL << 20U;
 constexpr std::uint64_t kCompressedPiece = 128U * 1024U;
-constexpr int kZstdLevel = 3;
 constexpr std::size_t kWindow = 256;  ///< pieces compressed at once
 
 std::uint64_t round_up(std::uint64_t value) {
@@ -152,8 +151,7 @@ class DataWriter {
   }
 
   void compress(Piece& piece) const {
-    const int level = options_.image.level != 0 ? static_cast<int>(options_.image.level) : kZstdLevel;
-    std::string packed = zstd_frame(piece.bytes, level);
+    std::string packed = zstd_frame(piece.bytes, static_cast<int>(options_.image.level));
     if (round_up(packed.size()) >= piece.bytes.size()) return;
     packed.resize(round_up(packed.size()), '\0');
     piece.packed = std::move(packed);

@@ -3,15 +3,19 @@
 #include <map>
 #include <set>
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
 #include "base/diagnostic.hpp"
+#include "base/interrupt.hpp"
+#include "base/limits.hpp"
 #include "base/little_endian.hpp"
 #include "base/parallel.hpp"
+#include "image/btrfs/file_tree.hpp"
 #include "image/btrfs/volume.hpp"
+#include "image/byte_source.hpp"
 #include "image/image_format.hpp"
+#include "image/read_budget.hpp"
 #include "image/zstd_frame.hpp"
 #include "tree/scan.hpp"
 
@@ -19,7 +23,7 @@ namespace alephc {
 namespace btrfs {
 namespace {
 
-constexpr int kMaxDepth = 256;
+constexpr int kMaxDepth = static_cast<int>(limits::kPathDepth) + 1;  ///< the last may be no folder
 constexpr std::uint64_t kLargestPiece = 1U << 20U;  ///< of a file, read at once
 constexpr std::uint64_t kLargestPacked = 1U << 20U;
 
@@ -42,6 +46,7 @@ struct Child {
 struct Inode {
   Entry entry{};
   std::vector<Child> children{};
+  std::set<std::pair<std::string, Key>> looked_up{};  ///< as the kernel finds names
   std::vector<Extent> extents{};
 };
 using Inodes = std::map<std::uint64_t, Inode>;
@@ -68,6 +73,10 @@ EntryType type_of(std::uint64_t mode) {
 void read_inode(std::string_view data, Entry& entry) {
   const std::uint64_t mode = number_at(data, 52, 4);
   const std::uint64_t device = number_at(data, 56, 8);
+  constexpr std::uint64_t kImmutable = 1U << 6U;
+  constexpr std::uint64_t kAppendOnly = 1U << 5U;
+  if ((number_at(data, 64, 8) & (kImmutable | kAppendOnly)) != 0)
+    throw Error(ErrorKind::integrity, "a file of the image has a flag of chattr, which no listing shows");
   entry.type = type_of(mode);
   entry.mode = entry.type == EntryType::symlink ? 0777U : static_cast<std::uint32_t>(mode & 07777U);
   entry.uid = static_cast<std::uint32_t>(number_at(data, 44, 4));
@@ -97,16 +106,29 @@ Extent read_extent(std::uint64_t offset, std::string_view data) {
   return extent;
 }
 
-void read_xattrs(std::string_view data, Entry& entry) {
+/// Names of one hash share an item: take(record, name, value) for each.
+template <typename Take>
+void each_name(std::string_view data, Take&& take) {
   while (!data.empty()) {
     const std::uint64_t value_size = number_at(data, 25, 2);
     const std::uint64_t name_size = number_at(data, 27, 2);
-    const std::string name(bytes_at(data, 30, name_size));
-    std::string value(bytes_at(data, 30 + name_size, value_size));
-    if (name == "security.capability") value = portable_capability(std::move(value));
-    if (keeps_xattr(name)) entry.xattrs.push_back({name, std::move(value)});
+    take(data, std::string(bytes_at(data, 30, name_size)), std::string(bytes_at(data, 30 + name_size, value_size)));
     data.remove_prefix(30 + name_size + value_size);
   }
+}
+
+void read_names(const Key& key, std::string_view data, Inode& inode) {
+  each_name(data, [&](std::string_view record, const std::string& name, const std::string& /*value*/) {
+    if (name_hash(name) != key.offset) damaged("a name under the hash of another");
+    inode.looked_up.emplace(name, read_key(record));
+  });
+}
+
+void read_xattrs(std::string_view data, Entry& entry) {
+  each_name(data, [&](std::string_view /*record*/, const std::string& name, std::string value) {
+    if (name == "security.capability") value = portable_capability(std::move(value));
+    if (keeps_xattr(name)) entry.xattrs.push_back({name, std::move(value)});
+  });
 }
 
 std::string unpacked(const Extent& extent, const std::string& packed) {
@@ -128,8 +150,8 @@ std::string unpacked(const Extent& extent, const std::string& packed) {
 
 class Reader {
  public:
-  Reader(const std::filesystem::path& path, const ReadOptions& options)
-      : volume_(open_file(path, O_RDONLY)), options_(options) {}
+  Reader(const ByteSource& image, const ReadOptions& options, ReadBudget& budget)
+      : volume_(image), options_(options), budget_(budget) {}
 
   ImageContent run() {
     visit_subvolume(volume_.default_subvolume(), "", 0);
@@ -157,6 +179,7 @@ class Reader {
       if (key.type == kInodeItem) read_inode(data, inode.entry);
       if (key.type == kXattrItem) read_xattrs(data, inode.entry);
       if (key.type == kExtentData) inode.extents.push_back(read_extent(key.offset, data));
+      if (key.type == kDirItem) read_names(key, data, inode);
       if (key.type == kDirIndex)
         inode.children.push_back({std::string(bytes_at(data, 30, number_at(data, 27, 2))), read_key(data)});
     });
@@ -170,6 +193,7 @@ class Reader {
 
   void visit(Inodes& inodes, std::uint64_t number, const std::string& path, int depth) {
     if (depth > kMaxDepth) damaged("folders without end");
+    budget_.take_entry(path);
     const auto inode = inodes.find(number);
     if (inode == inodes.end()) damaged("a name of nothing: /" + path);
     Entry entry = inode->second.entry;
@@ -183,6 +207,7 @@ class Reader {
     content_.listing.push_back(std::move(entry));
     if (inode->second.entry.type != EntryType::directory) return;
     if (!folders_.insert(&inode->second).second) damaged("/" + path + " is in two places");
+    check_names(inode->second, path);
     for (const Child& child : inode->second.children) {
       if (child.name.empty() || child.name.find('/') != std::string::npos)
         damaged("a file called '" + child.name + "'");
@@ -192,6 +217,14 @@ class Reader {
       else
         visit(inodes, child.location.objectid, place, depth + 1);
     }
+  }
+
+  /// A listing goes by one index of a folder, opening a name by the other.
+  static void check_names(const Inode& inode, const std::string& path) {
+    std::set<std::pair<std::string, Key>> listed;
+    for (const Child& child : inode.children) listed.emplace(child.name, child.location);
+    if (listed != inode.looked_up || listed.size() != inode.children.size())
+      damaged("the two indexes of the folder /" + path + " differ");
   }
 
   /// Of each inode once, whatever its names.
@@ -212,6 +245,8 @@ class Reader {
       auto& [inode, path] = files[i];
       std::string* text = path.empty() ? nullptr : &content_.texts.at(path);
       Sha256 hash;
+      budget_.take_content(inode->entry.size);
+      if (text != nullptr) budget_.take_text(inode->entry.size);
       each_piece(*inode, [&](std::string_view bytes) {
         hash.update(bytes);
         if (text != nullptr) *text += bytes;
@@ -225,9 +260,9 @@ class Reader {
     const std::uint64_t size = inode.entry.size;
     std::uint64_t at = 0;
     for (const Extent& extent : inode.extents) {
-      if (extent.offset < at && extent.offset + extent.length > at) damaged("extents that overlap");
+      if (extent.offset < at) damaged("extents that overlap");
       give_zeros(std::min(extent.offset, size) - std::min(at, size), take);
-      at = std::max(at, extent.offset);
+      at = extent.offset;
       if (at >= size) return;
       const std::uint64_t length = std::min(extent.length, size - at);
       give_extent(extent, length, take);
@@ -239,8 +274,10 @@ class Reader {
   template <typename Take>
   static void give_zeros(std::uint64_t count, Take&& take) {
     static const std::string kZeros(kLargestPiece, '\0');
-    for (; count > 0; count -= std::min(count, kLargestPiece))
+    for (; count > 0; count -= std::min(count, kLargestPiece)) {
+      throw_if_interrupted();
       take(std::string_view(kZeros).substr(0, std::min(count, kLargestPiece)));
+    }
   }
 
   template <typename Take>
@@ -255,12 +292,15 @@ class Reader {
     }
     if (!extent.inline_data.empty()) return take(bytes_at(extent.inline_data, 0, length));
     if (extent.disk == 0) return give_zeros(length, take);
-    for (std::uint64_t done = 0; done < length; done += kLargestPiece)
+    for (std::uint64_t done = 0; done < length; done += kLargestPiece) {
+      throw_if_interrupted();
       take(volume_.read(extent.disk + extent.start + done, std::min(kLargestPiece, length - done)));
+    }
   }
 
   Volume volume_;
   const ReadOptions& options_;
+  ReadBudget& budget_;
   ImageContent content_;
   std::map<std::uint64_t, Inodes> subvolumes_;
   std::set<std::uint64_t> visiting_;
@@ -271,8 +311,8 @@ class Reader {
 }  // namespace
 }  // namespace btrfs
 
-ImageContent read_btrfs(const std::filesystem::path& path, const ReadOptions& options) {
-  return with_context("reading " + path.string(), [&] { return btrfs::Reader(path, options).run(); });
+ImageContent read_btrfs(const ByteSource& image, const ReadOptions& options, ReadBudget& budget) {
+  return btrfs::Reader(image, options, budget).run();
 }
 
 }  // namespace alephc

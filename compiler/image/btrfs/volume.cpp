@@ -2,16 +2,26 @@
 #include "image/btrfs/volume.hpp"
 
 #include "base/diagnostic.hpp"
+#include "base/interrupt.hpp"
 #include "base/little_endian.hpp"
 
 namespace alephc::btrfs {
 namespace {
+
+// A fuzzer would never get past them.
+#if defined(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
+constexpr bool kChecksSums = false;
+#else
+constexpr bool kChecksSums = true;
+#endif
 
 constexpr std::size_t kSuperblockSize = 4096;
 constexpr std::size_t kKeySize = 17;
 constexpr std::size_t kChunkHead = 48;
 constexpr std::size_t kStripeSize = 32;
 constexpr int kMaxLevel = 8;
+constexpr std::uint64_t kNodesFree = 4096;
+constexpr std::uint64_t kNodesFactor = 4;  // every tree is read a few times at most
 
 }  // namespace
 
@@ -32,7 +42,7 @@ Key read_key(std::string_view bytes) {
   return {number_at(bytes, 0, 8), static_cast<std::uint8_t>(number_at(bytes, 8, 1)), number_at(bytes, 9, 8)};
 }
 
-Volume::Volume(UniqueFd device) : device_(std::move(device)) {
+Volume::Volume(const ByteSource& device) : device_(device) {
   read_superblock();
   walk(chunk_tree_, [&](const Key& key, std::string_view data) {
     if (key.type == kChunkItem) add_chunk(key.offset, data);
@@ -45,12 +55,13 @@ Volume::Volume(UniqueFd device) : device_(std::move(device)) {
 }
 
 void Volume::read_superblock() {
-  std::string block(kSuperblockSize, '\0');
-  if (read_at(device_.get(), kSuperblocks[0], block) != static_cast<ssize_t>(block.size()))
-    damaged("it is cut off");
+  const std::string block = device_.bytes(kSuperblocks[0], kSuperblockSize);
+  if (block.empty()) damaged("it is cut off");
   const auto number = [&](std::size_t at, std::size_t size) { return number_at(block, at, size); };
-  has_crc_ = number(196, 2) == 0;
-  if (has_crc_ && number(0, 4) != block_sum(block)) damaged("the sum of its superblock");
+  if (kChecksSums && number(196, 2) != 0)
+    throw Error(ErrorKind::failed, "the btrfs filesystem has sums of another kind than crc32c, which are not checked here",
+                "make it with mkfs.btrfs --csum crc32c");
+  if (kChecksSums && number(0, 4) != block_sum(block)) damaged("the sum of its superblock");
   if (number(136, 8) != 1)
     throw Error(ErrorKind::failed, "a btrfs filesystem of several devices cannot be read");
   if (number(96, 8) != 0)
@@ -74,7 +85,11 @@ void Volume::add_chunk(std::uint64_t logical, std::string_view item) {
   constexpr std::uint64_t kStriped = (1U << 3U) | (1U << 6U) | (1U << 7U) | (1U << 8U);  // RAID 0, 10, 5, 6
   if ((number_at(item, 24, 8) & kStriped) != 0)
     throw Error(ErrorKind::failed, "a striped btrfs filesystem cannot be read");
-  chunks_[logical] = {number_at(item, 0, 8), number_at(item, kChunkHead + 8, 8)};
+  Chunk chunk{.length = number_at(item, 0, 8)};
+  for (std::uint64_t i = 0; i < number_at(item, 44, 2); ++i)
+    chunk.copies.push_back(number_at(item, kChunkHead + i * kStripeSize + 8, 8));
+  if (chunk.copies.empty()) damaged("a chunk that is nowhere");
+  chunks_[logical] = std::move(chunk);
 }
 
 std::string Volume::read(std::uint64_t address, std::uint64_t size) const {
@@ -84,9 +99,11 @@ std::string Volume::read(std::uint64_t address, std::uint64_t size) const {
   const std::uint64_t offset = address - chunk->first;
   if (offset >= chunk->second.length || size > chunk->second.length - offset)
     damaged("an address in no chunk");
-  std::string bytes(size, '\0');
-  if (read_at(device_.get(), chunk->second.physical + offset, bytes) != static_cast<ssize_t>(size))
-    damaged("it is cut off");
+  const std::vector<std::uint64_t>& copies = chunk->second.copies;
+  std::string bytes = device_.bytes(copies.front() + offset, size);
+  if (bytes.size() != size) damaged("it is cut off");
+  for (std::size_t i = 1; i < copies.size(); ++i)
+    if (device_.bytes(copies[i] + offset, size) != bytes) damaged("its copies differ");
   return bytes;
 }
 
@@ -95,8 +112,11 @@ void Volume::walk(std::uint64_t root, const Visit& visit) const {
 }
 
 void Volume::walk_node(std::uint64_t address, int level, const Visit& visit) const {
+  throw_if_interrupted();
+  // A node may be named many times: more of them than the device has room for are a trick.
+  if (++nodes_ > kNodesFree + kNodesFactor * device_.size() / node_size_) damaged("its trees share nodes");
   const std::string node = read(address, node_size_);
-  if (has_crc_ && number_at(node, 0, 4) != block_sum(node)) damaged("the sum of a node");
+  if (kChecksSums && number_at(node, 0, 4) != block_sum(node)) damaged("the sum of a node");
   const std::uint64_t count = number_at(node, 96, 4);
   const auto own_level = static_cast<int>(number_at(node, 100, 1));
   // Levels fall with every step down, so that no loop of nodes goes on for ever.

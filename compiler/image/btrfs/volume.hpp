@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/fd.hpp"
 #include "image/btrfs/format.hpp"
+#include "image/byte_source.hpp"
 
 namespace alephc::btrfs {
 
@@ -17,12 +17,13 @@ namespace alephc::btrfs {
 /// usual sum. Anything that cannot be is an integrity Error.
 class Volume {
  public:
-  explicit Volume(UniqueFd device);
+  /// The source outlives the volume.
+  explicit Volume(const ByteSource& device);
 
   /// Every item of a tree in key order.
   using Visit = std::function<void(const Key& key, std::string_view data)>;
   void walk(std::uint64_t root, const Visit& visit) const;
-  /// Bytes at an address of the filesystem.
+  /// Bytes at an address of the filesystem. Of several copies the kernel takes any: they must be equal.
   [[nodiscard]] std::string read(std::uint64_t address, std::uint64_t size) const;
 
   /// Address of the root of a subvolume's tree.
@@ -33,15 +34,15 @@ class Volume {
  private:
   struct Chunk {
     std::uint64_t length = 0;
-    std::uint64_t physical = 0;
+    std::vector<std::uint64_t> copies{};  ///< where it is on the device
   };
   void read_superblock();
   void add_chunk(std::uint64_t logical, std::string_view item);
   void walk_node(std::uint64_t address, int level, const Visit& visit) const;
 
-  UniqueFd device_;
+  const ByteSource& device_;
+  mutable std::uint64_t nodes_ = 0;  ///< read so far, see walk_node
   std::uint32_t node_size_ = 0;
-  bool has_crc_ = false;
   std::uint64_t root_tree_ = 0;
   std::uint64_t chunk_tree_ = 0;
   std::map<std::uint64_t, Chunk> chunks_;         ///< by logical address

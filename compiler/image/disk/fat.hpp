@@ -5,6 +5,11 @@
 #include <string>
 #include <vector>
 
+namespace alephc {
+class ByteSource;
+class ReadBudget;
+}  // namespace alephc
+
 namespace alephc::fat {
 
 /// A path of a FAT filesystem; folders before what they hold.
@@ -27,6 +32,6 @@ struct Volume {
 [[nodiscard]] std::string make_volume(const Volume& volume, const std::vector<File>& files);
 
 /// Everything in a FAT12, FAT16 or FAT32 filesystem. Throws an integrity Error when it is damaged.
-[[nodiscard]] std::vector<File> read_volume(int fd, std::uint64_t offset);
+[[nodiscard]] std::vector<File> read_volume(const ByteSource& volume, ReadBudget& budget);
 
 }  // namespace alephc::fat

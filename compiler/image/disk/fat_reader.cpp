@@ -3,16 +3,16 @@
 #include <cerrno>
 
 #include "base/diagnostic.hpp"
-#include "base/fd.hpp"
 #include "base/little_endian.hpp"
+#include "image/byte_source.hpp"
 #include "image/disk/fat.hpp"
+#include "image/read_budget.hpp"
 #include "tree/entry.hpp"
 
 namespace alephc::fat {
 namespace {
 
 constexpr std::size_t kEntry = 32;
-constexpr std::size_t kMostBytes = 2ULL << 30U;  ///< of all files: more is no ESP
 constexpr int kMaxDepth = 64;
 
 [[noreturn]] void damaged() {
@@ -43,7 +43,7 @@ std::string narrow(const std::u16string& units) {
 
 class VolumeReader {
  public:
-  VolumeReader(int fd, std::uint64_t offset) : fd_(fd), offset_(offset) {
+  VolumeReader(const ByteSource& volume, ReadBudget& budget) : volume_(volume), budget_(budget) {
     const std::string boot = read(0, 512);
     const auto number = [&](std::size_t at, std::size_t size) {
       return read_little(std::string_view(boot).substr(at, size));
@@ -71,8 +71,8 @@ class VolumeReader {
 
  private:
   [[nodiscard]] std::string read(std::uint64_t at, std::uint64_t size) const {
-    std::string bytes(size, '\0');
-    if (read_at(fd_, offset_ + at, bytes) != static_cast<ssize_t>(size)) damaged();
+    std::string bytes = volume_.bytes(at, size);
+    if (bytes.size() != size) damaged();
     return bytes;
   }
 
@@ -91,7 +91,9 @@ class VolumeReader {
     std::string bytes;
     const std::uint64_t last = bits_ == 12 ? 0xff8 : bits_ == 16 ? 0xfff8 : 0x0ffffff8;
     while (cluster < last) {
-      if (cluster < 2 || cluster - 2 >= clusters_ || (total_ += cluster_) > kMostBytes) damaged();
+      // No cluster belongs to two files, so all chains together are not longer than the volume.
+      if (cluster < 2 || cluster - 2 >= clusters_ || (total_ += cluster_) > volume_.size()) damaged();
+      budget_.take_content(cluster_);
       bytes += read(data_ + (cluster - 2) * cluster_, cluster_);
       cluster = next(cluster);
     }
@@ -120,6 +122,7 @@ class VolumeReader {
   void add(std::string_view entry, const std::string& folder, const std::string& name,
            std::uint8_t attributes, int depth) {
     if (name.empty() || name.find('/') != std::string::npos) damaged();
+    budget_.take_entry(folder + "/" + name);
     const std::uint64_t cluster =
         (read_little(entry.substr(20, 2)) << 16U) | read_little(entry.substr(26, 2));
     const std::uint64_t size = read_little(entry.substr(28, 4));
@@ -155,8 +158,8 @@ class VolumeReader {
     return trimmed(entry.substr(0, 8)) + (extension.empty() ? "" : "." + extension);
   }
 
-  int fd_;
-  std::uint64_t offset_;
+  const ByteSource& volume_;
+  ReadBudget& budget_;
   std::uint64_t sector_ = 0;
   std::uint64_t cluster_ = 0;  ///< in bytes
   std::uint64_t clusters_ = 0;
@@ -170,8 +173,8 @@ class VolumeReader {
 
 }  // namespace
 
-std::vector<File> read_volume(int fd, std::uint64_t offset) {
-  return VolumeReader(fd, offset).run();
+std::vector<File> read_volume(const ByteSource& volume, ReadBudget& budget) {
+  return VolumeReader(volume, budget).run();
 }
 
 }  // namespace alephc::fat

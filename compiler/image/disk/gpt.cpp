@@ -97,6 +97,20 @@ std::string protective_mbr(std::uint64_t sectors) {
   return mbr + "\x55\xaa";
 }
 
+/// The header has a sum of itself, made with zeros in its place.
+void check_header(std::string_view sector) {
+  constexpr std::size_t kSumAt = 16;
+  constexpr std::uint64_t kSmallest = 92;
+  const std::uint64_t size = read_little(sector.substr(12, 4));
+  if (size >= kSmallest && size <= kSector) {
+    std::string header(sector.substr(0, size));
+    const std::uint64_t sum = read_little(std::string_view(header).substr(kSumAt, 4));
+    header.replace(kSumAt, 4, 4, '\0');
+    if (crc32_of(header) == sum) return;
+  }
+  throw Error(ErrorKind::integrity, "the partition table is damaged: its header has another sum");
+}
+
 }  // namespace
 
 Tables make_tables(const std::vector<Partition>& partitions, const Uuid& disk, std::uint64_t size) {
@@ -110,19 +124,19 @@ Tables make_tables(const std::vector<Partition>& partitions, const Uuid& disk, s
           .back = entries + header({last, 1, last - kTableSectors}, disk, sectors, sum)};
 }
 
-std::optional<std::vector<Partition>> read_tables(int fd) {
-  std::string sector(kSector, '\0');
-  if (read_at(fd, kSector, sector) != static_cast<ssize_t>(kSector) || !sector.starts_with(kSignature))
-    return std::nullopt;
+std::optional<std::vector<Partition>> read_tables(const ByteSource& disk) {
+  const std::string sector = disk.bytes(kSector, kSector);
+  if (!sector.starts_with(kSignature)) return std::nullopt;
   const auto number = [](std::string_view bytes, std::size_t at, std::size_t size) {
     return read_little(bytes.substr(at, size));
   };
+  check_header(sector);
   const std::uint64_t entry_size = number(sector, 84, 4);
   const std::uint64_t count = number(sector, 80, 4);
   constexpr std::uint64_t kMost = 4096;
-  std::string entries(std::min(entry_size, kMost) * std::min(count, kMost), '\0');
-  if (entry_size < kEntry || entry_size > kMost || count > kMost ||
-      read_at(fd, number(sector, 72, 8) * kSector, entries) != static_cast<ssize_t>(entries.size()) ||
+  const std::uint64_t size = std::min(entry_size, kMost) * std::min(count, kMost);
+  const std::string entries = disk.bytes(std::min(number(sector, 72, 8), disk.size()) * kSector, size);
+  if (entry_size < kEntry || entry_size > kMost || count > kMost || entries.size() != size ||
       crc32_of(entries) != number(sector, 88, 4))
     throw Error(ErrorKind::integrity, "the partition table is damaged");
   std::vector<Partition> partitions;
@@ -135,8 +149,12 @@ std::optional<std::vector<Partition>> read_tables(int fd) {
     const std::string swapped = guid_bytes(type);  // its own inverse
     std::copy(swapped.begin(), swapped.end(), type.begin());
     partition.type = uuid_text(type);
-    partition.start = number(entry, 32, 8) * kSector;
-    partition.length = (number(entry, 40, 8) + 1) * kSector - partition.start;
+    const std::uint64_t first = number(entry, 32, 8);
+    const std::uint64_t last = number(entry, 40, 8);
+    if (last < first || last >= disk.size() / kSector)
+      throw Error(ErrorKind::integrity, "the partition table is damaged: a partition ends outside of the disk");
+    partition.start = first * kSector;
+    partition.length = (last - first + 1) * kSector;
     for (std::size_t at = 0; at < kNameUnits && entry[56 + 2 * at] != 0; ++at)
       partition.name += entry[56 + 2 * at];
   }

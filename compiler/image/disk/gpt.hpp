@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "image/byte_source.hpp"
 #include "image/derived_uuid.hpp"
 
 namespace alephc::gpt {
@@ -37,6 +38,6 @@ struct Tables {
 
 /// The partitions of a disk, or nothing if it has no such table. Throws an integrity Error when it is
 /// damaged.
-[[nodiscard]] std::optional<std::vector<Partition>> read_tables(int fd);
+[[nodiscard]] std::optional<std::vector<Partition>> read_tables(const ByteSource& disk);
 
 }  // namespace alephc::gpt

@@ -26,7 +26,6 @@ constexpr std::uint64_t kCompressed = 1ULL << 62U;
 constexpr unsigned kLengthShift = 62 - (kClusterBits - 8);
 constexpr std::uint64_t kSector = 512;
 constexpr std::size_t kWindow = 512;  ///< clusters compressed at once
-constexpr int kZstdLevel = 9;
 constexpr int kDeflateWindow = -12;  ///< raw, and no larger than QEMU's
 
 /// Numbers of qcow2 are big-endian.
@@ -152,7 +151,7 @@ class Qcow2Writer {
     if (options_.image.compression == "gzip") {
       cluster.packed = deflated(cluster.bytes, level != 0 ? level : Z_DEFAULT_COMPRESSION);
     } else {
-      cluster.packed = zstd_frame(cluster.bytes, level != 0 ? level : kZstdLevel);
+      cluster.packed = zstd_frame(cluster.bytes, level);
     }
     if (cluster.packed.size() + kSector >= kCluster) cluster.packed.clear();
   }

@@ -7,15 +7,20 @@
 #include <sys/sysmacros.h>
 
 #include "base/diagnostic.hpp"
+#include "base/interrupt.hpp"
+#include "base/limits.hpp"
 #include "base/little_endian.hpp"
+#include "image/byte_source.hpp"
 #include "image/ext4/ext2fs.hpp"
+#include "image/ext4/source_io.hpp"
 #include "image/image_format.hpp"
+#include "image/read_budget.hpp"
 #include "tree/scan.hpp"
 
 namespace alephc {
 namespace {
 
-constexpr int kMaxDepth = 256;
+constexpr int kMaxDepth = static_cast<int>(limits::kPathDepth) + 1;  ///< the last may be no folder
 constexpr const char* kLostAndFound = "lost+found";
 
 void must(errcode_t code, const std::string& doing) {
@@ -42,16 +47,19 @@ int collect_xattr(char* name, char* /*value*/, std::size_t /*size*/, void* names
 
 class Ext4Reader {
  public:
-  Ext4Reader(const std::filesystem::path& path, const ReadOptions& options) : options_(options) {
+  Ext4Reader(const ByteSource& image, const ReadOptions& options, ReadBudget& budget)
+      : options_(options), budget_(budget) {
     ext2_filsys opened = nullptr;
-    must(::ext2fs_open(path.c_str(), EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0, unix_io_manager,
-                       &opened),
+    const SourceName name(image);
+    must(::ext2fs_open(name.text().c_str(), EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0,
+                       source_io_manager(), &opened),
          "read the ext4 filesystem");
     filesystem_.reset(opened);
     if (ext2fs_has_feature_journal_needs_recovery(opened->super) != 0)
       throw Error(ErrorKind::integrity,
                   "its journal holds changes: what is read is not what would be mounted",
                   "run e2fsck on a copy of it first");
+    refuse_surprises(*opened->super);
   }
 
   ImageContent run() {
@@ -71,8 +79,10 @@ class Ext4Reader {
  private:
   void visit(ext2_ino_t number, const std::string& path, int depth) {
     if (depth > kMaxDepth) throw Error(ErrorKind::integrity, "the image is damaged: folders without end");
+    budget_.take_entry(path);
     ext2_inode inode{};
     must(::ext2fs_read_inode(filesystem_.get(), number, &inode), "read /" + path);
+    refuse_surprises(inode, path);
     Entry entry{.path = path,
                 .mode = inode.i_mode & 07777U,
                 .uid = inode.i_uid | (std::uint32_t{inode.osd2.linux2.l_i_uid_high} << 16U),
@@ -117,9 +127,41 @@ class Ext4Reader {
     for (const auto& [name, child] : children) {
       if (name.empty() || name.find('/') != std::string::npos)
         throw Error(ErrorKind::integrity, "the image has a file called '" + name + "'");
-      if (path.empty() && name == kLostAndFound) continue;  // the filesystem's own
+      if (path.empty() && name == kLostAndFound && is_untouched(child)) continue;  // the filesystem's own
       visit(child, path.empty() ? name : path + "/" + name, depth + 1);
     }
+  }
+
+  /// Empty, and with nothing that mke2fs does not give it.
+  bool is_untouched(ext2_ino_t number) {
+    ext2_inode inode{};
+    must(::ext2fs_read_inode(filesystem_.get(), number, &inode), "read /lost+found");
+    Entry attributes;
+    read_xattrs(number, attributes);
+    if (inode.i_mode != (0040000U | 0700U) || inode.i_uid != 0 || inode.i_gid != 0 || !attributes.xattrs.empty())
+      return false;
+    Children children;
+    must(::ext2fs_dir_iterate2(filesystem_.get(), number, 0, nullptr, collect_child, &children),
+         "read the folder /lost+found");
+    refuse_surprises(inode, kLostAndFound);
+    return children.empty();
+  }
+
+  /// What a mount would act on and no listing shows.
+  static void refuse_surprises(const ext2_super_block& super) {
+    constexpr std::uint32_t kReadOnly = 0x1000;
+    if (super.s_last_orphan != 0)
+      throw Error(ErrorKind::integrity, "the ext4 filesystem has files that a mount would remove",
+                  "run e2fsck on a copy of it first");
+    if ((super.s_feature_ro_compat & kReadOnly) != 0)
+      throw Error(ErrorKind::integrity, "the ext4 filesystem forbids every change, which no listing shows");
+  }
+  static void refuse_surprises(const ext2_inode& inode, const std::string& path) {
+    constexpr std::uint32_t kHidden = EXT2_IMMUTABLE_FL | EXT2_APPEND_FL | 0x40000000U;  // the last: names without case
+    if ((inode.i_flags & kHidden) != 0)
+      throw Error(ErrorKind::integrity, "/" + path + " of the image has a flag of chattr, which no listing shows");
+    if (inode.i_links_count == 0)
+      throw Error(ErrorKind::integrity, "the image is damaged: /" + path + " has no links");
   }
 
   static void read_device(const ext2_inode& inode, Entry& entry) {
@@ -136,6 +178,7 @@ class Ext4Reader {
     const std::unique_ptr<ext2_file, CloseFile> file(opened);
     std::vector<char> buffer(1U << 20U);
     for (;;) {
+      throw_if_interrupted();
       unsigned got = 0;
       must(::ext2fs_file_read(file.get(), buffer.data(), static_cast<unsigned>(buffer.size()), &got),
            "read /" + path);
@@ -147,6 +190,8 @@ class Ext4Reader {
   std::string link_target(ext2_ino_t number, ext2_inode& inode, const std::string& path) {
     if (::ext2fs_is_fast_symlink(&inode) != 0)
       return {reinterpret_cast<const char*>(inode.i_block), std::min<std::size_t>(EXT2_I_SIZE(&inode), 60)};
+    if (EXT2_I_SIZE(&inode) > limits::kPathBytes)
+      throw Error(ErrorKind::integrity, "the image is damaged: the target of the link /" + path + " is too long");
     std::string target;
     each_part(number, path, [&](std::string_view bytes) { target += bytes; });
     return target;
@@ -155,6 +200,8 @@ class Ext4Reader {
   void read_content(ext2_ino_t number, Entry& entry) {
     const bool keep = options_.keeps(entry.path);
     if (!keep && options_.only_wanted) return;
+    budget_.take_content(entry.size);
+    if (keep) budget_.take_text(entry.size);
     Sha256 hash;
     std::string* text = keep ? &content_.texts[entry.path] : nullptr;
     each_part(number, entry.path, [&](std::string_view bytes) {
@@ -202,6 +249,7 @@ class Ext4Reader {
   }
 
   const ReadOptions& options_;
+  ReadBudget& budget_;
   Ext2Filesystem filesystem_;
   ImageContent content_;
   std::map<std::string, ext2_ino_t> numbers_;
@@ -210,8 +258,8 @@ class Ext4Reader {
 
 }  // namespace
 
-ImageContent read_ext4(const std::filesystem::path& path, const ReadOptions& options) {
-  return with_context("reading " + path.string(), [&] { return Ext4Reader(path, options).run(); });
+ImageContent read_ext4(const ByteSource& image, const ReadOptions& options, ReadBudget& budget) {
+  return Ext4Reader(image, options, budget).run();
 }
 
 }  // namespace alephc

@@ -9,7 +9,6 @@
 namespace alephc {
 namespace {
 
-constexpr std::uint32_t kZstdLevel = 9;
 
 /// image.compression = "none": a compressor that finds nothing to gain, so that every block is stored as it
 /// is.
@@ -54,7 +53,6 @@ Sqfs<sqfs_compressor_t> make_compressor(const ImageSpec& image) {
   const auto flags = static_cast<sqfs_u16>(image.compression == "lz4" ? SQFS_COMP_FLAG_LZ4_HC : 0);
   sqfs_must(sqfs_compressor_config_init(&config, compressor_id(image.compression), image.block_size, flags),
             "set up the compressor");
-  if (image.compression == "zstd") config.level = kZstdLevel;
   if (image.level != 0) config.level = image.level;
   return create_compressor(config);
 }
@@ -97,8 +95,7 @@ bool unpacks_to(std::string_view raw, const PackedBytes& packed, const ImageSpec
 }
 
 std::string block_settings(const ImageSpec& image) {
-  const std::uint32_t level = image.level != 0 ? image.level : image.compression == "zstd" ? kZstdLevel : 0;
-  std::string text = image.compression + " " + std::to_string(level) + " " + std::to_string(image.block_size);
+  std::string text = image.compression + " " + std::to_string(image.level) + " " + std::to_string(image.block_size);
   for (const std::string& tool : image_tools()) text += "\n" + tool;
   return text;
 }

@@ -318,7 +318,7 @@ class DataWriter {
   }
 
   void lay(Item& item) {
-    if (item.damaged) return lay_anew(item);
+    if (item.damaged) return lay_again(item);
     switch (item.kind) {
       case Item::Kind::block:
         return lay_block(item);
@@ -334,7 +334,7 @@ class DataWriter {
   }
 
   /// What the cache had is no longer there, or is damaged.
-  void lay_anew(Item& item) {
+  void lay_again(Item& item) {
     const Sqfs<sqfs_compressor_t> compressor = make_compressor(options_.image);
     if (item.kind == Item::Kind::known_fragment) {
       item.kind = Item::Kind::fragment;

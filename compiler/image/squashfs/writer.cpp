@@ -29,7 +29,6 @@
 namespace alephc {
 namespace {
 
-constexpr std::size_t kPage = 4096;
 constexpr std::uint32_t kNoXattr = 0xffffffffU;
 
 class SquashfsWriter {
@@ -242,10 +241,10 @@ class SquashfsWriter {
               "write the attributes");
     super_.bytes_used = file_.size();
     sqfs_must(sqfs_super_write(&super_, file_.handle()), "finish the image");
-    const std::uint64_t rest = super_.bytes_used % kPage;
+    const std::uint64_t rest = super_.bytes_used % options_.page;
     if (rest == 0) return;
-    const std::array<char, kPage> zeros{};
-    sqfs_must(file_.handle()->write_at(file_.handle(), super_.bytes_used, zeros.data(), kPage - rest),
+    const std::string zeros(options_.page - rest, '\0');
+    sqfs_must(file_.handle()->write_at(file_.handle(), super_.bytes_used, zeros.data(), zeros.size()),
               "pad the image");
   }
 

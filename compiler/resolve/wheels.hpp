@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lock/lock.hpp"
+#include "manifest/manifest.hpp"
+#include "python/lock_file.hpp"
+#include "python/package_index.hpp"
+#include "steps/workplace.hpp"
+
+namespace alephc {
+
+/// What pip is to resolve for a tree.
+struct PythonRequest {
+  const Manifest& manifest;
+  const PythonLockFile& lock_file;       ///< empty without one
+  std::vector<std::string> indexes{};  ///< addresses, the first is asked first; may hold credentials
+  std::vector<std::string> preferences{};  ///< "NAME==VERSION": kept where that is possible
+};
+
+/// Lets the tree's own Python and pip choose and download: tags and markers are the target's. The step sees the indexes
+/// and nothing else of the network, and no credentials. The files are put into the store. Throws an Error of kind failed with pip's words when it cannot.
+[[nodiscard]] std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Store& store,
+                                                      const SandboxPlace& place, Reporter& reporter);
+
+/// Packages of a distribution that bring pip.
+[[nodiscard]] bool is_pip_package(const std::string& name);
+
+}  // namespace alephc
