@@ -8,7 +8,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <immintrin.h>
 #endif
+
+#include "base/diagnostic.hpp"
 
 namespace alephc {
 
@@ -19,7 +22,7 @@ using Lanes = std::uint32_t __attribute__((vector_size(4 * kShaLanes)));
 
 constexpr std::size_t kBlock = 64;
 
-constexpr std::array<std::uint32_t, 64> kRound{
+alignas(16) constexpr std::array<std::uint32_t, 64> kRound{
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -105,26 +108,21 @@ bool cpu_has_sha() {
   unsigned c = 0;
   unsigned d = 0;
   constexpr unsigned kSha = 1U << 29U;  // leaf 7, EBX
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & kSha) != 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & kSha) != 0 && __builtin_cpu_supports("sse4.1") != 0;
 }
 
-}  // namespace
-
-bool has_sha256_lanes() {
-  static const bool kHas = __builtin_cpu_supports("avx2") != 0 && !cpu_has_sha();
-  return kHas;
+std::array<std::string, kShaLanes> padded_tails(std::span<const std::string_view, kShaLanes> messages) {
+  std::array<std::string, kShaLanes> tails;
+  for (std::size_t lane = 0; lane < kShaLanes; ++lane) tails[lane] = padded_tail(messages[lane]);
+  return tails;
 }
 
-void sha256_side_by_side(std::span<const std::string_view, kShaLanes> messages,
-                         std::span<Digest, kShaLanes> digests) {
+void hash_in_lanes(std::span<const std::string_view, kShaLanes> messages, std::span<Digest, kShaLanes> digests) {
   State state;
   for (std::size_t i = 0; i < 8; ++i) state.words[i] = Lanes{} + kStart[i];
   std::array<const char*, kShaLanes> blocks{};
-  std::array<std::string, kShaLanes> tails;
-  for (std::size_t lane = 0; lane < kShaLanes; ++lane) {
-    blocks[lane] = messages[lane].data();
-    tails[lane] = padded_tail(messages[lane]);
-  }
+  const std::array<std::string, kShaLanes> tails = padded_tails(messages);
+  for (std::size_t lane = 0; lane < kShaLanes; ++lane) blocks[lane] = messages[lane].data();
   for (std::size_t block = 0; block < messages[0].size() / kBlock; ++block) {
     compress(blocks, state);
     for (const char*& each : blocks) each += kBlock;
@@ -140,17 +138,117 @@ void sha256_side_by_side(std::span<const std::string_view, kShaLanes> messages,
     }
 }
 
+constexpr std::size_t kTurns = 2;  // three are no faster: registers run out
+
+/// A message as the instructions hold it: words A, B, E, F in one register, C, D, G, H in the other, the last one lowest.
+struct Turn {
+  const char* at;
+  __m128i abef;
+  __m128i cdgh;
+};
+
+__attribute__((target("sha,sse4.1"))) void compress_in_turns(Turn (&turns)[kTurns], std::size_t blocks) {
+  const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+  for (; blocks > 0; --blocks) {
+    __m128i abef[kTurns];
+    __m128i cdgh[kTurns];
+    __m128i words[kTurns][4];
+    for (std::size_t t = 0; t < kTurns; ++t) {
+      abef[t] = turns[t].abef;
+      cdgh[t] = turns[t].cdgh;
+      for (std::size_t i = 0; i < 4; ++i)
+        words[t][i] = _mm_shuffle_epi8(
+            _mm_loadu_si128(reinterpret_cast<const __m128i*>(turns[t].at + 16 * i)), big_endian);
+      turns[t].at += kBlock;
+    }
+#pragma GCC unroll 16
+    for (std::size_t four = 0; four < 16; ++four) {
+      const __m128i constants = _mm_load_si128(reinterpret_cast<const __m128i*>(&kRound[4 * four]));
+#pragma GCC unroll 2
+      for (std::size_t t = 0; t < kTurns; ++t) {
+        __m128i& oldest = words[t][four & 3U];
+        const __m128i newest = words[t][(four + 3) & 3U];
+        const __m128i sum = _mm_add_epi32(oldest, constants);
+        cdgh[t] = _mm_sha256rnds2_epu32(cdgh[t], abef[t], sum);
+        abef[t] = _mm_sha256rnds2_epu32(abef[t], cdgh[t], _mm_shuffle_epi32(sum, 0x0e));
+        if (four >= 12) continue;
+        const __m128i begun = _mm_add_epi32(_mm_sha256msg1_epu32(oldest, words[t][(four + 1) & 3U]),
+                                            _mm_alignr_epi8(newest, words[t][(four + 2) & 3U], 4));
+        oldest = _mm_sha256msg2_epu32(begun, newest);
+      }
+    }
+    for (std::size_t t = 0; t < kTurns; ++t) {
+      turns[t].abef = _mm_add_epi32(turns[t].abef, abef[t]);
+      turns[t].cdgh = _mm_add_epi32(turns[t].cdgh, cdgh[t]);
+    }
+  }
+}
+
+Digest digest_of(const Turn& turn) {
+  std::array<std::uint32_t, 4> abef;
+  std::array<std::uint32_t, 4> cdgh;
+  std::memcpy(abef.data(), &turn.abef, sizeof abef);
+  std::memcpy(cdgh.data(), &turn.cdgh, sizeof cdgh);
+  const std::array<std::uint32_t, 8> words{abef[3], abef[2], cdgh[3], cdgh[2], abef[1], abef[0], cdgh[1], cdgh[0]};
+  Digest digest;
+  for (std::size_t i = 0; i < 8; ++i) {
+    const std::uint32_t word = __builtin_bswap32(words[i]);
+    std::memcpy(digest.bytes.data() + 4 * i, &word, sizeof word);
+  }
+  return digest;
+}
+
+void hash_in_turns(std::span<const std::string_view, kShaLanes> messages, std::span<Digest, kShaLanes> digests) {
+  const auto word = [](std::size_t i) { return static_cast<int>(kStart[i]); };
+  const __m128i abef = _mm_set_epi32(word(0), word(1), word(4), word(5));
+  const __m128i cdgh = _mm_set_epi32(word(2), word(3), word(6), word(7));
+  const std::array<std::string, kShaLanes> tails = padded_tails(messages);
+  for (std::size_t first = 0; first < kShaLanes; first += kTurns) {
+    Turn turns[kTurns];
+    for (std::size_t t = 0; t < kTurns; ++t) turns[t] = {messages[first + t].data(), abef, cdgh};
+    compress_in_turns(turns, messages[first].size() / kBlock);
+    for (std::size_t t = 0; t < kTurns; ++t) turns[t].at = tails[first + t].data();
+    compress_in_turns(turns, tails[first].size() / kBlock);
+    for (std::size_t t = 0; t < kTurns; ++t) digests[first + t] = digest_of(turns[t]);
+  }
+}
+
+}  // namespace
+
+std::span<const ShaMethod> sha256_methods() {
+  static const std::array kMethods{ShaMethod{"turns", cpu_has_sha(), hash_in_turns},
+                                   ShaMethod{"lanes", __builtin_cpu_supports("avx2") != 0, hash_in_lanes}};
+  return kMethods;
+}
+
 #else
 
+std::span<const ShaMethod> sha256_methods() {
+  return {};
+}
+
+#endif
+
+namespace {
+
+const ShaMethod* fastest() {
+  for (const ShaMethod& method : sha256_methods())
+    if (method.available) return &method;
+  return nullptr;
+}
+
+}  // namespace
+
 bool has_sha256_lanes() {
-  return false;
+  static const bool kHas = fastest() != nullptr;
+  return kHas;
 }
 
 void sha256_side_by_side(std::span<const std::string_view, kShaLanes> messages,
                          std::span<Digest, kShaLanes> digests) {
-  for (std::size_t lane = 0; lane < kShaLanes; ++lane) digests[lane] = sha256(messages[lane]);
+  static const ShaMethod* const kFastest = fastest();
+  check(kFastest != nullptr, "this processor can hash side by side");
+  kFastest->hash(messages, digests);
 }
-
-#endif
 
 }  // namespace alephc

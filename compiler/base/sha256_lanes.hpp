@@ -11,11 +11,24 @@ namespace alephc {
 
 inline constexpr std::size_t kShaLanes = 16;
 
-/// Whether hashing kShaLanes messages side by side is faster here than one after the other: on processors
-/// with wide vectors, but without instructions for SHA.
+/// SHA-256 (FIPS 180-4) of messages of equal length.
+using ShaLanes = void (*)(std::span<const std::string_view, kShaLanes> messages,
+                          std::span<Digest, kShaLanes> digests);
+
+/// One way to hash side by side, and whether this processor can do it.
+struct ShaMethod {
+  const char* name;
+  bool available;
+  ShaLanes hash;
+};
+/// The faster one first. With instructions for SHA two messages take turns, since each waits for itself most of the time;
+/// without them every message has a lane of a wide vector.
+[[nodiscard]] std::span<const ShaMethod> sha256_methods();
+
+/// Whether hashing kShaLanes messages side by side is faster here than one after the other.
 [[nodiscard]] bool has_sha256_lanes();
 
-/// SHA-256 of kShaLanes messages of equal length, a vector lane each. (FIPS 180-4)
+/// By the fastest method there is. There must be one.
 void sha256_side_by_side(std::span<const std::string_view, kShaLanes> messages,
                          std::span<Digest, kShaLanes> digests);
 
