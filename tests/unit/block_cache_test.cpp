@@ -296,6 +296,32 @@ TEST_CASE("an image made of a former image's blocks has the bytes of one made fr
   }
 }
 
+TEST_CASE("a long run of known blocks that is damaged further on is made again as a whole") {
+  Images images;
+  constexpr std::size_t kLong = 5U << 20U;  // more than is read at once
+  const Files files{{"a-before", noise(1, 3 * kBlock)}, {"b-long", noise(2, kLong)}, {"c-after", noise(3, 3 * kBlock)}};
+  BlockCache first = Images::empty_cache();
+  const Tree tree = images.tree_of(files);
+  const fs::path former = images.write(tree, &first);
+  const Digest expected = sha256_file(former);
+  const std::string bytes = read_file(former);
+  REQUIRE(bytes.size() > (2U << 20U));
+  for (const std::size_t eighth : {1U, 4U, 7U}) {
+    std::string damaged = bytes;
+    damaged[bytes.size() / 8 * eighth] ^= 1;
+    const fs::path place = images.temp.path() / "damaged";
+    atomic_write(place, damaged);
+    BlockCache cache = Images::cache_of(first.kept_bytes(), place);
+    CHECK(sha256_file(images.write(tree, &cache)) == expected);
+    // What the new index says is true of the new image.
+    const fs::path again = images.write(tree, &cache);
+    BlockCache next = Images::cache_of(cache.kept_bytes(), again);
+    fs::remove(tree.layers().front()->folder / "b-long");
+    CHECK(sha256_file(images.write(tree, &next)) == expected);
+    atomic_write(tree.layers().front()->folder / "b-long", files[1].second);
+  }
+}
+
 TEST_CASE("the index of an image's blocks is refused when a bit of it changed or the settings are others") {
   Images images;
   BlockCache cache = Images::empty_cache();

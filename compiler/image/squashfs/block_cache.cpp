@@ -52,12 +52,6 @@ class Cursor {
   std::string_view rest_;
 };
 
-/// Reads a block's bytes; false if they do not have the recorded hash, or are not there.
-bool read_packed(int image, std::uint64_t offset, const PackedBlock& block, std::string& bytes) {
-  bytes.resize(packed_size(block.word));
-  return read_at(image, offset, bytes) == static_cast<ssize_t>(bytes.size()) && sha256(bytes) == block.packed;
-}
-
 }  // namespace
 
 Digest block_name(std::string_view raw) {
@@ -113,9 +107,18 @@ std::optional<PackedImage> parse_packed_image(const std::string& settings, std::
   return image;
 }
 
-bool has_packed_bytes(int image, std::uint64_t offset, const PackedBlock& block) {
-  thread_local std::string bytes;
-  return read_packed(image, offset, block, bytes);
+bool read_packed(int image, std::uint64_t offset, std::span<const PackedBlock> blocks, std::string& bytes) {
+  std::size_t size = 0;
+  for (const PackedBlock& block : blocks) size += packed_size(block.word);
+  bytes.resize(size);
+  if (read_at(image, offset, bytes) != static_cast<ssize_t>(size)) return false;
+  std::string_view rest = bytes;
+  for (const PackedBlock& block : blocks) {
+    const std::string_view packed = rest.substr(0, packed_size(block.word));
+    if (block.word != 0 && sha256(packed) != block.packed) return false;
+    rest.remove_prefix(packed.size());
+  }
+  return true;
 }
 
 void BlockCache::load() const {
@@ -162,7 +165,7 @@ std::optional<PackedBytes> BlockCache::read_block(const Digest& name) const {
   if (it == blocks_.end()) return std::nullopt;
   const BlockPlace& place = it->second;
   PackedBytes packed{.block = *place.block};
-  if (!read_packed(place.image, place.offset, *place.block, packed.bytes)) return std::nullopt;
+  if (!read_packed(place.image, place.offset, {place.block, 1}, packed.bytes)) return std::nullopt;
   return packed;
 }
 

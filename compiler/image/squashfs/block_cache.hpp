@@ -5,6 +5,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -112,7 +113,8 @@ class BlockCache {
   PackedImage made_;
 };
 
-/// True if the bytes at offset have the block's recorded hash.
-[[nodiscard]] bool has_packed_bytes(int image, std::uint64_t offset, const PackedBlock& block);
+/// Reads blocks that follow each other from offset on; false if one does not have its recorded hash, or is not there.
+[[nodiscard]] bool read_packed(int image, std::uint64_t offset, std::span<const PackedBlock> blocks,
+                               std::string& bytes);
 
 }  // namespace alephc

@@ -47,12 +47,6 @@ void ImageFile::append(std::string_view bytes) {
   if (write(handle(), size(), bytes.data(), bytes.size()) != 0) throw system_error("write " + name_, errno);
 }
 
-void ImageFile::append_from(int fd, std::uint64_t offset, std::uint64_t count) {
-  if (!copy_range(fd, offset, fd_.get(), size(), count))
-    throw Error(ErrorKind::host, "a file of the store became shorter while it was read");
-  handle_.size += count;
-}
-
 void ImageFile::truncate(std::uint64_t size) {
   if (resize(handle(), size) != 0) throw system_error("write " + name_, errno);
 }

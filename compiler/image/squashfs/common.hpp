@@ -41,8 +41,6 @@ class ImageFile {
   [[nodiscard]] sqfs_file_t* handle() { return &handle_.base; }
   [[nodiscard]] std::uint64_t size() const { return handle_.size; }
   void append(std::string_view bytes);
-  /// The same with bytes of another file, which do not pass through this process where the kernel can copy.
-  void append_from(int fd, std::uint64_t offset, std::uint64_t count);
   void truncate(std::uint64_t size);
 
  private:

@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <thread>
 #include <unordered_map>
 
@@ -21,15 +23,40 @@
 namespace alephc {
 namespace {
 
-constexpr std::size_t kMostBytes = 32U << 20U;  // of contents in memory
-constexpr std::size_t kMostItems = 4096;        // known runs have no bytes in memory
+constexpr std::size_t kMostBytes = 32U << 20U;    // of contents in memory
+constexpr std::size_t kMostItems = 4096;          // runs compressed ahead have no bytes of their own
+constexpr std::uint64_t kKnownPiece = 1U << 20U;  // of a known run, read at once
 
-/// Something to be laid into the image, in order: a block of a file, a fragment block, or a known run.
+/// Blocks that follow each other in a former image.
+struct KnownPiece {
+  int image = -1;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::span<const PackedBlock> blocks{};
+};
+
+std::vector<KnownPiece> pieces_of(const BlockCache::Found<PackedRun>& run) {
+  const std::span<const PackedBlock> blocks = run.packed->blocks;
+  std::vector<KnownPiece> pieces;
+  std::uint64_t offset = run.packed->offset;
+  for (std::size_t at = 0; at < blocks.size();) {
+    KnownPiece piece{.image = run.image, .offset = offset};
+    std::size_t end = at;
+    while (end < blocks.size() && piece.size < kKnownPiece) piece.size += packed_size(blocks[end++].word);
+    piece.blocks = blocks.subspan(at, end - at);
+    offset += piece.size;
+    at = end;
+    pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+/// Something to be laid into the image, in order: a block of a file, a fragment block, or a piece of a known run.
 struct Item {
-  enum class Kind { block, fragment, known_run, known_fragment, run_ahead };
+  enum class Kind { block, fragment, known_piece, known_fragment, run_ahead };
   Kind kind = Kind::block;
   std::size_t index = 0;  ///< of the file's entry
-  bool first = true;      ///< of the file's blocks
+  bool first = true;      ///< of the file's blocks or pieces
   bool last = true;
   std::vector<Member> members{};
   std::string raw{};
@@ -39,8 +66,9 @@ struct Item {
   // Known:
   Digest name{};  ///< of a fragment
   const CompressedBlocks::Run* ahead = nullptr;
-  std::optional<BlockCache::Found<PackedRun>> run{};
+  std::optional<KnownPiece> piece{};
   std::optional<BlockCache::Found<PackedFragment>> known{};
+  std::string packed_bytes{};  ///< of a piece or a known fragment
   bool damaged = false;
 
   std::size_t cost = 0;
@@ -127,20 +155,14 @@ class Packer {
 
   void process(Item& item, sqfs_compressor_t& compressor) const {
     switch (item.kind) {
-      case Item::Kind::known_run: {
-        std::uint64_t offset = item.run->packed->offset;
-        for (const PackedBlock& block : item.run->packed->blocks) {
-          if (block.word == 0) continue;
-          if (!has_packed_bytes(item.run->image, offset, block)) item.damaged = true;
-          offset += packed_size(block.word);
-        }
+      case Item::Kind::known_piece:
+        item.damaged = !read_packed(item.piece->image, item.piece->offset, item.piece->blocks, item.packed_bytes);
         return;
-      }
       case Item::Kind::run_ahead:
         return;
       case Item::Kind::known_fragment:
-        item.damaged =
-            !has_packed_bytes(item.known->image, item.known->packed->offset, item.known->packed->block);
+        item.damaged = !read_packed(item.known->image, item.known->packed->offset, {&item.known->packed->block, 1},
+                                    item.packed_bytes);
         return;
       default:
         pack(item, compressor);
@@ -257,7 +279,13 @@ class DataWriter {
       }
     if (options_.cache != nullptr)
       if (const auto known = options_.cache->find_run(content)) {
-        push({.kind = Item::Kind::known_run, .index = i, .run = known});
+        const std::vector<KnownPiece> pieces = pieces_of(*known);
+        for (std::size_t k = 0; k < pieces.size(); ++k)
+          push({.kind = Item::Kind::known_piece,
+                .index = i,
+                .first = k == 0,
+                .last = k + 1 == pieces.size(),
+                .piece = pieces[k]});
         return known->packed->tail;
       }
     return std::nullopt;
@@ -297,8 +325,19 @@ class DataWriter {
     push(std::move(item));
   }
 
+  [[nodiscard]] std::size_t cost_of(const Item& item) const {
+    switch (item.kind) {
+      case Item::Kind::known_piece:
+        return item.piece->size;
+      case Item::Kind::run_ahead:
+        return 0;
+      default:
+        return block_size_;
+    }
+  }
+
   void push(Item item) {
-    item.cost = item.kind == Item::Kind::block || item.kind == Item::Kind::fragment ? block_size_ : 0;
+    item.cost = cost_of(item);
     bytes_ += item.cost;
     items_.push_back(std::make_unique<Item>(std::move(item)));
     packer_.submit(items_.back().get());
@@ -318,14 +357,15 @@ class DataWriter {
   }
 
   void lay(Item& item) {
+    if (item.kind == Item::Kind::known_piece && laid_again_ == item.index) return;
     if (item.damaged) return lay_again(item);
     switch (item.kind) {
       case Item::Kind::block:
         return lay_block(item);
       case Item::Kind::fragment:
         return lay_fragment(item);
-      case Item::Kind::known_run:
-        return lay_known_run(item);
+      case Item::Kind::known_piece:
+        return lay_known_piece(item);
       case Item::Kind::known_fragment:
         return lay_known_fragment(item);
       case Item::Kind::run_ahead:
@@ -333,8 +373,13 @@ class DataWriter {
     }
   }
 
-  /// What the cache had is no longer there, or is damaged.
+  /// What the cache had is no longer there, or is damaged. Of a run all is made again, and the pieces that are left of it
+  /// are passed over.
   void lay_again(Item& item) {
+    if (item.kind == Item::Kind::known_piece) {
+      if (!item.first) take_run_back();
+      laid_again_ = item.index;
+    }
     const Sqfs<sqfs_compressor_t> compressor = make_compressor(options_.image);
     if (item.kind == Item::Kind::known_fragment) {
       item.kind = Item::Kind::fragment;
@@ -374,7 +419,7 @@ class DataWriter {
   void lay_known_fragment(const Item& item) {
     const PackedFragment& known = *item.known->packed;
     note_fragment(known.block);
-    file_.append_from(item.known->image, known.offset, packed_size(known.block.word));
+    file_.append(item.packed_bytes);
   }
 
   void note_fragment(const PackedBlock& block) {
@@ -382,19 +427,17 @@ class DataWriter {
     note_stored(block, file_.size());
   }
 
-  void lay_known_run(const Item& item) {
-    begin_run(item.index);
-    const PackedRun& known = *item.run->packed;
-    data_.packed.runs.back().blocks = known.blocks;
-    std::uint64_t bytes = 0;
+  void lay_known_piece(const Item& item) {
+    if (item.first) begin_run(item.index);
     std::uint64_t at = file_.size();
-    for (const PackedBlock& block : known.blocks) {
+    for (const PackedBlock& block : item.piece->blocks) {
+      data_.packed.runs.back().blocks.push_back(block);
       if (block.word == 0) continue;
-      note_stored(block, at + bytes);
-      bytes += packed_size(block.word);
+      note_stored(block, at);
+      at += packed_size(block.word);
     }
-    file_.append_from(item.run->image, known.offset, bytes);
-    end_run(item.index);
+    file_.append(item.packed_bytes);
+    if (item.last) end_run(item.index);
   }
 
   void note_stored(const PackedBlock& block, std::uint64_t offset) {
@@ -406,6 +449,19 @@ class DataWriter {
     run_begin_ = stored_.size();
     run_files_.push_back(i);
     data_.packed.runs.push_back({.content = entries_[i].content});
+  }
+
+  /// The run that was begun was never there.
+  void take_run_back() {
+    run_files_.pop_back();
+    data_.packed.runs.pop_back();
+    forget_stored(run_begin_);
+  }
+
+  void forget_stored(std::size_t from) {
+    if (from == stored_.size()) return;
+    file_.truncate(stored_[from].offset);
+    for (; stored_.size() > from; stored_.pop_back()) positions_[stored_.back().packed].pop_back();
   }
 
   void end_run(std::size_t i) {
@@ -422,11 +478,7 @@ class DataWriter {
     run.offset = data.start;
     if (same == run_begin_) return;
     // The blocks are there already; where the two overlap, what goes on behind the first stays.
-    while (stored_.size() > std::max(run_begin_, same + count)) {
-      positions_[stored_.back().packed].pop_back();
-      stored_.pop_back();
-    }
-    file_.truncate(stored_.back().offset + packed_size(stored_.back().word));
+    forget_stored(std::max(run_begin_, same + count));
   }
 
   /// The first place where the same blocks follow each other.
@@ -469,6 +521,7 @@ class DataWriter {
   std::vector<Stored> stored_;  ///< blocks in the image, in order
   std::unordered_map<Digest, std::vector<std::size_t>, DigestHash> positions_;
   std::size_t run_begin_ = 0;
+  std::optional<std::size_t> laid_again_{};  ///< the file whose known run was damaged
 
   std::deque<std::unique_ptr<Item>> items_;
   std::size_t bytes_ = 0;
