@@ -13,6 +13,7 @@
 #include "network/publish.hpp"
 #include "network/pull.hpp"
 #include "network/recipe_reference.hpp"
+#include "pipeline/delivery.hpp"
 
 namespace alephc {
 namespace {
@@ -207,7 +208,7 @@ CommandAction add_pull(CLI::App& app) {
                       {.offline = context.settings.offline}, context.reporter);
     const PulledFile file = pull_file(arguments->hash, api, fetcher);
     const fs::path output = arguments->output.empty() ? arguments->hash + ".img" : arguments->output;
-    deliver_file(store, file.sha256, output);
+    Delivery(output).finish(store, file.sha256);
     if (context.options.json) {
       Json json{{"file", output.string()}, {"sha256", file.sha256.hex()}, {"file_hash", file.file_hash}};
       json["message"] = file.store_message ? Json(file.store_message->message.item_hash) : Json();

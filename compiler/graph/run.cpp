@@ -191,6 +191,7 @@ class Runner {
                 .reporter = tools_.reporter,
                 .jobs = tools_.jobs,
                 .output = tools_.output,
+                .written = tools_.written,
                 .cache = tools_.cache,
                 .blocks = tools_.blocks,
                 .layers = layers_});

@@ -27,6 +27,7 @@ struct RunTools {
   const std::vector<RemoteFile>& remote_files;  ///< addresses of everything that steps fetch
   unsigned jobs = 1;
   std::filesystem::path output{};      ///< of formats that are folders
+  ImageWritten written{};
   BlockCache* cache = nullptr;         ///< compressed blocks of former images
   CompressedBlocks* blocks = nullptr;  ///< filled from when packages are unpacked on, used by the write step
   Variation vary{};                    ///< for every step that runs something

@@ -22,6 +22,7 @@
 #include "manifest/load.hpp"
 #include "manifest/merge.hpp"
 #include "manifest/stdlib.hpp"
+#include "pipeline/delivery.hpp"
 #include "pipeline/expectation.hpp"
 #include "pipeline/language_packages.hpp"
 #include "project/read_project.hpp"
@@ -238,12 +239,10 @@ std::vector<BlockCache::Source> former_images(const Store& store, const std::str
   return sources;
 }
 
-/// Hands out the image and what goes beside it.
-void deliver(const Store& store, const ImageResult& result, const fs::path& output) {
-  const TraceSpan span("image", "copy to its place");
-  if (!store.is_known_output(output, result.sha256)) deliver_file(store, result.sha256, output);
+/// What goes beside the image.
+void deliver_verity(const Store& store, const ImageResult& result, const fs::path& output) {
   if (result.verity_tree.is_zero()) return;
-  deliver_file(store, result.verity_tree, output.string() + ".verity");
+  Delivery(output.string() + ".verity").finish(store, result.verity_tree);
   atomic_write(output.string() + ".roothash", result.verity_root.hex() + "\n");
 }
 
@@ -288,23 +287,6 @@ void provide_guest_files(const Lock& lock, const Store& store) {
     for (const GuestFile& file : guest_files())
       if (file.name == locked.name && sha256(file.bytes) == locked.sha256) (void)store.put_blob(file.bytes);
   }
-}
-
-void deliver_file(const Store& store, const Digest& digest, const fs::path& output) {
-  const auto blob = store.open_blob(digest);
-  if (!blob) throw Error(ErrorKind::failed, "the image vanished from the store", "run the command again");
-  std::string temp = fs::absolute(output).string() + ".XXXXXX";
-  UniqueFd file(::mkostemp(temp.data(), O_CLOEXEC));
-  if (!file) throw system_error("create a file beside " + output.string(), errno);
-  try {
-    copy_large(blob->get(), file.get());
-    if (::fchmod(file.get(), 0644) != 0) throw system_error("chmod " + temp, errno);
-    if (::rename(temp.c_str(), output.c_str()) != 0) throw system_error("write " + output.string(), errno);
-  } catch (...) {
-    ::unlink(temp.c_str());
-    throw;
-  }
-  store.remember_output(output, digest);
 }
 
 void require_root(const Settings& settings) {
@@ -412,6 +394,7 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   BlockCache cache(block_settings(image),
                    [&](const std::string& known) { return former_images(store, known); });
   CompressedBlocks blocks(image, settings.jobs - (worth_it ? 1 : 0), cache);
+  Delivery delivery(outcome.image);
   const RunTools run_tools{.store = store,
                            .reporter = reporter,
                            .supply = supply,
@@ -420,10 +403,11 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
                            .remote_files = files,
                            .jobs = settings.jobs,
                            .output = outcome.image,
-                            .cache = &cache,
-                            .blocks = worth_it ? &blocks : nullptr,
-                            .vary = request.vary,
-                            .audit = request.audit ? &outcome.audit : nullptr};
+                           .written = [&](const fs::path& file) { delivery.begin(file); },
+                           .cache = &cache,
+                           .blocks = worth_it ? &blocks : nullptr,
+                           .vary = request.vary,
+                           .audit = request.audit ? &outcome.audit : nullptr};
   outcome.steps = run_steps(graph, run_tools, "");
   if (Lock pinned; pin_runs(locked, outcome.steps, pinned)) {
     if (request.locked)
@@ -448,7 +432,10 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
   const bool is_folder = image_format(outcome.format).is_folder;
   outcome.output_was_there = !is_folder && store.is_known_output(outcome.image, outcome.result.sha256);
   const fs::path receipt_file = outcome.image.string() + ".receipt.json";
-  if (!is_folder) deliver(store, outcome.result, outcome.image);
+  if (!is_folder) {
+    delivery.finish(store, outcome.result.sha256);
+    deliver_verity(store, outcome.result, outcome.image);
+  }
   if (!outcome.output_was_there || !fs::exists(receipt_file) || request.record) {
     const std::string receipt = receipt_text(make_receipt(locked, outcome));
     atomic_write(receipt_file, receipt);

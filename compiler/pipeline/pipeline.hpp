@@ -46,9 +46,6 @@ struct Settings {
 /// alephc are where its build or --init left them.
 void provide_guest_files(const Lock& lock, const Store& store);
 
-/// Copies a file out of the store: all or nothing.
-void deliver_file(const Store& store, const Digest& digest, const std::filesystem::path& output);
-
 /// Steps run as root, be it of a user namespace. Throws an Error of kind host when that cannot be.
 void require_root(const Settings& settings);
 

@@ -81,6 +81,9 @@ struct SandboxPlace {
 class BlockCache;
 class CompressedBlocks;
 
+/// Told when an image is complete on file and only its hashes are missing; or none.
+using ImageWritten = std::function<void(const std::filesystem::path& image)>;
+
 /// For the step that writes the image.
 struct ImagePlace {
   const Tree& tree;
@@ -89,6 +92,7 @@ struct ImagePlace {
   Reporter& reporter;
   unsigned jobs = 1;
   std::filesystem::path output{};      ///< of formats that are folders
+  ImageWritten written{};
   BlockCache* cache = nullptr;         ///< compressed blocks of former images
   CompressedBlocks* blocks = nullptr;  ///< compressed ahead, from when packages are unpacked on
   const std::vector<LayerOrigin>& layers;  ///< of each layer of the tree

@@ -79,6 +79,7 @@ std::string run(const WriteInput& input, const ImagePlace& place) {
   FileHasher hasher(file, place.jobs);
   options.hasher = &hasher;
   format.write(place.tree, options, file);
+  if (place.written) place.written(file);
   place.reporter.progress("hash the image");
   const TraceSpan span("image", "hash");
   const FileHashes hashes = hasher.finish();
