@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdio>
 
-#include <fnmatch.h>
 
 namespace alephc {
 namespace {
@@ -216,10 +215,6 @@ std::optional<std::string> closest_match(std::string_view word, const std::vecto
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
   const auto match = closest_match(word, candidates);
   return match ? "did you mean '" + *match + "'?" : std::string();
-}
-
-bool glob_match(const std::string& pattern, const std::string& text) {
-  return ::fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
 }
 
 namespace {

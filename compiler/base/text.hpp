@@ -39,9 +39,6 @@ namespace alephc {
 /// "%41" → "A"; a '%' that begins no such group stays.
 [[nodiscard]] std::string percent_decoded(std::string_view text);
 
-/// Shell-style pattern as dpkg has it: '*' and '?' match '/' too.
-[[nodiscard]] bool glob_match(const std::string& pattern, const std::string& text);
-
 /// Seconds → "20260711T100433Z".
 [[nodiscard]] std::string compact_date(std::int64_t seconds);
 /// Seconds → "2026-07-11 10:04 UTC".

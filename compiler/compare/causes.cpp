@@ -6,6 +6,7 @@
 #include <cctype>
 #include <vector>
 
+#include "base/glob.hpp"
 #include "base/text.hpp"
 
 namespace alephc {
@@ -134,7 +135,7 @@ std::string cause_by_text(const std::string& a, const std::string& b) {
 
 std::string likely_cause(const std::string& path, const std::string* before, const std::string* after) {
   for (const KnownPath& known : kPaths)
-    if (glob_match(known.glob, path)) return known.cause;
+    if (Glob(known.glob).matches(path)) return known.cause;
   if (before == nullptr || after == nullptr) return {};
   if (is_text(*before) && is_text(*after)) return cause_by_text(*before, *after);
   return cause_by_bytes(path, *before, *after);

@@ -18,6 +18,7 @@
 #include "steps/archive.hpp"
 #include "steps/boot.hpp"
 #include "steps/commands.hpp"
+#include "steps/embed.hpp"
 #include "steps/exclude.hpp"
 #include "steps/files.hpp"
 #include "steps/init.hpp"
@@ -353,12 +354,12 @@ Steps init(const Recipe& recipe) {
 
 Steps normalization(const Recipe& recipe) {
   if (!recipe.normalize) return {};
-  NormalizeInput input{.rules = recipe.epoch.normalize};
-  if (recipe.manifest.image.embed_recipe) {
-    input.manifest = {recipe.manifest.text};
-    input.lock = {recipe.lock_text};
-  }
-  return {normalize_step({"normalize", "normalize"}, std::move(input))};
+  return {normalize_step({"normalize", "normalize"}, {.rules = recipe.epoch.normalize})};
+}
+
+Steps embedding(const Recipe& recipe) {
+  if (!recipe.normalize || !recipe.manifest.image.embed_recipe) return {};
+  return {embed_step({"embed", "put in the recipe"}, {.manifest = {recipe.manifest.text}, .lock = {recipe.lock_text}})};
 }
 
 Steps subtree(const Recipe& recipe) {
@@ -403,7 +404,8 @@ Steps image(const Recipe& recipe) {
 
 /// The order of effects.
 constexpr std::array kOrder{early_files, installs, worker,    system,        locales, python, archives, node, late_files,
-                            scripts,     boot,     removal,   exclusion,     init,    normalization, subtree, image};
+                            scripts,     boot,     removal,   exclusion,     init,    normalization, embedding,
+                            subtree,      image};
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "base/text.hpp"
+#include "base/glob.hpp"
 
 namespace alephc {
 namespace {
@@ -16,20 +16,25 @@ bool has_ancestor_in(const std::string& path, const std::set<std::string>& folde
   return false;
 }
 
+struct Rule {
+  Glob glob;
+  bool excludes;
+};
+
 void run(const ExcludeInput& input, const ComputedPlace& place) {
-  const std::string copyright = "/usr/share/doc/*/copyright";
-  const std::vector<std::string>& globs = input.globs;
-  const bool names_copyright = std::find(globs.begin(), globs.end(), copyright) != globs.end();
+  const Glob copyright("/usr/share/doc/*/copyright");
+  const bool names_copyright = std::find(input.globs.begin(), input.globs.end(), copyright.pattern()) != input.globs.end();
+  std::vector<Rule> rules;
+  for (const std::string& glob : input.globs)
+    rules.push_back(glob.starts_with('!') ? Rule{Glob(glob.substr(1)), false} : Rule{Glob(glob), true});
   std::vector<std::string> kept;
   std::vector<std::string> excluded;
   for (const Entry& entry : place.below.entries()) {
     const std::string path = "/" + entry.path;
     bool is_excluded = false;
-    for (const std::string& glob : globs) {
-      if (glob.starts_with('!') ? glob_match(glob.substr(1), path) : glob_match(glob, path))
-        is_excluded = !glob.starts_with('!');
-    }
-    if (is_excluded && !names_copyright && glob_match(copyright, path)) is_excluded = false;
+    for (const Rule& rule : rules)
+      if (rule.glob.matches(path)) is_excluded = rule.excludes;
+    if (is_excluded && !names_copyright && copyright.matches(path)) is_excluded = false;
     (is_excluded ? excluded : kept).push_back(entry.path);
   }
   // A folder stays while anything below it stays, as with dpkg.

@@ -60,7 +60,7 @@ class FilePutter {
     std::string before;
     const Entry* old = existing(path);
     if (file.append && old != nullptr && old->type == EntryType::regular) {
-      before = out_.find(path) != nullptr ? read_file(out_.folder() / path) : below_.read_content(*old);
+      before = out_.find(path) != nullptr ? out_.read_content(path) : below_.read_content(*old);
       if (!before.empty() && !before.ends_with('\n')) before += '\n';
       if (!file.mode) entry.mode = old->mode;
       entry.uid = old->uid;

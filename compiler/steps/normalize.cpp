@@ -7,6 +7,7 @@
 
 #include "base/dates.hpp"
 #include "base/diagnostic.hpp"
+#include "base/glob.hpp"
 #include "base/text.hpp"
 #include "steps/java_keystore.hpp"
 #include "steps/python_cache.hpp"
@@ -53,9 +54,10 @@ class Normalizer {
   }
 
   void drop_xattrs(const Entry& entry, const std::string& prefix) {
+    const auto is_dropped = [&](const Xattr& xattr) { return xattr.name.starts_with(prefix); };
+    if (std::none_of(entry.xattrs.begin(), entry.xattrs.end(), is_dropped)) return;
     Entry copy = entry;
-    if (std::erase_if(copy.xattrs, [&](const Xattr& xattr) { return xattr.name.starts_with(prefix); }) == 0)
-      return;
+    std::erase_if(copy.xattrs, is_dropped);
     if (entry.type == EntryType::regular)
       rewrite(copy, text(entry));
     else
@@ -66,11 +68,12 @@ class Normalizer {
 
   /// Regular files that match one of the patterns.
   template <std::size_t Count, typename Action>
-  void each_match(const std::array<const char*, Count>& globs, Action&& action) {
+  void each_match(const std::array<const char*, Count>& patterns, Action&& action) {
+    const std::vector<Glob> globs(patterns.begin(), patterns.end());
     for (const Entry& entry : below_.entries()) {
       if (entry.type != EntryType::regular) continue;
       const bool matches = std::any_of(globs.begin(), globs.end(),
-                                       [&](const char* glob) { return glob_match(glob, entry.path); });
+                                       [&](const Glob& glob) { return glob.matches(entry.path); });
       if (matches) action(entry);
     }
   }
@@ -229,18 +232,8 @@ const Rule& rule_called(const std::string& name) {
   throw Error(ErrorKind::bug, "no rule of normalization is called '" + name + "'");
 }
 
-void embed(const NormalizeInput& input, LayerWriter& out) {
-  const auto put = [&](const char* name, const std::string& text) {
-    if (!text.empty())
-      out.put_file({.path = std::string("usr/share/alephc/") + name, .mode = 0644, .mtime = out.time()}, text);
-  };
-  put("runtime.toml", input.manifest.text);
-  put("runtime.lock", input.lock.text);
-}
-
 void run(const NormalizeInput& input, const ComputedPlace& place) {
   normalize(place.below, input.rules, place.out);
-  embed(input, place.out);
 }
 
 }  // namespace

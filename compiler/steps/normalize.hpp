@@ -7,12 +7,10 @@
 
 namespace alephc {
 
-/// The rules of the output epoch, and the recipe as it goes into the image.
+/// The rules of the output epoch.
 struct NormalizeInput {
-  static constexpr std::string_view kMembers = "rule manifest lock";
+  static constexpr std::string_view kMembers = "rule";
   std::vector<std::string> rules{};  ///< names, in the order in which they are applied
-  LargeText manifest{};  ///< empty texts are left out
-  LargeText lock{};
 };
 
 [[nodiscard]] Step normalize_step(StepName name, NormalizeInput input);

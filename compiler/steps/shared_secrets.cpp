@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/glob.hpp"
 #include "base/little_endian.hpp"
 #include "base/text.hpp"
 
@@ -75,11 +76,18 @@ constexpr std::array kSecrets{
                  "gpg --batch --generate-key PARAMETERS"},
 };
 
-bool matches(std::string_view paths, const std::string& path) {
-  for (const std::string& glob : split(paths, ' '))
-    if (glob_match(glob, "/" + path)) return true;
-  return false;
-}
+/// A row's patterns, matched against paths with their leading slash.
+struct SecretGlobs {
+  explicit SecretGlobs(const SharedSecret& row) : secret(&row) {
+    for (std::string& glob : split(row.paths, ' ')) globs.emplace_back(std::move(glob));
+  }
+  [[nodiscard]] bool match(const std::string& path) const {
+    return std::any_of(globs.begin(), globs.end(), [&](const Glob& glob) { return glob.matches(path); });
+  }
+
+  const SharedSecret* secret;
+  std::vector<Glob> globs{};
+};
 
 bool has_prefix(std::string_view bytes, std::string_view magic) {
   return bytes.starts_with(magic);
@@ -140,20 +148,22 @@ std::span<const SharedSecret> shared_secrets() {
 }
 
 std::vector<FoundSecret> find_shared_secrets(const Tree& tree) {
+  const std::vector<SecretGlobs> rows(kSecrets.begin(), kSecrets.end());
   std::vector<FoundSecret> found;
-  for (const SharedSecret& secret : kSecrets) {
-    FoundSecret each{.secret = &secret};
-    for (const Entry& entry : tree.entries())
-      if (entry.type == EntryType::regular && entry.size > 0 && matches(secret.paths, entry.path))
-        each.paths.push_back(entry.path);
-    if (each.paths.empty()) continue;
-    for (const Entry& entry : tree.entries()) {
-      const bool is_link = entry.type == EntryType::symlink && entry.path.starts_with("etc/ssl/certs/");
-      if (is_link && matches(secret.paths, join_path(parent_path(entry.path), base_name(entry.link_target))))
-        each.paths.push_back(entry.path);
-    }
-    found.push_back(std::move(each));
+  for (const SecretGlobs& row : rows) found.push_back({.secret = row.secret});
+  for (const Entry& entry : tree.entries()) {
+    if (entry.type != EntryType::regular || entry.size == 0) continue;
+    const std::string path = "/" + entry.path;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (rows[i].match(path)) found[i].paths.push_back(entry.path);
   }
+  for (const Entry& entry : tree.entries()) {
+    if (entry.type != EntryType::symlink || !entry.path.starts_with("etc/ssl/certs/")) continue;
+    const std::string target = "/" + join_path(parent_path(entry.path), base_name(entry.link_target));
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      if (!found[i].paths.empty() && rows[i].match(target)) found[i].paths.push_back(entry.path);
+  }
+  std::erase_if(found, [](const FoundSecret& each) { return each.paths.empty(); });
   return found;
 }
 

@@ -16,6 +16,8 @@
 namespace alephc {
 namespace {
 
+constexpr std::size_t kMostHeld = 64U << 20U;  // bytes of contents
+
 void make_special(const std::string& path, const Entry& entry) {
   int failed = 0;
   switch (entry.type) {
@@ -123,19 +125,28 @@ void LayerWriter::refuse_below_others(const std::string& path) const {
   }
 }
 
-/// Contents are on disk from the moment they are put; what replaces a file by something else takes its place.
+/// Contents that are not held are on disk from the moment they are put; what replaces a file by something else takes its
+/// place.
 void LayerWriter::make_way(const Entry& entry) const {
   const auto old = entries_.find(entry.path);
   if (old == entries_.end() || old->second.type != EntryType::regular || !old->second.hard_link.empty()) return;
   if (entry.type == EntryType::regular && entry.hard_link.empty()) return;
   const std::string place = (folder_ / entry.path).string();
-  if (::unlink(place.c_str()) != 0) throw system_error("replace " + place, errno);
+  if (::unlink(place.c_str()) != 0 && errno != ENOENT) throw system_error("replace " + place, errno);
+}
+
+void LayerWriter::forget_held(const std::string& path) {
+  const auto held = held_.find(path);
+  if (held == held_.end()) return;
+  held_bytes_ -= held->second.size();
+  held_.erase(held);
 }
 
 void LayerWriter::put(Entry entry) {
   require_inside(entry.path);
   refuse_below_others(entry.path);
   make_way(entry);
+  if (entry.type != EntryType::regular || !entry.hard_link.empty()) forget_held(entry.path);
   add_parents(entry.path);
   keep_folder(entry);
   std::string path = entry.path;
@@ -143,16 +154,29 @@ void LayerWriter::put(Entry entry) {
 }
 
 void LayerWriter::put_file(Entry entry, std::string_view data) {
-  const UniqueFd fd = open_file(place_for(entry.path), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-  write_all(fd.get(), data);
   entry.type = EntryType::regular;
   entry.size = data.size();
   entry.content = sha256(data);
+  const std::string path = entry.path;
+  if (held_bytes_ + data.size() > kMostHeld) {
+    write_all(open_place(path, O_WRONLY).get(), data);
+    return put(std::move(entry));
+  }
   put(std::move(entry));
+  forget_held(path);
+  held_bytes_ += data.size();
+  held_.emplace(path, data);
+}
+
+/// For contents that are written at once.
+UniqueFd LayerWriter::open_place(const std::string& path, int access) {
+  UniqueFd fd = open_file(place_for(path), access | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  forget_held(path);
+  return fd;
 }
 
 void LayerWriter::put_file(Entry entry, int data_fd) {
-  const UniqueFd fd = open_file(place_for(entry.path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  const UniqueFd fd = open_place(entry.path, O_RDWR);
   copy_bytes(data_fd, fd.get());
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || ::lseek(fd.get(), 0, SEEK_SET) != 0)
@@ -164,7 +188,7 @@ void LayerWriter::put_file(Entry entry, int data_fd) {
 }
 
 void LayerWriter::begin_file(Entry entry) {
-  open_file_ = open_file(place_for(entry.path), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  open_file_ = open_place(entry.path, O_WRONLY);
   open_hash_ = Sha256();
   open_entry_ = std::move(entry);
   open_entry_.type = EntryType::regular;
@@ -184,6 +208,7 @@ void LayerWriter::end_file() {
 }
 
 void LayerWriter::put_copy(Entry entry, const std::string& of) {
+  if (held_.contains(of)) return put_file(std::move(entry), read_content(of));
   const UniqueFd original = open_file(folder_ / of, O_RDONLY | O_NOFOLLOW);
   put_file(std::move(entry), original.get());
 }
@@ -197,8 +222,23 @@ const Entry* LayerWriter::find(const std::string& path) const {
   return it == entries_.end() ? nullptr : &it->second;
 }
 
-Listing LayerWriter::finish() {
+std::string LayerWriter::read_content(const std::string& path) const {
+  const auto held = held_.find(path);
+  return held != held_.end() ? held->second : read_all(open_file(folder_ / path, O_RDONLY | O_NOFOLLOW).get());
+}
+
+Listing LayerWriter::listing() const {
   Listing listing;
+  listing.reserve(entries_.size());
+  for (const auto& [path, entry] : entries_) listing.push_back(entry);
+  return listing;
+}
+
+Listing LayerWriter::finish() {
+  while (!held_.empty()) {
+    const auto [path, data] = *held_.begin();
+    write_all(open_place(path, O_WRONLY).get(), data);
+  }
   std::string whiteout;
   for (auto& [path, entry] : entries_) {
     const std::string place = place_for(path).string();
@@ -208,12 +248,11 @@ Listing LayerWriter::finish() {
       make_special(place, entry);
     else if (::link((folder_ / entry.hard_link).c_str(), place.c_str()) != 0)
       throw system_error("link " + path, errno);
-    listing.push_back(entry);
   }
   // Attributes last and backwards, so that a folder's time is set after its children are there.
   for (auto it = entries_.rbegin(); it != entries_.rend(); ++it)
     set_attributes((folder_ / it->first).string(), it->second);
-  return listing;
+  return listing();
 }
 
 }  // namespace alephc

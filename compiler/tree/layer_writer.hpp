@@ -13,7 +13,8 @@
 namespace alephc {
 
 /// Builds a layer from data: entries and contents given one by one in any order, written to a folder in
-/// overlay form. Later calls for a path replace earlier ones. Folders on the way are those of the listing
+/// overlay form. Contents that are given whole stay in memory until finish(), up to a bound, so that a layer that the
+/// store has already costs no file. Later calls for a path replace earlier ones. Folders on the way are those of the listing
 /// below (an overlay shows the topmost layer's attributes of a folder), or new ones, 0755 root:root.
 class LayerWriter {
  public:
@@ -31,12 +32,14 @@ class LayerWriter {
   void whiteout(const std::string& path);
   [[nodiscard]] bool has(const std::string& path) const { return entries_.contains(path); }
   [[nodiscard]] const Entry* find(const std::string& path) const;
+  [[nodiscard]] std::string read_content(const std::string& path) const;  ///< of a regular file that was put
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   /// Of folders on the way, and of whatever else is made and has no time of its own; in seconds.
   [[nodiscard]] std::int64_t time() const { return time_; }
 
-  /// Makes the paths that hold no content, and returns the listing.
+  [[nodiscard]] Listing listing() const;
+  /// Makes what is not in the folder yet, and returns the listing.
   [[nodiscard]] Listing finish();
 
  private:
@@ -45,11 +48,15 @@ class LayerWriter {
   void keep_folder(const Entry& entry) const;
   void refuse_below_others(const std::string& path) const;
   void make_way(const Entry& entry) const;
+  void forget_held(const std::string& path);
+  [[nodiscard]] UniqueFd open_place(const std::string& path, int access);
 
   std::filesystem::path folder_;
   const Listing* below_;
   std::int64_t time_;
   std::map<std::string, Entry> entries_;
+  std::map<std::string, std::string> held_;  ///< contents by path
+  std::size_t held_bytes_ = 0;
   Entry open_entry_;  ///< of begin_file
   UniqueFd open_file_;
   Sha256 open_hash_;

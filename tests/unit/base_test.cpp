@@ -12,6 +12,7 @@
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/files.hpp"
+#include "base/glob.hpp"
 #include "base/limits.hpp"
 #include "base/render.hpp"
 #include "base/text.hpp"
@@ -160,9 +161,27 @@ TEST_CASE("UTF-8 is told from other bytes") {
 }
 
 TEST_CASE("globs match as dpkg's do: a star crosses slashes") {
-  CHECK(glob_match("/usr/share/doc/*", "/usr/share/doc/a/b"));
-  CHECK_FALSE(glob_match("/usr/share/doc/*", "/usr/share/doc"));
-  CHECK(glob_match("/etc/?asswd", "/etc/passwd"));
+  const auto matches = [](const char* pattern, const char* text) { return Glob(pattern).matches(text); };
+  CHECK(matches("/usr/share/doc/*", "/usr/share/doc/a/b"));
+  CHECK_FALSE(matches("/usr/share/doc/*", "/usr/share/doc"));
+  CHECK(matches("/etc/?asswd", "/etc/passwd"));
+}
+
+TEST_CASE("what a glob begins and ends with is plain text, and the two do not overlap") {
+  const auto matches = [](const char* pattern, const char* text) { return Glob(pattern).matches(text); };
+  CHECK(matches("/etc/passwd", "/etc/passwd"));
+  CHECK_FALSE(matches("/etc/passwd", "/etc/passwd-"));
+  CHECK_FALSE(matches("aba*ba", "aba"));
+  CHECK(matches("aba*ba", "ababa"));
+  CHECK(matches("*.key", "a.key"));
+  CHECK_FALSE(matches("*.key", "a.keys"));
+  CHECK(matches("a[bc]d", "acd"));
+  CHECK_FALSE(matches("a[!bc]d", "acd"));
+  CHECK(matches("a[b", "a[b"));  // never closed: a plain character
+  CHECK_FALSE(matches("a\\*b", "a\\xb"));
+  CHECK(matches("a\\*b", "a*b"));
+  CHECK(matches("", ""));
+  CHECK_FALSE(matches("", "a"));
 }
 
 TEST_CASE("a diagnostic shows the line and a caret under the place") {

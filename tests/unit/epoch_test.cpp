@@ -9,6 +9,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "image/image_format.hpp"
+#include "steps/embed.hpp"
 #include "steps/normalize.hpp"
 #include "support/catch.hpp"
 #include "support/contents.hpp"
@@ -39,21 +40,23 @@ class VectorTree {
     Tree tree;
     tree.add(layer_);
     if (name != "unnormalized") return tree;
-    auto top = std::make_shared<Layer>();
-    top->folder = temp_.path() / "top";
-    make_folders(top->folder);
-    LayerWriter over(top->folder, &tree.entries(), latest_epoch().room.time);
-    const std::vector<LayerOrigin> layers{{.step = "below"}};
-    const Step step = normalize_step(
-        {"normalize", "normalize"},
-        {.rules = latest_epoch().normalize, .manifest = {"schema = 1\n"}, .lock = {"lock = 1\n"}});
-    std::get<Step::Computed>(step.run)({.below = tree, .out = over, .contents = TestContents(), .layers = layers});
-    top->listing = over.finish();
-    tree.add(top);
+    run(tree, normalize_step({"normalize", "normalize"}, {.rules = latest_epoch().normalize}));
+    run(tree, embed_step({"embed", "embed"}, {.manifest = {"schema = 1\n"}, .lock = {"lock = 1\n"}}));
     return tree;
   }
 
  private:
+  void run(Tree& tree, const Step& step) const {
+    auto top = std::make_shared<Layer>();
+    top->folder = temp_.path() / step.id;
+    make_folders(top->folder);
+    LayerWriter over(top->folder, &tree.entries(), latest_epoch().room.time);
+    const std::vector<LayerOrigin> layers{{.step = "below"}};
+    std::get<Step::Computed>(step.run)({.below = tree, .out = over, .contents = TestContents(), .layers = layers});
+    top->listing = over.finish();
+    tree.add(top);
+  }
+
   static void folder(LayerWriter& out, const std::string& path, std::uint32_t mode = 0755) {
     out.put({.path = path, .type = EntryType::directory, .mode = mode, .mtime = kTime});
   }

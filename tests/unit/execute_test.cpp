@@ -8,6 +8,7 @@
 #include "fetch/fetcher.hpp"
 #include "graph/drawing.hpp"
 #include "resolve/resolve.hpp"
+#include "steps/embed.hpp"
 #include "steps/exclude.hpp"
 #include "steps/files.hpp"
 #include "steps/final_check.hpp"
@@ -86,7 +87,7 @@ TEST_CASE("normalize takes out what differs and what must not be shared") {
                  {"var/lib/dpkg/triggers/File", "/b p\n/a q\n"},
                  {"var/lib/dpkg/status-old", "x"}});
   const Tree out =
-      test.after(normalize_step({"normalize", "normalize"}, {.rules = latest_epoch().normalize, .manifest = {"m"}, .lock = {"l"}}));
+      test.after(normalize_step({"normalize", "normalize"}, {.rules = latest_epoch().normalize}));
   for (const char* path :
        {"var/log/dpkg.log", "var/log/apt/history.log", "etc/passwd-", "etc/ssh/ssh_host_rsa_key",
         "var/cache/ldconfig/aux-cache", "tmp/left", "var/lib/dpkg/status-old"})
@@ -96,6 +97,12 @@ TEST_CASE("normalize takes out what differs and what must not be shared") {
   CHECK(text_of(out, "etc/passwd") == "root");
   CHECK(text_of(out, "etc/shadow") == "root:*:19723:0:99999:7:::\n");
   CHECK(text_of(out, "var/lib/dpkg/triggers/File") == "/a q\n/b p\n");
+}
+
+TEST_CASE("manifest and lock are put into the image as they are") {
+  TestTree test(std::map<std::string, std::string>{{"etc/hostname", "h"}});
+  const Tree out = test.after(embed_step({"embed", "embed"}, {.manifest = {"m"}, .lock = {"l"}}));
+  CHECK(text_of(out, "usr/share/alephc/runtime.toml") == "m");
   CHECK(text_of(out, "usr/share/alephc/runtime.lock") == "l");
 }
 

@@ -113,6 +113,52 @@ TEST_CASE("a file that is put again is the later one") {
   CHECK(read_file(test.path / "a") == "short");
 }
 
+TEST_CASE("contents given whole are no files before the layer is finished") {
+  const TestFolder test;
+  LayerWriter out(test.path, &kNothing, 0);
+  out.put_file({.path = "a", .mode = 0644}, "text");
+  out.put_copy({.path = "b", .mode = 0644}, "a");
+  out.put_file({.path = "gone", .mode = 0644}, "x");
+  out.whiteout("gone");
+  CHECK(out.read_content("a") == "text");
+  CHECK(fs::is_empty(test.path));
+  const Listing before = out.listing();
+  CHECK(out.finish() == before);
+  CHECK(read_file(test.path / "a") == "text");
+  CHECK(read_file(test.path / "b") == "text");
+  CHECK(S_ISCHR(stat_of(test.path / "gone").st_mode));
+}
+
+TEST_CASE("the last contents count, in memory or on file") {
+  const TestFolder test;
+  LayerWriter out(test.path, &kNothing, 0);
+  const std::string large(48U << 20U, 'l');  // two are more than is kept in memory
+  out.put_file({.path = "a", .mode = 0644}, large);
+  out.put_file({.path = "b", .mode = 0644}, large);
+  CHECK(fs::file_size(test.path / "b") == large.size());
+  CHECK(out.read_content("b") == large);
+  out.put_file({.path = "b", .mode = 0644}, "small");
+  out.begin_file({.path = "c", .mode = 0644});
+  out.add("written");
+  out.end_file();
+  out.put_file({.path = "c", .mode = 0644}, "kept");
+  out.put_file({.path = "d", .mode = 0644}, "kept");
+  out.begin_file({.path = "d", .mode = 0644});
+  out.add("written");
+  out.end_file();
+  out.put_file({.path = "e", .mode = 0644}, "kept");
+  out.put({.path = "e", .type = EntryType::symlink, .mode = 0777, .link_target = "a"});
+  CHECK(out.read_content("c") == "kept");
+  CHECK(out.read_content("d") == "written");
+  const Listing listing = out.finish();
+  for (const auto& [path, text] : std::map<std::string, std::string>{{"b", "small"}, {"c", "kept"}, {"d", "written"}}) {
+    INFO(path);
+    CHECK(read_file(test.path / path) == text);
+    CHECK(find_entry(listing, path)->content == sha256(text));
+  }
+  CHECK(fs::is_symlink(test.path / "e"));
+}
+
 TEST_CASE("paths that are none inside of a tree are refused before anything is written") {
   const TestFolder test;
   LayerWriter out(test.path, &kNothing, 0);

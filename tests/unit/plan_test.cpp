@@ -95,7 +95,7 @@ TEST_CASE("steps come in the order of effects that the documentation promises") 
   TestRecipe recipe = full_recipe();
   CHECK(recipe.ids() == Words{"files:early", "install:base", "install:more", "init:worker", "system", "locales",
                               "python", "archive:tool", "node", "files", "run:one", "run:two", "remove", "exclude",
-                              "init", "normalize", "write"});
+                              "init", "normalize", "embed", "write"});
   recipe.manifest.image.format = "disk";
   const Words disk = recipe.ids();
   const auto boot = std::find(disk.begin(), disk.end(), "boot");
@@ -107,24 +107,25 @@ TEST_CASE("steps come in the order of effects that the documentation promises") 
 
 TEST_CASE("what a manifest does not ask for makes no step") {
   TestRecipe recipe;
-  CHECK(recipe.ids() == Words{"normalize", "write"});
+  CHECK(recipe.ids() == Words{"normalize", "embed", "write"});
   recipe.manifest.image.format = "qcow2";
   recipe.manifest.boot.kernel = "none";
-  CHECK(recipe.ids() == Words{"normalize", "write"});
+  CHECK(recipe.ids() == Words{"normalize", "embed", "write"});
   // A worker needs Python, and an init that it works for.
   recipe.lock.guest_files = {{"asgi_worker.py", sha256("g")}};
   recipe.manifest.init.program = InitSpec::Program::aleph;
-  CHECK(recipe.ids() == Words{"init", "normalize", "write"});
+  CHECK(recipe.ids() == Words{"init", "normalize", "embed", "write"});
   recipe.lock.layers = {{.name = "p", .packages = {package("python3-minimal")}}};
-  CHECK(recipe.ids() == Words{"install:p", "init:worker", "init", "normalize", "write"});
+  CHECK(recipe.ids() == Words{"install:p", "init:worker", "init", "normalize", "embed", "write"});
   recipe.manifest.init.program = InitSpec::Program::none;
-  CHECK(recipe.ids() == Words{"install:p", "normalize", "write"});
+  CHECK(recipe.ids() == Words{"install:p", "normalize", "embed", "write"});
 }
 
 TEST_CASE("a volume is taken out of the normalized tree and checked there") {
   TestRecipe recipe;
   recipe.manifest.kind = "volume";
   recipe.manifest.image.subtree = "/opt/code";
+  recipe.manifest.image.embed_recipe = false;  // as for every volume
   CHECK(recipe.ids() == Words{"normalize", "subtree", "write"});
   CHECK(recipe.step("subtree").starts_a_tree);
   CHECK(has_line(recipe.step("write"), "checked no"));

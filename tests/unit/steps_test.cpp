@@ -161,6 +161,29 @@ TEST_CASE("a step that starts a tree leaves nothing of those below in it") {
   CHECK(std::find(seen.begin(), seen.end(), "a") == seen.end());
 }
 
+TEST_CASE("a layer that the store has is not written a second time") {
+  TestRun test;
+  int runs = 0;
+  const auto first = test.run({counted("a", "same", runs)});
+  const fs::path layer = test.store.folder() / "layers" / first.back().result;
+  const auto written = fs::last_write_time(layer / "listing");
+  Step other = counted("a", "same", runs);
+  const Step::Computed run = std::get<Step::Computed>(other.run);
+  other.version = 2;  // another key, the same result
+  fs::path upper;
+  other.run = Step::Computed([&](const ComputedPlace& place) {
+    run(place);
+    upper = place.out.folder();
+    CHECK(fs::is_empty(upper));
+  });
+  const auto second = test.run({other});
+  CHECK(runs == 2);
+  CHECK_FALSE(second.back().cached);
+  CHECK(second.back().result == first.back().result);
+  CHECK(fs::last_write_time(layer / "listing") == written);
+  CHECK_FALSE(fs::exists(upper));
+}
+
 TEST_CASE("a failing step is named and leaves no record") {
   TestRun test;
   int runs = 0;
