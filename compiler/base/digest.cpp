@@ -30,20 +30,32 @@ std::string Digest::hex() const {
   return to_hex(bytes);
 }
 
+namespace {
+
+constexpr std::uint8_t kNoDigit = 16;
+
+constexpr std::array<std::uint8_t, 256> hex_values() {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kNoDigit);
+  for (std::uint8_t i = 0; i < 10; ++i) values['0' + i] = i;
+  for (std::uint8_t i = 10; i < 16; ++i) values['a' + i - 10] = i;
+  return values;
+}
+
+}  // namespace
+
 std::optional<Digest> Digest::from_hex(std::string_view text) {
   if (text.size() != 64) return std::nullopt;
+  static constexpr std::array<std::uint8_t, 256> kValues = hex_values();
   Digest digest;
-  for (std::size_t i = 0; i < 64; ++i) {
-    const char c = text[i];
-    unsigned value = 0;
-    if (c >= '0' && c <= '9')
-      value = static_cast<unsigned>(c - '0');
-    else if (c >= 'a' && c <= 'f')
-      value = static_cast<unsigned>(c - 'a') + 10U;
-    else
-      return std::nullopt;
-    digest.bytes[i / 2] = static_cast<std::uint8_t>((unsigned{digest.bytes[i / 2]} << 4U) | value);
+  unsigned seen = 0;
+  for (std::size_t i = 0; i < 32; ++i) {
+    const unsigned high = kValues[static_cast<std::uint8_t>(text[2 * i])];
+    const unsigned low = kValues[static_cast<std::uint8_t>(text[2 * i + 1])];
+    seen |= high | low;
+    digest.bytes[i] = static_cast<std::uint8_t>((high << 4U) | low);
   }
+  if (seen >= kNoDigit) return std::nullopt;
   return digest;
 }
 

@@ -2,6 +2,7 @@
 #include "tree/listing_text.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
@@ -84,7 +85,7 @@ void append_line(std::string& out, const Entry& entry, const LineForm& form) {
   throw Error(ErrorKind::integrity, "damaged layer listing: '" + std::string(line.substr(0, 120)) + "'");
 }
 
-std::uint32_t number_of(const std::string& field, std::string_view line) {
+std::uint32_t number_of(std::string_view field, std::string_view line) {
   const auto value = parse_unsigned(field);
   if (!value || *value > UINT32_MAX) bad_line(line);
   return static_cast<std::uint32_t>(*value);
@@ -108,13 +109,27 @@ std::string bytes_of_hex(std::string_view hex, std::string_view line) {
   return out;
 }
 
-void parse_detail(Entry& entry, const std::string& detail, std::string_view line) {
+/// Parts of a line in place: a listing of an image has a million of them.
+template <std::size_t Count>
+std::array<std::string_view, Count> fields_of(std::string_view text, char separator, std::string_view line) {
+  std::array<std::string_view, Count> fields;
+  for (std::size_t i = 0; i < Count; ++i) {
+    const std::size_t end = text.find(separator);
+    const bool is_last = i + 1 == Count;
+    if (is_last != (end == std::string_view::npos)) bad_line(line);
+    fields[i] = text.substr(0, end);
+    text.remove_prefix(is_last ? 0 : end + 1);
+  }
+  return fields;
+}
+
+void parse_detail(Entry& entry, std::string_view detail, std::string_view line) {
   switch (entry.type) {
     using enum EntryType;
     case regular: {
-      const std::vector<std::string> parts = split(detail, ':');
+      const auto parts = fields_of<2>(detail, ':', line);
       const auto size = parse_unsigned(parts[0]);
-      const auto digest = parts.size() == 2 ? Digest::from_hex(parts[1]) : std::nullopt;
+      const auto digest = Digest::from_hex(parts[1]);
       if (!size || !digest) bad_line(line);
       entry.size = *size;
       entry.content = *digest;
@@ -125,8 +140,7 @@ void parse_detail(Entry& entry, const std::string& detail, std::string_view line
       return;
     case char_device:
     case block_device: {
-      const std::vector<std::string> parts = split(detail, ':');
-      if (parts.size() != 2) bad_line(line);
+      const auto parts = fields_of<2>(detail, ':', line);
       entry.major = number_of(parts[0], line);
       entry.minor = number_of(parts[1], line);
       return;
@@ -139,16 +153,16 @@ void parse_detail(Entry& entry, const std::string& detail, std::string_view line
   bad_line(line);
 }
 
-std::int64_t parse_time(const std::string& field, std::string_view line) {
+std::int64_t parse_time(std::string_view field, std::string_view line) {
   const bool negative = field.starts_with('-');
-  const auto value = parse_unsigned(negative ? std::string_view(field).substr(1) : std::string_view(field));
+  const auto value = parse_unsigned(negative ? field.substr(1) : field);
   if (!value || *value > static_cast<std::uint64_t>(INT64_MAX)) bad_line(line);
   return negative ? -static_cast<std::int64_t>(*value) : static_cast<std::int64_t>(*value);
 }
 
 Entry parse_line(std::string_view line) {
-  const std::vector<std::string> fields = split(line, ' ');
-  if (fields.size() != 9 || fields[1].size() != 1) bad_line(line);
+  const auto fields = fields_of<9>(line, ' ', line);
+  if (fields[1].size() != 1) bad_line(line);
   Entry entry;
   entry.path = fields[0] == "." ? "" : unescape_path(fields[0]);
   entry.type = static_cast<EntryType>(fields[1][0]);
@@ -191,6 +205,7 @@ std::string escape_path(std::string_view bytes) {
 }
 
 std::string unescape_path(std::string_view text) {
+  if (text.find('%') == std::string_view::npos) return std::string(text);
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') {
@@ -214,6 +229,7 @@ Listing parse_layer_text(std::string_view text) {
   if (!text.starts_with(kLayerHead)) bad_line(text.substr(0, 20));
   text.remove_prefix(kLayerHead.size());
   Listing listing;
+  listing.reserve(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')));
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     if (end == std::string_view::npos) bad_line(text);
