@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Benchmarks against the usual tools, in turn (A B A B …) in one run; figures as ratios of medians.
 
-run.py ALEPHC [--rounds N] [--json FILE] [--markdown FILE] [--svg FILE] [WORKLOAD…]
+run.py ALEPHC [--rounds N] [--json FILE] [--markdown FILE] [--svg FILE] [--against ALEPHC] [WORKLOAD…]
     as root, with a Debian mirror in this machine's apt configuration
+    --against: the other side is another alephc, each with stores of its own
 
 Every workload ends in a hashed squashfs (zstd, alephc's default level) but "lock" and "verify". Nothing is deleted while a workload is
 timed, and a while is waited afterwards: ext4 slows the creation of files after a large removal. Figures are written after each
@@ -251,6 +252,35 @@ WITH = {"official": ["official-lock"], "cached": ["decoded"]}  # timed in the sa
 NEEDS = {"debootstrap": "debootstrap", "pack-gen": "gensquashfs"}
 
 
+def measure_against(bench, other, name, count, results):
+    """All rounds of a workload, in turns with another alephc."""
+    sides = [bench, other]
+    for side in sides:
+        side.project("minbase" if name == "minbase" else "official")
+        if name not in ("official", "minbase", "debootstrap"):  # what is made once is not part of it
+            WORKLOADS[name][1](side)
+    ours, theirs = [], []
+    for _ in range(count):
+        ours.append(WORKLOADS[name][1](bench))
+        theirs.append(WORKLOADS[name][1](other))
+    results[name] = {"alephc": summary(ours), "peer": summary(theirs)}
+    results[name]["ratio"] = results[name]["alephc"]["median"] / results[name]["peer"]["median"]
+    print(f"{name}: {seconds_of(ours)} s, the other {seconds_of(theirs)} s, ratio {results[name]['ratio']:.2f}", flush=True)
+
+
+def fill_page_cache(folder):
+    """Memory that a virtual machine touches for the first time is made by its host, which can take longer than what is
+    timed. Once all of it has been used, files take the places of others."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    file = folder / "sparse"
+    with open(file, "wb") as sparse:
+        sparse.truncate(pages)
+    with open(file, "rb", buffering=0) as sparse:
+        buffer = bytearray(1 << 20)
+        while sparse.readinto(buffer):
+            pass
+
+
 def measure(bench, name, count, results):
     """All rounds of a workload and of those that share them: each of ours, then the other."""
     names, theirs = [name, *WITH.get(name, [])], WORKLOADS[name][3]
@@ -295,7 +325,7 @@ def row(name, result):
     ours, theirs = result["alephc"], result.get("peer")
     spread = lambda s: f"{s['median']:.2f} ({s['least']:.2f} – {s['most']:.2f})"
     some = lambda number: f"{number:.0f}" if number else ""
-    return [what, spread(ours), f"{other}: {spread(theirs)}" if theirs else "", f"{result['ratio']:.2f}" if theirs else "", some(ours["peak_mb"]), some(ours["written_mb"])]
+    return [what, spread(ours), f"{other or 'another alephc'}: {spread(theirs)}" if theirs else "", f"{result['ratio']:.2f}" if theirs else "", some(ours["peak_mb"]), some(ours["written_mb"])]
 
 
 def markdown(results):
@@ -331,7 +361,7 @@ def main():
     parser.add_argument("alephc")
     parser.add_argument("workloads", nargs="*", help=", ".join(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=3)
-    for option in ("--json", "--markdown", "--svg"):
+    for option in ("--json", "--markdown", "--svg", "--against"):
         parser.add_argument(option)
     options = parser.parse_intermixed_args()
     mirror = machine_mirror()
@@ -341,13 +371,21 @@ def main():
         return 77
     results = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="alephc-bench.") as top:
-        bench = Bench(os.path.abspath(options.alephc), mirror, pathlib.Path(top))
-        companions = [each for shared in WITH.values() for each in shared]
+        top = pathlib.Path(top)
+        fill_page_cache(top)
+        bench = Bench(os.path.abspath(options.alephc), mirror, top)
+        if options.against:
+            (top / "other").mkdir()
+            other = Bench(os.path.abspath(options.against), mirror, top / "other")
+        companions = [] if options.against else [each for shared in WITH.values() for each in shared]
         for name in options.workloads or [each for each in WORKLOADS if each not in companions]:
             if name in NEEDS and not shutil.which(NEEDS[name]):
                 print(f"{name}: skipped, {NEEDS[name]} is not installed", flush=True)
                 continue
-            measure(bench, name, options.rounds, results)
+            if options.against:
+                measure_against(bench, other, name, options.rounds, results)
+            else:
+                measure(bench, name, options.rounds, results)
             save(options, results)
             bench.clean()
     return 0
