@@ -22,7 +22,7 @@ struct Envelope {
 inline constexpr const char* kStatementType = "application/vnd.in-toto+json";
 
 [[nodiscard]] std::string sign_envelope(const std::string& payload, const PrivateKey& key);
-/// Throws a failed Error that names the file when the text is no such envelope. Nothing is trusted by it yet.
+/// Throws a failed Error that names the file when the text is not such an envelope. Nothing is trusted by it yet.
 [[nodiscard]] Envelope parse_envelope(const std::string& name, const std::string& text);
 [[nodiscard]] bool is_signed_by(const PublicKey& key, const Envelope& envelope);
 

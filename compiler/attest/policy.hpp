@@ -33,7 +33,7 @@ struct Policy {
   std::vector<Key> keys{};
 };
 
-/// All problems at once, with their places; a key that stands twice is one, or somebody could count double.
+/// All problems at once, with their places; a key that stands twice is one, or its owner could count double.
 [[nodiscard]] Policy read_policy(const std::filesystem::path& file);
 
 /// The policy's keys that signed the envelope, whether they count or not.

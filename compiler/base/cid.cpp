@@ -192,7 +192,7 @@ struct FileHasher::State {
   ~State() {
     {
       const std::lock_guard guard(mutex);
-      next = v0.size();  // nobody asks any more
+      next = v0.size();  // no leaf is wanted any more
     }
     close();
   }

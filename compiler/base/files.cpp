@@ -37,7 +37,7 @@ UniqueFd lock_file(const std::filesystem::path& path, int operation) {
       if (errno != EINTR) throw system_error("lock " + path.string(), errno);
       throw_if_interrupted();
     }
-    // The holder before us may have removed the file: then our lock is on nobody's file.
+    // The holder before us may have removed the file: then our lock is on a file without a name.
     struct stat ours {};
     struct stat named {};
     if (::fstat(fd.get(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 && ours.st_ino == named.st_ino)

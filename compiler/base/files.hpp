@@ -59,7 +59,7 @@ void make_folders(const std::filesystem::path& path, mode_t mode = 0755);
 /// Copies a file's bytes, by reflink or in the kernel where it can.
 void copy_bytes(int from_fd, int to_fd);
 
-/// The same for a large file that nobody here reads again: past the page cache where the disk is as fast as
+/// The same for a large file that is not read again here: past the page cache where the disk is as fast as
 /// memory, because new pages cost more than the copy.
 void copy_large(int from_fd, int to_fd);
 
@@ -90,7 +90,7 @@ class TempDir {
 /// Removes the folders of TempDir objects with this prefix that no process holds any more and that are this user's.
 void remove_stale_folders(const std::filesystem::path& parent, const std::string& prefix);
 
-/// flock(2) held while the object lives; nullopt from try_lock when somebody else has it.
+/// flock(2) held while the object lives; nullopt from try_lock when another process has it.
 class FileLock {
  public:
   static FileLock lock(const std::filesystem::path& path);

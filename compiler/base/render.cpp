@@ -66,7 +66,7 @@ std::string render_text(const Diagnostic& diagnostic, bool color) {
   if (color) label = (is_error ? "\033[1;31m" : "\033[1;33m") + label + "\033[0m";
   std::string out;
   if (diagnostic.at && diagnostic.at->source) out += place_of(*diagnostic.at);
-  // Much of it is somebody else's text, which must not move the cursor.
+  // Much of it is text of others, which must not move the cursor.
   out += label + printable_lines(diagnostic.message) + "\n";
   if (diagnostic.at && diagnostic.at->source && diagnostic.at->line > 0)
     out += excerpt_of(*diagnostic.at, color);
@@ -93,7 +93,7 @@ std::string render_json(const Error& error) {
   nlohmann::ordered_json out;
   out["error"]["exit_code"] = static_cast<int>(error.kind());
   out["error"]["diagnostics"] = std::move(list);
-  // Paths of a damaged tree may hold bytes that are no UTF-8.
+  // Paths of a damaged tree may hold bytes that are not UTF-8.
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

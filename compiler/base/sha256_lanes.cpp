@@ -138,7 +138,7 @@ void hash_in_lanes(std::span<const std::string_view, kShaLanes> messages, std::s
     }
 }
 
-constexpr std::size_t kTurns = 2;  // three are no faster: registers run out
+constexpr std::size_t kTurns = 2;  // three are not faster: registers run out
 
 /// A message as the instructions hold it: words A, B, E, F in one register, C, D, G, H in the other, the last one lowest.
 struct Turn {

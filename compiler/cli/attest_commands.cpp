@@ -20,7 +20,7 @@ void refuse_impure(const CommittedRuntime& runtime) {
     if (run.network)
       throw Error(
           ErrorKind::failed,
-          "the script '" + run.name + "' uses the network: nobody can promise that it does the same again",
+          "the script '" + run.name + "' uses the network, so no one can promise that it gives the same result again",
           "pin what it fetches with [[archive]]");
 }
 

@@ -30,7 +30,7 @@ std::uint64_t parse_duration(const std::string& text) {
                           ? std::nullopt
                           : parse_unsigned(std::string_view(text).substr(0, text.size() - 1));
   if (!number || *number > 100000000)
-    throw Error(ErrorKind::usage, "'" + text + "' is no duration such as 30d or 12h");
+    throw Error(ErrorKind::usage, "'" + text + "' is not a duration such as 30d or 12h");
   return *number * factors[unit];
 }
 
@@ -106,7 +106,7 @@ CommandAction add_gc(CLI::App& app) {
     if (!arguments->max_size.empty()) {
       options.max_size = parse_size(arguments->max_size);
       if (!options.max_size)
-        throw Error(ErrorKind::usage, "'" + arguments->max_size + "' is no size such as 20G");
+        throw Error(ErrorKind::usage, "'" + arguments->max_size + "' is not a size such as 20G");
     }
     if (!arguments->older_than.empty()) options.older_than_seconds = parse_duration(arguments->older_than);
     const CollectResult result = collect_garbage(context.settings.store, options);

@@ -33,7 +33,7 @@ struct PublishArguments {
 
 std::string checked_repository(const std::string& url) {
   if (!url.empty() && public_repository(url) == url) return url;
-  throw Error(ErrorKind::usage, "alephc.repository is no address that everybody can fetch",
+  throw Error(ErrorKind::usage, "alephc.repository is not a public address",
               "https://HOST/PATH, without user name and password");
 }
 
@@ -75,8 +75,8 @@ std::string usage_line(const std::string& hash, const std::string& kind) {
   if (kind == "volume")
     return "aleph program create --immutable-volume ref=" + hash + ",mount=/opt/packages PROGRAM ENTRYPOINT";
   return "aleph program create --runtime " + hash +
-         " PROGRAM ENTRYPOINT\n  and with use_latest = false in the program's runtime nobody, not even its "
-         "publisher, replaces it later";
+         " PROGRAM ENTRYPOINT\n  and with use_latest = false in the program's runtime no one can replace it "
+         "later, not even its publisher";
 }
 
 std::string publish_text(const PublishOutcome& outcome, const PublishRequest& request,
@@ -200,7 +200,7 @@ CommandAction add_pull(CLI::App& app) {
   add_network_options(app, arguments->hosts);
   return [arguments](CommandContext& context) {
     if (!is_network_hash(arguments->hash))
-      throw Error(ErrorKind::usage, "'" + arguments->hash + "' is no hash of the network",
+      throw Error(ErrorKind::usage, "'" + arguments->hash + "' is not a hash of the network",
                   "64 hex digits, or a CID: Qm… or bafy…");
     const Store store(context.settings.store);
     const HttpFetcher fetcher(store, context.reporter, {.offline = context.settings.offline});

@@ -59,7 +59,7 @@ UserConfig read_config(const CommonOptions& options) {
     else if (key == "api" && value.is(Value::Kind::array))
       for (const Value& item : value.items) config.apis.push_back(item.text);
     else
-      problems.error("'" + key + "' is no setting, or has the wrong type", value.key_at,
+      problems.error("'" + key + "' is not a setting, or has the wrong type", value.key_at,
                      did_you_mean(key, known));
   }
   problems.stop_if_errors(ErrorKind::usage);

@@ -33,7 +33,7 @@ fs::path project_of(const VerifyArguments& arguments) {
   if (arguments.path.empty()) return is_project(".") ? fs::path(".") : fs::path();
   if (is_project(arguments.path)) return arguments.path;
   if (fs::exists(arguments.path))
-    throw Error(ErrorKind::usage, arguments.path + " is no project", "an image goes with --image");
+    throw Error(ErrorKind::usage, arguments.path + " is not a project", "an image goes with --image");
   throw Error(ErrorKind::usage, "there is no project " + arguments.path,
               "a hash of the network is 64 hex digits, or a CID: Qm… or bafy…");
 }

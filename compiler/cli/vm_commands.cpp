@@ -59,7 +59,7 @@ std::uint64_t memory_of(const VmArguments& arguments, const std::string& fallbac
   const std::string& text = arguments.memory.empty() ? fallback : arguments.memory;
   const auto memory = parse_size(text);
   if (!memory || *memory < (32ULL << 20U))
-    throw Error(ErrorKind::usage, "'" + text + "' is no memory size of at least 32M");
+    throw Error(ErrorKind::usage, "'" + text + "' is not a memory size of at least 32M");
   return *memory >> 20U;
 }
 
@@ -156,7 +156,7 @@ void add_volumes(const RunArguments& arguments, GuestProgram& program, MachineSp
     const bool read_only = parts.size() == 3 && parts[2] == "ro";
     if (parts.size() < 2 || parts.size() > 3 || (parts.size() == 3 && !read_only) ||
         !parts[1].starts_with('/'))
-      throw Error(ErrorKind::usage, "'" + text + "' is no volume",
+      throw Error(ErrorKind::usage, "'" + text + "' is not a volume",
                   "write SRC:MOUNT or SRC:MOUNT:ro, SRC an image file");
     if (!fs::is_regular_file(parts[0])) throw Error(ErrorKind::usage, "there is no volume image " + parts[0]);
     spec.drives.push_back({parts[0], read_only});
@@ -174,7 +174,7 @@ PreparedProgram program_of(const RunArguments& arguments, const fs::path& work) 
   for (const std::string& text : arguments.env) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
-      throw Error(ErrorKind::usage, "'" + text + "' is no NAME=VALUE");
+      throw Error(ErrorKind::usage, "'" + text + "' is not NAME=VALUE");
     prepared.program.variables[text.substr(0, equals)] = text.substr(equals + 1);
   }
   prepared.program.authorized_keys = authorized_keys(arguments);
@@ -204,7 +204,7 @@ int answer_one(const RunArguments& arguments, CommandContext& context, Session& 
                const Machine& machine, const Console& console, long ready_ms, long configured_ms) {
   const std::vector<std::string> words = split_words(arguments.request);
   if (words.size() != 2 || !words[1].starts_with('/'))
-    throw Error(ErrorKind::usage, "'" + arguments.request + "' is no request such as 'GET /path'");
+    throw Error(ErrorKind::usage, "'" + arguments.request + "' is not a request such as 'GET /path'");
   const GuestReply reply =
       session.request(http_scope(words[0], words[1], {{"host", "localhost"}}, ""), session.patience(60));
   const long response_ms = milliseconds(machine);
@@ -253,7 +253,7 @@ int run_instance(const RunArguments& arguments, const fs::path& image, const std
                     .authorized_keys = authorized_keys(arguments)};
   if (!arguments.disk_size.empty()) {
     const auto size = parse_size(arguments.disk_size);
-    if (!size) throw Error(ErrorKind::usage, "'" + arguments.disk_size + "' is no size such as 10G");
+    if (!size) throw Error(ErrorKind::usage, "'" + arguments.disk_size + "' is not a size such as 10G");
     spec.disk_size = *size;
   }
   const bool is_root = is_filesystem(format);

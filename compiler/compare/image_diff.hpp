@@ -10,7 +10,7 @@
 
 namespace alephc {
 
-/// Which step of a build wrote a path last: path → step id. Empty where nobody knows.
+/// Which step of a build wrote a path last: path → step id. Empty where it is not known.
 using StepOfPath = std::map<std::string, std::string>;
 
 struct FieldChange {

@@ -17,7 +17,7 @@ enum class ArchiveKind {
   stream,         ///< one compressed file; a single entry "" with the decompressed bytes
   apk,            ///< gzip members with a tar each: signature (it may lack that), control, data
   apk_control,    ///< the same up to the end of control
-  apk_signature,  ///< the same up to the end of the first member, which is no signature if it lacks that
+  apk_signature,  ///< the same up to the end of the first member, which is not a signature if it lacks that
 };
 
 /// Receives what an archive holds, in its order. member is "control" or "data" for a .deb, these or
@@ -38,7 +38,7 @@ class ArchiveSink {
 
 /// Decodes an archive of unknown honesty: parsing and decompression happen in a child without rights (no
 /// files, no network, bounded memory), and everything it says is checked again. Throws an Error of kind
-/// integrity when the bytes are no such archive or when a path would leave the root.
+/// integrity when the bytes are not such an archive or when a path would leave the root.
 void decode_archive(int fd, ArchiveKind kind, ArchiveSink& sink);
 
 /// decode_archive of kind stream into memory, at most limit bytes.

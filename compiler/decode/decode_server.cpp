@@ -142,7 +142,7 @@ UniqueFd start_decoder(int in, ArchiveKind kind) {
     send(in, kind, pipe.write.get());
     return std::move(pipe.read);
   }
-  // Twice forked, so that nobody here has to wait for it.
+  // Twice forked, so that this process need not wait for it.
   const pid_t child = ::fork();
   if (child < 0) throw system_error("start a decoder", errno);
   if (child == 0) {

@@ -50,7 +50,7 @@ struct MemberHashes {
 /// Owner, mode and time of a content's file.
 void set_content_attributes(int fd, const Entry& entry);
 
-/// All of it but the contents, so that nobody has to decode an archive again whose contents are at hand: the
+/// All of it but the contents, so that an archive whose contents are at hand is not decoded again: the
 /// sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the data of a file
 /// is its sha256 there, and for apk its sha1.
 [[nodiscard]] std::string decoded_text(const DecodedArchive& archive, std::int64_t newest);

@@ -61,7 +61,7 @@ class WireReader {
 };
 
 [[nodiscard]] std::string pack_entry(const std::string& member, const Entry& entry);
-/// Throws an integrity Error when the text is no packed entry.
+/// Throws an integrity Error when the text is not a packed entry.
 void unpack_entry(std::string_view payload, std::string& member, Entry& entry);
 
 [[nodiscard]] std::string pack_names(const std::string& user, const std::string& group);

@@ -27,7 +27,7 @@ class DecodedPackages {
 
   /// Decodes in the background, in this order. What fails there is thrown by get().
   void start(std::vector<std::size_t> order, unsigned threads);
-  /// Waits for the package, or decodes it here if nobody has begun.
+  /// Waits for the package, or decodes it here if no thread has begun.
   [[nodiscard]] std::shared_ptr<const DecodedArchive> get(std::size_t i);
   /// Its contents are where they belong, or not needed.
   void forget(std::size_t i);

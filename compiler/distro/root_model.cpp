@@ -185,7 +185,7 @@ std::string RootModel::resolve_folder(const std::string& path, std::uint32_t own
     const Node link = *node;
     result = resolve_link(place, link, owner, depth + 1);
   } else if (node->type != EntryType::directory) {
-    throw Error(ErrorKind::integrity, "/" + path + " is no folder, but packages have files in it");
+    throw Error(ErrorKind::integrity, "/" + path + " is not a folder, but packages have files in it");
   }
   folders_[path] = result;
   return result;

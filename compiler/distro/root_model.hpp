@@ -51,7 +51,7 @@ class RootModel {
   /// A folder of the layers below appears in the upper with the attributes it has there.
   void ensure_in_upper(const std::string& path);
   /// Where a folder is, through symlinks; made if missing. Throws an integrity Error if it leads out of the
-  /// root, or to what is no folder.
+  /// root, or to what is not a folder.
   [[nodiscard]] std::string resolve_folder(const std::string& path, std::uint32_t owner) {
     return resolve_folder(path, owner, 0);
   }

@@ -45,7 +45,7 @@ void refuse_older(const std::string& what, const LockedRepository& offered, cons
     if (old.name != offered.name || old.suite != offered.suite || offered.date >= old.date) continue;
     Diagnostic problem{.message = "the " + what + " is older than the locked one"};
     problem.context = {"offered: " + readable_date(offered.date), "locked:  " + readable_date(old.date)};
-    problem.hint = "the mirror is stale, or somebody offers old packages: try another mirror" + ways_out;
+    problem.hint = "the mirror is stale, or offers old packages on purpose: try another mirror" + ways_out;
     throw Error(ErrorKind::integrity, std::vector{problem});
   }
 }

@@ -13,7 +13,7 @@ namespace alephc {
 
 /// Asks the addresses in order for a signed text, until accept() takes one. A mirror whose text it refuses
 /// with an integrity Error is passed over; that Error is thrown if no other has a good one. nullopt, with why
-/// in asked, if nobody has the text.
+/// in asked, if none has the text.
 [[nodiscard]] std::optional<std::string> fetch_signed(const std::vector<std::string>& urls,
                                                       std::uint64_t limit, const Fetcher& fetcher,
                                                       const std::function<void(const std::string&)>& accept,
@@ -29,7 +29,7 @@ void refuse_older(const std::string& what, const LockedRepository& offered, cons
 void refuse_future(const std::string& what, std::int64_t date, std::int64_t now);
 
 /// The signed index as it was at lock time: from the store, or from whoever still has those bytes; nullopt if
-/// nobody in reach has, because mirrors move on.
+/// no server in reach has, because mirrors move on.
 [[nodiscard]] std::optional<std::string> read_locked_index(const LockedRepository& repository,
                                                            const std::vector<std::string>& urls,
                                                            const ToolBox& tools);

@@ -197,7 +197,7 @@ class Batch {
   void next_round(Job job) {
     ++job.round;
     if (!job.worth_another_round || job.round >= options_.rounds) return give_up(job);
-    // A mirror that could not be reached gets another chance when nobody else had the file either.
+    // A mirror that could not be reached gets another chance when no other had the file either.
     for (const std::string& url : job.urls) dead_.erase(origin_of(url));
     job.next_url = 0;
     job.worth_another_round = false;
@@ -211,7 +211,7 @@ class Batch {
     Diagnostic problem;
     problem.message =
         job.wrong_bytes ? "the bytes of " + file.label + " are not what " + file.advice.promise + " promises"
-                        : "nobody has " + file.label;
+                        : file.label + " was not found on any server";
     problem.context = job.failures;
     if (problem.context.empty()) problem.context.emplace_back("no address to ask");
     if (job.wrong_bytes) {
@@ -225,7 +225,7 @@ class Batch {
     stop_if_enough();
   }
 
-  /// The rest may still be had and is kept, but a long list of the same failure helps nobody.
+  /// The rest may still be had and is kept, but a long list of the same failure is of no help.
   void stop_if_enough() {
     constexpr std::size_t kEnough = 10;
     if (problems_.size() >= kEnough)

@@ -66,7 +66,7 @@ class Fetcher {
   virtual ~Fetcher() = default;
 
   /// Gets every file that the store lacks; done(i) is called (in this thread) as soon as file i is in the
-  /// store. Throws with one diagnostic for each file that nobody has.
+  /// store. Throws with one diagnostic for each file that no server has.
   virtual void fetch(const std::vector<RemoteFile>& files, const std::function<void(std::size_t)>& done) const = 0;
 
   /// A small text whose hash is not known yet: the caller verifies it before it trusts it. Tries the

@@ -27,7 +27,7 @@ class RunBuilder {
     }
   }
   std::vector<DataRun> finish(std::uint64_t size) {
-    // A stretch that is no hole in the middle is none at the ends.
+    // A stretch without a hole in the middle has none at its ends.
     if (!runs_.empty() && runs_.front().start < kShortestHole) runs_.front() = {0, end_of(runs_.front())};
     if (!runs_.empty() && size - end_of(runs_.back()) < kShortestHole)
       runs_.back().length = size - runs_.back().start;
@@ -121,7 +121,7 @@ class ContentWriter {
     });
   }
 
-  /// The parts of a piece of a file that belong into runs.
+  /// The parts of a piece of a file that belong to runs.
   void write_piece(const std::vector<PlacedRun>& runs, std::uint64_t start, std::string_view piece) const {
     auto run = std::upper_bound(runs.begin(), runs.end(), start,
                                 [](std::uint64_t at, const PlacedRun& r) { return at < r.start + r.length; });

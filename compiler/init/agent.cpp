@@ -63,7 +63,7 @@ std::string receive_configuration(int fd, std::string bytes) {
   const std::string digits = bytes.substr(0, end);
   if (digits.empty() || digits.size() > kMaxLengthDigits ||
       digits.find_first_not_of("0123456789") != std::string::npos)
-    throw SetupError("configuration: its length line is no number");
+    throw SetupError("configuration: its length line is not a number");
   const std::size_t length = std::stoul(digits);
   if (length > kMaxConfiguration) throw SetupError("configuration: too large");
   bytes.erase(0, end + 1);
@@ -361,7 +361,7 @@ void Agent::set_up_code(const Configuration& configuration) {
   if (is_asgi) return worker_.configure(configuration, env_);
   if (configuration.encoding == "plain" && !is_there) {
     if (!is_safe_entrypoint(configuration.entrypoint))
-      throw SetupError("the entrypoint '" + configuration.entrypoint + "' is no path below the code");
+      throw SetupError("the entrypoint '" + configuration.entrypoint + "' is not a path below the code");
     const std::string path = options_.root + "/opt/code/" + configuration.entrypoint;
     make_folders(path.substr(0, path.find_last_of('/')));
     write_file(path, configuration.code, 0755);

@@ -36,7 +36,7 @@ struct AgentOptions {
 };
 
 /// The host's partner: takes the one configuration, then any number of requests at once, and the halt. Every
-/// connection is served by a thread of a pool, so that a slow one holds up nobody.
+/// connection is served by a thread of a pool, so that a slow one holds up no other.
 class Agent {
  public:
   explicit Agent(AgentOptions options);

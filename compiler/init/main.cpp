@@ -129,7 +129,7 @@ void become_distro_init() {
       const pid_t ended = ::wait(nullptr);
       if (ended == agent || (ended < 0 && errno == ECHILD)) break;
     }
-    // What it had started is started anew with the kept configuration.
+    // What it had started is started again with the kept configuration.
     ::kill(-1, SIGKILL);
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }

@@ -43,7 +43,7 @@ Address parse_address(const std::string& text) {
            prefix.find_first_not_of("0123456789") == std::string::npos;
     if (good) address.prefix = static_cast<unsigned>(std::stoul(prefix));
   }
-  if (!good || address.prefix > most) throw SetupError("network: '" + text + "' is no address");
+  if (!good || address.prefix > most) throw SetupError("network: '" + text + "' is not an address");
   return address;
 }
 

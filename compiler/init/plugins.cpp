@@ -59,7 +59,7 @@ std::string plugin_input(const std::string& stage, const Configuration& configur
 void apply_patch(const std::string& patch, Configuration& configuration) {
   if (patch.find_first_not_of(" \t\r\n") == std::string::npos) return;
   const Json parsed = Json::parse(patch, nullptr, false);
-  if (!parsed.is_object()) throw SetupError("its output is no JSON object");
+  if (!parsed.is_object()) throw SetupError("its output is not a JSON object");
   Json value = changeable(configuration);
   for (const auto& [key, unused] : parsed.items())
     if (!value.contains(key)) throw SetupError("it may not change '" + key + "'");

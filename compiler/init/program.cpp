@@ -19,7 +19,7 @@ namespace {
 std::string runnable(const std::string& path, const std::string& root) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
-    throw SetupError("the program " + path + " is no file");
+    throw SetupError("the program " + path + " is not a file");
   if ((info.st_mode & 0111U) == 0111U || ::chmod(path.c_str(), 0755) == 0) return path;
   if ((info.st_mode & 0100U) != 0) return path;
   if (errno != EROFS) throw os_error("make " + path + " executable", errno);
@@ -34,7 +34,7 @@ std::string runnable(const std::string& path, const std::string& root) {
 void Program::start(const Configuration& configuration, const Settings& settings,
                     const std::map<std::string, std::string>& env, const std::string& root) {
   if (!is_safe_entrypoint(configuration.entrypoint))
-    throw SetupError("the entrypoint '" + configuration.entrypoint + "' is no path below the code");
+    throw SetupError("the entrypoint '" + configuration.entrypoint + "' is not a path below the code");
   const std::string path = runnable(root + "/opt/code/" + configuration.entrypoint, root);
   process_ = start_process({.argv = {path}, .env = env, .workdir = settings.workdir, .user = settings.user});
   running_ = true;

@@ -114,7 +114,7 @@ void mount_volume(const Volume& volume) {
 void unmount_volumes(const std::vector<Volume>& volumes) {
   for (auto it = volumes.rbegin(); it != volumes.rend(); ++it)
     if (::umount2(it->mount.c_str(), 0) != 0) {
-      // Whoever still holds it open: what was written is written, and nobody writes more.
+      // Whoever still holds it open: what was written is written, and nothing writes more.
       (void)::mount(nullptr, it->mount.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr);
       (void)::umount2(it->mount.c_str(), MNT_DETACH);
     }

@@ -31,7 +31,7 @@ class Worker {
   /// Imports the program and runs its start-up. Throws SetupError with the Python traceback.
   void configure(const Configuration& configuration, const std::map<std::string, std::string>& env);
 
-  /// Gives a request and its connection away; the worker answers and closes it. A dead worker is started anew
+  /// Gives a request and its connection away; the worker answers and closes it. A dead worker is started again
   /// first.
   void hand_over(Handle connection, std::string_view request);
 

@@ -123,7 +123,7 @@ void inflate_member(const Member& member, Take&& take) {
     ::inflateEnd(&stream);
     if (result != Z_STREAM_END) damaged();
   } else {
-    throw SetupError("the zip member " + member.name + " is compressed by a method nobody uses");
+    throw SetupError("the zip member " + member.name + " uses an unsupported compression method");
   }
   if (total != member.size || crc != member.crc) damaged();
 }

@@ -451,41 +451,41 @@ constexpr std::array kFormats{
     FormatRule{F::package_request,
                "^!?([a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+|/[a-z0-9._-]+)?|"
                "((so|cmd|pc):)?[A-Za-z0-9][A-Za-z0-9+._-]*(@[A-Za-z0-9._-]+)?([<>=~]{1,2}[a-z0-9._-]+)?)$",
-               "is no package: write NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH or NAME@TAG"},
-    FormatRule{F::package_name, "^!?[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9-]+)?$", "is no package name"},
+               "is not a package request: write NAME, NAME=VERSION, NAME/SUITE, NAME:ARCH or NAME@TAG"},
+    FormatRule{F::package_name, "^!?[A-Za-z0-9][A-Za-z0-9+._-]*(:[a-z0-9-]+)?$", "is not a package name"},
     FormatRule{F::absolute_path, "^(?!.*/\\.\\.?(/|$))/.*[^/]$",
-               "is no absolute path without '.', '..' and a trailing '/'"},
-    FormatRule{F::folder, "^(?!.*/\\.\\.?(/|$))/.*$", "is no absolute path without '.' and '..'"},
-    FormatRule{F::duration, "^[0-9]{1,6}(ms|s)$", "is no time such as \"5s\" or \"500ms\""},
+               "is not an absolute path without '.', '..' and a trailing '/'"},
+    FormatRule{F::folder, "^(?!.*/\\.\\.?(/|$))/.*$", "is not an absolute path without '.' and '..'"},
+    FormatRule{F::duration, "^[0-9]{1,6}(ms|s)$", "is not a duration: write for example \"5s\" or \"500ms\""},
     FormatRule{F::project_path, "^!?[^/].*$", "must be a relative path inside the project"},
-    FormatRule{F::mode, "^[0-7]{3,5}$", "is no octal mode such as \"0644\""},
-    FormatRule{F::size, "^[0-9]+([kKmMgGtT]([iI]?[bB])?)?$", "is no size such as \"120M\""},
-    FormatRule{F::sha256, "^[0-9a-f]{64}$", "is no sha256: 64 lower-case hex digits"},
+    FormatRule{F::mode, "^[0-7]{3,5}$", "is not an octal mode such as \"0644\""},
+    FormatRule{F::size, "^[0-9]+([kKmMgGtT]([iI]?[bB])?)?$", "is not a size such as \"120M\""},
+    FormatRule{F::sha256, "^[0-9a-f]{64}$", "is not a sha256: write 64 lower-case hex digits"},
     FormatRule{F::tree_digest, "^(2:)?[0-9a-f]{64}$", "is not a tree digest: write 2: and 64 lower-case hex digits"},
-    FormatRule{F::snapshot_date, "^[0-9]{8}T[0-9]{6}Z$", "is no date such as \"20260131T000000Z\""},
-    FormatRule{F::owner, "^[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*$", "is no owner such as \"root:root\""},
+    FormatRule{F::snapshot_date, "^[0-9]{8}T[0-9]{6}Z$", "is not a date such as \"20260131T000000Z\""},
+    FormatRule{F::owner, "^[a-z0-9_][a-z0-9_-]*:[a-z0-9_][a-z0-9_-]*$", "is not an owner such as \"root:root\""},
     FormatRule{F::url, "^!?(https?://[^/ @]+([/?#]|$)|file:///)[^ ]*$",
-               "is no http, https or file URL (credentials belong into ~/.netrc)"},
+               "is not an http, https or file URL (put credentials in ~/.netrc)"},
     FormatRule{F::integrity,
                "^(sha256-[A-Za-z0-9+/]{43}=|sha384-[A-Za-z0-9+/]{64}|sha512-[A-Za-z0-9+/]{86}==)$",
-               "is no integrity such as \"sha512-…==\""},
+               "is not a subresource integrity such as \"sha512-…==\""},
     FormatRule{
         F::npm_package,
         "^(@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9~-][A-Za-z0-9._~-]*@([0-9][A-Za-z0-9.+-]*|[{]version[}])$",
-        "is no npm package such as \"left-pad@1.3.0\""},
+        "is not an npm package such as \"left-pad@1.3.0\""},
     FormatRule{F::python_name, "^!?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$",
-               "is no name of a Python package"},
-    FormatRule{F::fingerprint, "^([0-9A-Fa-f] *){40}$", "is no OpenPGP fingerprint of 40 hex digits"},
+               "is not the name of a Python package"},
+    FormatRule{F::fingerprint, "^([0-9A-Fa-f] *){40}$", "is not an OpenPGP fingerprint of 40 hex digits"},
     FormatRule{F::version, "^[A-Za-z0-9][A-Za-z0-9._+~-]*$",
                "is not a version: it may hold only letters, digits, '.', '_', '+', '~' and '-'"},
     FormatRule{F::suite, "^!?(?!.*(^|/)\\.\\.(/|$))[A-Za-z0-9._+~/-]+$",
                "is not a suite or component: letters, digits and . _ + ~ / - without '..'"},
-    FormatRule{F::user_name, "^!?[a-z_][a-z0-9_-]{0,31}$", "is no user or group name"},
+    FormatRule{F::user_name, "^!?[a-z_][a-z0-9_-]{0,31}$", "is not a user or group name"},
     FormatRule{F::host_name, "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
-               "is no host name"},
-    FormatRule{F::variable_name, "^[A-Za-z_][A-Za-z0-9_]*$", "is no variable name"},
-    FormatRule{F::label, "^[!-~]+$", "is no label: printable ASCII without blanks"},
-    FormatRule{F::glob, "^!?/.+$", "is no path pattern: it starts with '/' or '!/'"},
+               "is not a host name"},
+    FormatRule{F::variable_name, "^[A-Za-z_][A-Za-z0-9_]*$", "is not a variable name"},
+    FormatRule{F::label, "^[!-~]+$", "is not a label: use printable ASCII characters without blanks"},
+    FormatRule{F::glob, "^!?/.+$", "is not a path pattern: it must start with '/' or '!/'"},
 };
 
 const FormatRule* rule_of(Format format) {
@@ -515,7 +515,7 @@ const KeySpec* find_key_spec(const TableSpec& table, std::string_view key) {
 std::optional<std::string> format_problem(Format format, const std::string& text) {
   const FormatRule* rule = rule_of(format);
   if (rule == nullptr) return std::nullopt;
-  // std::regex is slow to build and recursive to match: long texts are no name, path or hash of ours anyway.
+  // std::regex is slow to build and recursive to match: no name, path or hash is that long.
   constexpr std::size_t kLongest = 4096;
   static const std::vector<std::regex> kCompiled = [] {
     std::vector<std::regex> out;

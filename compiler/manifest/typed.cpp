@@ -388,7 +388,7 @@ void check_image(const Manifest& manifest, const Value& flat, DiagnosticList& pr
   std::string compression = manifest.image.compression;
   image.get("compression", compression);
   if (std::find(known.begin(), known.end(), compression) == known.end())
-    problems.error("'" + compression + "' is no compression of " + format, image.at("compression"),
+    problems.error("'" + compression + "' is not a compression of " + format, image.at("compression"),
                    "one of: " + join(known, ", "));
   if (image.has("subvolume") && is_disk(manifest.image.format) && manifest.image.filesystem != "btrfs")
     problems.error("'subvolume' needs filesystem = \"btrfs\"", image.at("subvolume"));
@@ -456,10 +456,10 @@ void check_volume(const Manifest& manifest, const Value& flat, DiagnosticList& p
   if (manifest.init.program != InitSpec::Program::none)
     problems.error("a volume boots nothing: it has no init", manifest.init.at);
   if (is_disk(manifest.image.format))
-    problems.error("a volume is no disk", image.at("format"), "nodes mount squashfs");
+    problems.error("a volume cannot have a disk format", image.at("format"), "nodes mount squashfs");
   const Value* recipe = image.find("embed_recipe", Value::Kind::boolean);
   if (recipe != nullptr && recipe->flag)
-    problems.error("a volume holds its subtree only, no recipe", recipe->at);
+    problems.error("a volume holds only its subtree, and no recipe", recipe->at);
 }
 
 void check_accounts(const Value& flat, DiagnosticList& problems) {
@@ -515,16 +515,16 @@ void check_alpine(const Manifest& manifest, const Value& flat, DiagnosticList& p
     const TableView view(flat.find(table));
     if (view.has(key)) problems.error("'" + std::string(key) + "' " + why, view.at(key));
   };
-  refuse("packages", "debconf", "is of Debian's packages, but 'distro' is \"alpine\"");
-  refuse("packages", "recommends", "is of Debian's packages, but 'distro' is \"alpine\"");
-  refuse("base", "snapshot", "needs an archive of former indexes, which Alpine does not have");
+  refuse("packages", "debconf", "applies only to Debian and Ubuntu, but 'distro' is \"alpine\"");
+  refuse("packages", "recommends", "applies only to Debian and Ubuntu, but 'distro' is \"alpine\"");
+  refuse("base", "snapshot", "needs an archive of former indexes, which Alpine does not keep");
   for (const TableView& repository : entries_of(flat, "repository"))
     if (repository.has("priority"))
-      problems.error("apk knows no 'priority'", repository.at("priority"),
+      problems.error("'priority' applies only to Debian and Ubuntu", repository.at("priority"),
                      "ask for a package of the repository with NAME@REPOSITORY");
-  refuse("system", "locales", "are of Debian's libc, but 'distro' is \"alpine\"");
+  refuse("system", "locales", "applies only to Debian and Ubuntu, but 'distro' is \"alpine\"");
   if (manifest.base.image_sources == std::vector<std::string>{"snapshot"})
-    problems.error("'image_sources' can be no snapshot: Alpine has no archive of former indexes",
+    problems.error("'image_sources' cannot be \"snapshot\": Alpine keeps no archive of former indexes",
                    TableView(flat.find("base")).at("image_sources"),
                    "give the lines of /etc/apk/repositories");
 }

@@ -36,7 +36,7 @@ struct Value {
 
 [[nodiscard]] const char* kind_name(Value::Kind kind);  ///< "a string", "a table" …
 
-/// Parses TOML. Throws an Error with the place when the text is no TOML.
+/// Parses TOML. Throws an Error with the place when the text is not TOML.
 [[nodiscard]] Value parse_toml(const std::shared_ptr<const SourceText>& source);
 
 /// A TOML basic string with everything escaped that needs it.

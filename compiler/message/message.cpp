@@ -17,7 +17,7 @@ namespace {
 using Json = nlohmann::json;
 
 [[noreturn]] void no_message(const std::string& name, const std::string& why) {
-  throw Error(ErrorKind::failed, name + " is no message of the network: " + why,
+  throw Error(ErrorKind::failed, name + " is not a message of the network: " + why,
               "save the answer of a node to /api/v0/messages/HASH");
 }
 
@@ -29,7 +29,7 @@ std::string text_of(const Json& object, const char* key, const std::string& name
 
 Json parse_object(const std::string& name, const std::string& text, const char* what) {
   Json json = parse_shallow(text);
-  if (!json.is_object()) no_message(name, std::string(what) + " is no JSON object");
+  if (!json.is_object()) no_message(name, std::string(what) + " is not a JSON object");
   return json;
 }
 

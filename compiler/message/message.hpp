@@ -29,7 +29,7 @@ using ContentSource = std::function<std::string(const std::string& hash)>;
 
 /// Takes the answer of a node's /api/v0/messages/HASH, or the message in it. Checks that item_hash is the
 /// hash of item_content as received and that the signature is the sender's. Throws an integrity Error when
-/// one of these does not hold, a failed one when the text is no message.
+/// one of these does not hold, a failed one when the text is not a message.
 [[nodiscard]] Message parse_message(const std::string& name, const std::string& text,
                                     const ContentSource& content_source = {});
 

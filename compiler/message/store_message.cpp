@@ -56,7 +56,7 @@ std::string compact(const Json& json) {
 
 StoreMessage as_store_message(Message message) {
   if (message.type != "STORE")
-    throw Error(ErrorKind::failed, message.item_hash + " is no STORE message: its type is " + message.type);
+    throw Error(ErrorKind::failed, message.item_hash + " is not a STORE message: its type is " + message.type);
   const Json content = parse_shallow<Json>(message.content);
   StoreMessage store{.item_type = text_at(content, "item_type"),
                      .file_hash = text_at(content, "item_hash"),
@@ -64,7 +64,7 @@ StoreMessage as_store_message(Message message) {
                      .time = time_of(content),
                      .recipe = recipe_of(content)};
   if (store.file_hash.empty())
-    throw Error(ErrorKind::failed, message.item_hash + " is no STORE message: it names no file");
+    throw Error(ErrorKind::failed, message.item_hash + " is not a STORE message: it names no file");
   store.message = std::move(message);
   return store;
 }

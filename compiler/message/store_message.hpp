@@ -20,7 +20,7 @@ struct RecipeReference {
   std::string bundle{};      ///< file hash of a bundle
 };
 
-/// A STORE message: somebody's signed word that a file is published.
+/// A STORE message: the sender's signed word that a file is published.
 struct StoreMessage {
   Message message{};
   std::string item_type{};  ///< "storage" or "ipfs"

@@ -94,7 +94,7 @@ Message NodeApi::parse(const std::string& hash, const std::string& text) const {
     bool reachable = false;
     auto body = get("/api/v0/storage/raw/" + item_hash, failures, reachable);
     if (!body)
-      throw Error(ErrorKind::failed, "nobody has the content of the message " + item_hash,
+      throw Error(ErrorKind::failed, "no node has the content of the message " + item_hash,
                   "try another node with --api");
     return std::move(*body);
   };
@@ -124,7 +124,7 @@ std::optional<Message> NodeApi::find_message(const std::string& hash) const {
         throw Error(ErrorKind::integrity, public_url(api) + " gave another message than " + hash);
       return message;
     } catch (const Error& error) {
-      // One that lies is passed over, and told of only when nobody tells the truth.
+      // One that lies is passed over, and reported only when none tells the truth.
       reporter_.diagnostic({.severity = Severity::warning, .message = public_url(api) + ": " + error.what()});
       if (!problem || problem->kind() != ErrorKind::integrity) problem = error;
     }

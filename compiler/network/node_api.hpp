@@ -12,7 +12,7 @@
 
 namespace alephc {
 
-/// Where the network is asked. Nobody there is trusted: what comes is checked by hash and signature.
+/// Where the network is asked. No node is trusted: what comes is checked by hash and signature.
 struct NetworkHosts {
   std::vector<std::string> apis{};      ///< "https://HOST", tried in turn
   std::vector<std::string> gateways{};  ///< "https://HOST/ipfs": a CID is appended

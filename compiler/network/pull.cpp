@@ -91,7 +91,7 @@ class Puller {
   void fetch(const std::string& file_hash) {
     const auto sha = Digest::from_hex(file_hash);
     if (!sha && cid_digest_hex(file_hash).empty())
-      throw Error(ErrorKind::usage, "'" + file_hash + "' is no file hash that the network has",
+      throw Error(ErrorKind::usage, "'" + file_hash + "' is not a file hash of the network",
                   file_hash.starts_with("bafkrei")
                       ? "it is the CID of a single raw block, which the network does not take"
                       : "64 hex digits, or a CID: Qm… or bafy…");

@@ -20,7 +20,7 @@ struct ImageRecipe {
 [[nodiscard]] ImageRecipe recipe_of_image(const std::filesystem::path& image, const Digest& sha256,
                                           const std::filesystem::path& project, Reporter& reporter);
 
-/// The address by which everybody can fetch what a git remote names: http and https without credentials, also
+/// The public address of what a git remote names: http and https without credentials, also
 /// for "git@HOST:PATH" and ssh://. Empty when there is none, as for a folder.
 [[nodiscard]] std::string public_repository(const std::string& remote);
 

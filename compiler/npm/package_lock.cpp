@@ -51,7 +51,7 @@ std::vector<NpmPackage> read_package_lock(const std::string& file, const std::st
                                           const NpmTarget& target, Reporter* reporter) {
   const Json root = parse_shallow(text);
   if (!root.is_object() || !root.contains("packages") || !root["packages"].is_object())
-    refuse(file + " is no package-lock.json of version 2 or 3",
+    refuse(file + " is not a package-lock.json of version 2 or 3",
            "make it with 'npm install --package-lock-only'");
   std::vector<NpmPackage> packages;
   for (const auto& [path, package] : root["packages"].items()) {

@@ -11,7 +11,7 @@
 namespace alephc {
 
 /// Refuses hashes that no image can have, before anything is built: bafkrei… (a raw CID that the network
-/// rejects) and what is no hash at all.
+/// rejects) and what is not a hash at all.
 void check_expectation_forms(const std::string& expect, const Expectation& own);
 
 /// Compares an image with --expect and [expect]; a difference is an integrity Error with both values,

@@ -178,7 +178,7 @@ std::optional<Receipt> read_recorded(const fs::path& manifest_file, const Digest
   return receipt;
 }
 
-/// A compression that nobody chose is that of the new format.
+/// A compression that was not chosen is that of the new format.
 void set_format(ImageSpec& image, const std::string& format) {
   if (image.compression == compressions_of(image.format).front()) image.compression.clear();
   image.format = format;
@@ -221,7 +221,7 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
     else if (key == "image.subvolume" && !format_problem(spec->format, value))
       manifest.image.subvolume = value;
     else
-      throw Error(ErrorKind::usage, "'" + value + "' is no value for " + key);
+      throw Error(ErrorKind::usage, "'" + value + "' is not a value for " + key);
   }
 }
 

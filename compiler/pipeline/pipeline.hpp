@@ -69,7 +69,7 @@ struct BuildRequest {
   std::filesystem::path output{};  ///< empty: NAME-VERSION.EXT in the current folder
   bool locked = false;
   std::string expect{};  ///< sha256, CIDv0 or CIDv1, on top of [expect]
-  /// The file that a message publishes, by its hash; empty: there is none. Asked when expect is no sha256 of
+  /// The file that a message publishes, by its hash; empty: there is none. Asked when expect is not the sha256 of
   /// the image.
   std::function<std::string(const std::string&)> published_file{};
   bool record = false;  ///< write runtime.receipt.json beside the lock

@@ -134,7 +134,7 @@ class UvLock {
   bool has_project_ = false;
 };
 
-/// Packages of extras and groups stand in the lock too, and nobody asked for them.
+/// Packages of extras and groups stand in the lock too, without being asked for.
 bool is_optional(const std::string& marker) {
   return marker.find("extras") != std::string::npos || marker.find("dependency_groups") != std::string::npos;
 }

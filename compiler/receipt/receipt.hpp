@@ -24,7 +24,7 @@ struct Receipt {
 
 [[nodiscard]] std::string receipt_text(const Receipt& receipt);
 
-/// Throws an Error that names the file when the text is no receipt.
+/// Throws an Error that names the file when the text is not a receipt.
 [[nodiscard]] Receipt parse_receipt(const std::string& file, const std::string& text);
 
 }  // namespace alephc

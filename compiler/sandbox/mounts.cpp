@@ -189,7 +189,7 @@ std::uint32_t id_in(const IdRange* range, std::uint32_t id) {
 void make_device(const std::string& dev, const char* name, unsigned major, unsigned minor) {
   const std::string path = dev + "/" + name;
   if (in_user_namespace()) {
-    // The machine's own node, because nobody else may make one.
+    // The machine's own node, because no other user may make one.
     const UniqueFd place = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
     return mount_at((std::string("/dev/") + name).c_str(), path, nullptr, MS_BIND, "");
   }

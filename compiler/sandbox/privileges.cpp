@@ -61,7 +61,7 @@ void set_limits(const SandboxLimits& limits) {
     const rlimit limit{.rlim_cur = std::min(soft, now.rlim_max), .rlim_max = std::min(hard, now.rlim_max)};
     must(::setrlimit(resource, &limit), "set a limit");
   };
-  // The same for everybody, because programs size their tables by them.
+  // The same on every host, because programs size their tables by them.
   set(RLIMIT_CORE, 0, 0);
   set(RLIMIT_NOFILE, 1024, 4096);
   set(RLIMIT_STACK, 8U << 20U, RLIM_INFINITY);

@@ -377,7 +377,7 @@ class Room {
     return watch_.problem();
   }
 
-  /// Nobody writes to it any more.
+  /// Nothing writes to it any more.
   void take_rest_of_status() {
     while (status_) take_status();
   }

@@ -18,8 +18,9 @@ namespace {
 constexpr std::uint64_t kLargestKey = 64ULL * 1024;
 
 bool is_below(const std::string& path, std::initializer_list<const char*> folders) {
-  return std::any_of(folders.begin(), folders.end(),
-                     [&](const char* folder) { return path.starts_with(std::string(folder) + "/"); });
+  return std::any_of(folders.begin(), folders.end(), [&](std::string_view folder) {
+    return path.size() > folder.size() && path[folder.size()] == '/' && path.starts_with(folder);
+  });
 }
 
 /// Keys that packages ship below /usr are known to the whole world and protect nothing.
@@ -54,16 +55,16 @@ std::string problem_of(const Tree& tree, const Entry& entry, const std::vector<L
   const bool is_id = entry.path == "etc/machine-id" || entry.path == "var/lib/dbus/machine-id";
   if (is_id && entry.type == EntryType::regular && entry.size > 0 &&
       trim(tree.read_content(entry)) != "uninitialized")
-    return "is the name of one machine, and every machine would have it";
+    return "is set, so every machine booted from this image would share it";
   if (entry.type == EntryType::regular && entry.size > 0 &&
       (name == "random-seed" || name == "credential.secret"))
     return "is a random seed that every machine would share";
   const bool temporary = is_below(entry.path + "/", {"tmp", "var/tmp", "run", "dev"});
   const bool writable = (entry.mode & 0002U) != 0 && !temporary;
   if (writable && entry.type == EntryType::regular)
-    return "may be written by everybody (" + octal(entry.mode) + ")";
+    return "is world-writable (" + octal(entry.mode) + ")";
   if (writable && entry.type == EntryType::directory && (entry.mode & 01000U) == 0)
-    return "is a folder in which everybody may remove what others put (" + octal(entry.mode) + ")";
+    return "is a world-writable folder without the sticky bit (" + octal(entry.mode) + ")";
   return {};
 }
 
@@ -135,7 +136,7 @@ void check_final_tree(const Tree& tree, const std::vector<LayerOrigin>& layers, 
   for (const Entry& entry : tree.entries()) {
     if (told.contains(entry.path)) continue;
     std::string problem = problem_of(tree, entry, layers);
-    if (problem.empty() && entry.mtime > step_time) problem = "is younger than the time of the steps";
+    if (problem.empty() && entry.mtime > step_time) problem = "has a modification time after that of the steps";
     if (problem.empty()) continue;
     Diagnostic diagnostic{.message = "/" + entry.path + " " + problem};
     diagnostic.context.push_back("written by step " + origin_of(tree, layers, entry.path).step);

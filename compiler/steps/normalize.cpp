@@ -128,7 +128,7 @@ void lock_files(Normalizer& tree) {
   tree.each_match(kLocks, [&](const Entry& entry) { tree.remove(entry.path); });
 }
 
-// Whoever boots the image must not share these with everybody else who does.
+// Machines that boot the image must not share these.
 void secrets(Normalizer& tree) {
   constexpr std::array kSecrets{"etc/ssh/ssh_host_*", "var/lib/dbus/machine-id",
                                 "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret",

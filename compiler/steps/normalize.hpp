@@ -16,7 +16,7 @@ struct NormalizeInput {
 [[nodiscard]] Step normalize_step(StepName name, NormalizeInput input);
 
 /// Takes out or rewrites whatever differs from build to build or must not be shared by all who boot the image, by the rules
-/// of an output epoch (docs/output-epoch.md gives the reason of each). Times of paths are no business of this: writers set
+/// of an output epoch (docs/output-epoch.md gives the reason of each). Times of paths are left alone: writers set
 /// them. What carries a time inside gets that of `out`.
 void normalize(const Tree& below, const std::vector<std::string>& rules, LayerWriter& out);
 

@@ -21,7 +21,7 @@ struct StoredPackage {
 };
 
 /// A package taken apart into files of a folder that other packages share: a folder for each, removed in the
-/// end, would make ext4 create files slowly for minutes. Nobody decodes what a former build decoded and left
+/// end, would make ext4 create files slowly for minutes. What a former build decoded and left is not decoded again
 /// unchanged in a layer: that is copied from there, its hash checked. It is copied and not linked, because
 /// scripts see how many names a file has and write to files where they stand.
 /// No path is younger than `youngest`, in seconds.

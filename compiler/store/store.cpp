@@ -38,7 +38,7 @@ void require_private(const fs::path& folder) {
 }
 
 fs::path prepare(const fs::path& folder) {
-  // Files of a root-owned tree, setuid ones too, lie below: nobody else may look in.
+  // Files of a root-owned tree, setuid ones too, lie below: no other user may look in.
   make_folders(folder, 0700);
   require_private(folder);
   for (const char* name : {"blobs", "blocks", "decoded", "layers", "actions", "logs", "locks", "outputs",
@@ -67,7 +67,7 @@ WorkFolder::~WorkFolder() {
 
 namespace {
 
-/// Layers hold the owners that their maker's ids map to: nobody else can use them.
+/// Layers hold the owners that their maker's ids map to: no other user can use them.
 void claim(const fs::path& folder) {
   if (::geteuid() != 0) return;  // makes no layers
   const fs::path file = folder / "owner";
@@ -145,7 +145,7 @@ void Store::adopt_blob(const fs::path& file, const Digest& digest) const {
   const fs::path path = blob_path(digest);
   make_folders(path.parent_path(), 0700);
   if (::chmod(file.c_str(), 0444) != 0) throw system_error("chmod " + file.string(), errno);
-  // One that is there is exchanged, so that nobody misses it meanwhile. It is not renamed over: ext4 would
+  // One that is there is exchanged, so that it is never missing. It is not renamed over: ext4 would
   // write all of the new one to disk first, in case of a crash.
   if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
     ::unlink(file.c_str());
@@ -192,7 +192,7 @@ std::vector<Digest> Store::large_layers(std::size_t most) const {
   std::vector<std::pair<fs::file_time_type, Digest>> found;
   for (const auto& folder : fs::directory_iterator(folder_ / "layers")) {
     const auto layer = Digest::from_hex(folder.path().filename().string());
-    std::error_code gone;  // somebody may remove it meanwhile
+    std::error_code gone;  // another process may remove it meanwhile
     const std::uintmax_t size = fs::file_size(folder.path() / "listing", gone);
     if (layer && !gone && size >= kLarge) found.emplace_back(folder.last_write_time(gone), *layer);
   }
@@ -249,7 +249,7 @@ std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing 
   write_stamp(layer->listing, staged / "root", staged / "stamp");
   atomic_write(staged / "listing", text, 0444);
   if (::rename(staged.c_str(), home.c_str()) == 0) return layer;
-  // Somebody else was first with the same layer: the same bytes under the same name.
+  // Another process was first with the same layer: the same bytes under the same name.
   if (errno != ENOTEMPTY && errno != EEXIST) throw system_error("move a layer into the store", errno);
   return layer;
 }

@@ -42,7 +42,7 @@ class WorkFolder {
 };
 
 /// Content-addressed files, layers and results of steps, shared by any number of alephc processes. Everything
-/// appears by rename, so nobody ever sees a part of it. Layout: blobs/ab/<sha256> · blocks/<image> ·
+/// appears by rename, so no process ever sees a part of it. Layout: blobs/ab/<sha256> · blocks/<image> ·
 /// decoded/<sha256 of the archive> · layers/<digest>/{listing,stamp,root/} · actions/<key> · logs/ · locks/ ·
 /// outputs/ · partial/ · roots/ · work/
 class Store {
@@ -54,7 +54,7 @@ class Store {
   // Blobs: immutable files named by their sha256.
   [[nodiscard]] std::filesystem::path blob_path(const Digest& digest) const;
   [[nodiscard]] bool has_blob(const Digest& digest) const;
-  /// Opens and re-hashes, unless this process hashed it and nobody touched it since; a damaged blob is
+  /// Opens and re-hashes, unless this process hashed it and it was not touched since; a damaged blob is
   /// removed and counts as absent.
   [[nodiscard]] std::optional<UniqueFd> open_blob(const Digest& digest) const;
   [[nodiscard]] std::optional<std::string> read_blob(const Digest& digest) const;

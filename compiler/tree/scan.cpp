@@ -174,7 +174,7 @@ void Scanner::visit(int dir_fd, const std::string& name, const std::string& path
   if (entry.type == EntryType::symlink) entry.link_target = read_link(dir_fd, name);
   if (entry.type != EntryType::whiteout) {
     bool opaque = false;
-    // Files that nobody touched since they were written by alephc have none.
+    // Files that are as alephc wrote them have none.
     if ((entry.type == EntryType::regular && entry.content.is_zero()) || is_folder)
       entry.xattrs = read_xattrs(proc_path(dir_fd, name), opaque);
     if (opaque) result.opaque.push_back(path);

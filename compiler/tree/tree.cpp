@@ -24,7 +24,7 @@ struct Merged {
   std::vector<std::uint32_t> origins{};
 };
 
-/// True for the lower entries that a layer hides: replaced, whited out, or below something that is no folder
+/// True for the lower entries that a layer hides: replaced, whited out, or below something that is not a folder
 /// any more.
 std::vector<bool> hidden_by(const Listing& below, const Listing& layer) {
   std::vector<bool> hidden(below.size(), false);

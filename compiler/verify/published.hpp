@@ -12,7 +12,7 @@
 
 namespace alephc {
 
-/// What somebody published, fetched and checked, with its recipe where one is to be found.
+/// What was published, fetched and checked, with its recipe where one is to be found.
 struct Published {
   std::filesystem::path image{};    ///< in the store
   std::string file_hash{};          ///< as it was published

@@ -176,7 +176,7 @@ class Verification {
     DiagnosticList problems;
     for (const RunSpec& run : manifest.runs)
       if (run.network)
-        problems.error("the script '" + run.name + "' wants the network, so nobody can verify its result",
+        problems.error("the script '" + run.name + "' uses the network, so its result cannot be verified",
                        run.at, "pin what it fetches with [[archive]]");
     if (!manifest.base.keyring.empty()) check_keyring("base.keyring", manifest.base.keyring, {}, problems);
     for (const RepositorySpec& repository : manifest.repositories)
@@ -268,7 +268,7 @@ class Verification {
     if (fs::is_directory(request_.image))
       throw Error(ErrorKind::usage, "--image takes an image file, not a folder");
     hashes_ = hash_file(request_.image, settings_.jobs);
-    // Its tree is of use only where somebody says what it should be.
+    // Its tree is of use only where it is said what it should be.
     const bool tree_wanted = request_.rebuild || request_.tree_level || !request_.statements.empty() ||
                              std::any_of(claims_.begin(), claims_.end(), [](const Claim& claim) {
                                return claim.hash.empty() && !claim.tree.is_zero();
@@ -414,7 +414,7 @@ class Verification {
   TempDir work_;
   VerifyReport report_;
   std::vector<Claim> claims_;
-  bool asked_ = false;                  ///< somebody named a hash on the command line
+  bool asked_ = false;                  ///< the user named a hash on the command line
   std::vector<std::string> recorded_tools_;
   Keyrings spare_keyrings_;
   std::set<std::int64_t> index_dates_;  ///< of the signed indexes that the lock names, seconds

@@ -25,7 +25,7 @@ struct VerifyRequest {
   bool tree_level = false;            ///< the tree digest decides, not the image's bytes
   bool strict = false;                ///< what is only trusted, and not proven, is not enough
   std::vector<VerifyCheck> before{};  ///< checks that were made already
-  /// The file that a message publishes, by the message's hash; empty: none is known. Not set: nobody is
+  /// The file that a message publishes, by the message's hash; empty: none is known. Not set: no node is
   /// asked.
   std::function<std::string(const std::string&)> published_file{};
   std::int64_t now = 0;  ///< Unix seconds: how old indexes are, and which keys of the policy are valid
@@ -39,7 +39,7 @@ struct VerifyReport {
 };
 
 /// Everything that can be said without network but for fetching what the lock names. The manifest counts as a
-/// stranger's: it may not use the network in scripts, nor bring keyrings that nobody named.
+/// stranger's: it may not use the network in scripts, nor bring keyrings that the user did not name.
 [[nodiscard]] VerifyReport verify_runtime(const VerifyRequest& request, const Settings& settings,
                                           Reporter& reporter);
 

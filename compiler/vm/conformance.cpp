@@ -148,7 +148,7 @@ class Conformance {
       case Kind::nothing:
         return "an empty reply";
       default:
-        return "bytes that are no reply";
+        return "bytes that are not a reply";
     }
   }
 
@@ -267,7 +267,7 @@ class Conformance {
           // Counted by what is missing.
         }
       });
-    // One that sends half a request and waits must hold up nobody; one that leaves must leave nothing.
+    // One that sends half a request and waits must hold up no other; one that leaves must leave nothing.
     UniqueFd slow = machine_->connect(52);
     if (slow) write_all(slow.get(), "\x81\xa5sco");
     { const UniqueFd gone = machine_->connect(52); }

@@ -21,7 +21,7 @@ void fill(httplib::Response& response, const GuestReply& reply) {
   if (reply.kind != Kind::response) {
     response.status = 502;
     return response.set_content(
-        reply.kind == Kind::nothing ? "the machine did not respond\n" : "the machine's answer is no reply\n",
+        reply.kind == Kind::nothing ? "the machine did not respond\n" : "the machine's answer is not a reply\n",
         "text/plain");
   }
   response.status = reply.status;
@@ -61,7 +61,7 @@ HttpFront::HttpFront(const std::string& listen, Handler handler) : server_(std::
   const std::string host = colon == std::string::npos ? "127.0.0.1" : listen.substr(0, colon);
   const auto port =
       parse_unsigned(std::string_view(listen).substr(colon == std::string::npos ? 0 : colon + 1));
-  if (!port || *port > 65535) throw Error(ErrorKind::usage, "'" + listen + "' is no HOST:PORT");
+  if (!port || *port > 65535) throw Error(ErrorKind::usage, "'" + listen + "' is not HOST:PORT");
   httplib::Server& http = server_->http;
   const auto serve = [handler = std::move(handler)](const httplib::Request& request,
                                                     httplib::Response& response) {

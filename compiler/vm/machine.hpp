@@ -38,7 +38,7 @@ struct MachineSpec {
   bool quiet_kernel = true;
 };
 
-/// Whether a guest really runs under KVM here: a /dev/kvm that opens but cannot run one is no KVM.
+/// Whether a guest really runs under KVM here: a /dev/kvm that opens but cannot run one does not count.
 [[nodiscard]] bool kvm_works();
 
 /// A path in an option of QEMU, where commas are doubled.

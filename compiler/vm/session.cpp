@@ -184,7 +184,7 @@ std::string Session::wait_ready() {
   if (bytes.empty()) return "1.0.0";
   const Message message = unpacked(bytes);
   if (!message.is_object() || !message.contains("version") || !message["version"].is_string())
-    no_sign(machine_, "the init's ready message is no map with a version");
+    no_sign(machine_, "the init's ready message is not a map with a version");
   return message["version"];
 }
 
@@ -207,7 +207,7 @@ Message Session::configure(const Message& configuration) {
   if (!answer || answer->empty()) no_sign(machine_, "the init did not answer the configuration");
   const Message reply = unpacked(*answer);
   if (!reply.is_object() || !reply.contains("success") || !reply["success"].is_boolean())
-    no_sign(machine_, "the init's answer to the configuration is no map with 'success'");
+    no_sign(machine_, "the init's answer to the configuration is not a map with 'success'");
   return reply;
 }
 

@@ -238,8 +238,8 @@ class VsockDevice::Backend {
   }
 
   void queue_reset(const Packet& to) {
-    Connection nobody{.guest_port = to.source_port, .host_port = to.target_port};
-    queue_packet(nobody, kReset);
+    Connection unknown{.guest_port = to.source_port, .host_port = to.target_port};
+    queue_packet(unknown, kReset);
   }
 
   /// Copies waiting packets into the guest's buffers; a large one takes several.

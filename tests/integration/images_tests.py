@@ -156,7 +156,7 @@ def test_limits_are_told_with_the_path(world):
     assert result.returncode == 0, result.stderr
     (tree / "lost+found").write_text("no folder")
     result = write_image(world, tree, "ext4", world.folder / "image", check=False)
-    assert result.returncode == 1 and "/lost+found is no folder" in result.stderr, result.stderr
+    assert result.returncode == 1 and "/lost+found is not a folder" in result.stderr, result.stderr
     (tree / "lost+found").unlink()
     result = write_image(world, tree, "ext4", world.folder / "image2", "label=" + "l" * 17, check=False)
     assert result.returncode == 1 and "16 bytes" in result.stderr, result.stderr

@@ -261,7 +261,7 @@ def test_a_date_takes_the_index_of_then(world):
     try:
         world.manifest()
         world.fails(3, "expired on 2026-11-02", "lock", "project")
-        world.fails(2, "'yesterday' is no date", "lock", "project", "--date", "yesterday")
+        world.fails(2, "'yesterday' is not a date", "lock", "project", "--date", "yesterday")
         world.ok("lock", "project", "--date", "20261101T120000Z")
         world.manifest(base='snapshot = "20261101T120000Z"')
         world.ok("lock", "project")

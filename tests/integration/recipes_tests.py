@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = {".py": ("--program", "program", "--entrypoint", "main:app", "--interface", "asgi"), ".js": ("--program", "program/main.js"),
             ".c": ("--program", "server"), "": ("--program", "program/main")}
 OFTEN = {"debian-12-asgi"}
-OUT_OF_REACH = ("no mirror", "no Python index", "no npm registry", "nobody has", "No matching distribution", "no wheel of", "cannot be reached", "resolving Python packages failed")
+OUT_OF_REACH = ("no mirror", "no Python index", "no npm registry", "was not found on any server", "No matching distribution", "no wheel of", "cannot be reached", "resolving Python packages failed")
 
 
 def call(world, *arguments, timeout=1800):

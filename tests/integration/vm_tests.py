@@ -487,9 +487,9 @@ def test_openrc_runs_the_agent_as_a_service(world):
 
 def test_bad_arguments_are_refused(world):
     image = static_image(world)
-    for code, wanted, arguments in ((2, "--program is missing", ["run", image]), (2, "is no volume", ["run", image, "--program", probe(world), "--volume", "x"]),
-                                    (2, "no memory size", ["run", image, "--program", probe(world), "--memory", "1M"]),
+    for code, wanted, arguments in ((2, "--program is missing", ["run", image]), (2, "is not a volume", ["run", image, "--program", probe(world), "--volume", "x"]),
+                                    (2, "is not a memory size", ["run", image, "--program", probe(world), "--memory", "1M"]),
                                     (1, "neither squashfs nor ext4", ["conform", probe(world)]),
-                                    (2, "is no request", ["run", image, "--program", probe(world), "--request", "GET"])):
+                                    (2, "is not a request", ["run", image, "--program", probe(world), "--request", "GET"])):
         result = debian(world, arguments)
         assert result.returncode == code and wanted in result.stderr, (arguments, result.returncode, result.stderr)

@@ -83,6 +83,23 @@ for path in sources:
         if not any(relative.startswith(starter) for starter in STARTERS) and re.search(r"(?<![\w.])(::fork\(|::execv|std::system\(|::popen\()", line):
             problems.append(f"{path}:{number}: starts a process; {', '.join(STARTERS)} do")
 
+# CONTRIBUTING.md, "How to write": who does what, and "X is not a Y".
+WORDS = [(re.compile(r"\b(nobody|everybody|somebody|anew)\b|\bbelongs? into\b", re.I), "say who does it, and how"),
+         (re.compile(r"(?<!there )(?<!here )\b(is|are|was|were) no (?!longer\b|more\b|other\b)[a-z]", re.I), 'write "is not a"')]
+WORDS_KEPT = [("compiler/image/confined_reader.hpp", "the user nobody"), ("compiler/decode/confinement.hpp", "becomes nobody"),
+              ("compiler/vm/qemu_process.hpp", "nobody where no such id"), ("SECURITY.md", "or as nobody where"),
+              ("compiler/steps/boot.cpp", "update-grub writes it anew"),  # bytes of an image
+              ("compiler/image/squashfs/compressed_blocks.cpp", "is no room")]
+texts = [path for folder in ("compiler", "docs", "recipes", "stdlib-recipes") for path in (root / folder).rglob("*")
+         if path.suffix in (".hpp", ".cpp", ".md", ".toml", ".in")]
+for path in [*texts, root / "README.md", root / "SECURITY.md"]:
+    relative = str(path.relative_to(root))
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        for words, remedy in WORDS:
+            found = words.search(line)
+            if found and not any(relative == kept and text in line for kept, text in WORDS_KEPT):
+                problems.append(f"{relative}:{number}: '{found[0]}': {remedy}")
+
 # Every key and command is documented.
 manual = (root / "docs/manifest.md").read_text()
 for name in re.findall(r'KeySpec\{\.name = "([a-z_0-9]+)"', (root / "compiler/manifest/keys.cpp").read_text()):

@@ -84,7 +84,7 @@ class FakeFetcher : public Fetcher {
       store_.put_blob(found->second);
       return;
     }
-    throw Error(ErrorKind::failed, "nobody has " + file.label, file.advice.missing);
+    throw Error(ErrorKind::failed, file.label + " was not found on any server", file.advice.missing);
   }
 
   const Store& store_;

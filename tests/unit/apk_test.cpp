@@ -538,10 +538,10 @@ TEST_CASE("an index with a stanza that names no package is damaged") {
       {stanza("P:a\nV:1/2\nA:x86_64\nS:1\n"), "a has no usable version"},
       {stanza("P:a\nV:1\nS:1\n"), "a has no usable architecture"},
       {stanza("P:a\nV:1\nA:x86_64\n"), "a has no size"},
-      {stanza("P:a\nV:1\nA:x86_64\nS:many\n"), "'many' of a is no number"},
+      {stanza("P:a\nV:1\nA:x86_64\nS:many\n"), "'many' of a is not a number"},
       {"C:Q1short\nP:a\nV:1\nA:x86_64\nS:1\n", "a has no identity"},
       {"P:a\nV:1\nA:x86_64\nS:1\n", "a has no identity"},
-      {"hello\n", "the line 'hello' is no field"}};
+      {"hello\n", "the line 'hello' is not a field"}};
   for (const auto& [text, message] : rows) {
     CAPTURE(text);
     const auto add = [&made = text] { PackageIndex("x86_64").add(made, 0); };

@@ -783,19 +783,19 @@ TEST_CASE("a tree that all machines would share is fit for that, or every reason
   CHECK(problem({{"etc/app/tls.pem", key}}, {}, true).empty());
   CHECK(problem({{"usr/share/doc/example.key", key}, {"etc/ssl/certs/x.pem", key}}).empty());
   CHECK(problem({{"etc/machine-id", "0123456789abcdef0123456789abcdef\n"}}) ==
-        "/etc/machine-id is the name of one machine, and every machine would have it");
+        "/etc/machine-id is set, so every machine booted from this image would share it");
   CHECK(problem({{"etc/machine-id", "uninitialized\n"}}).empty());
   CHECK(problem({{"etc/machine-id", ""}}).empty());
   CHECK(problem({{"var/lib/systemd/random-seed", "r"}}) ==
         "/var/lib/systemd/random-seed is a random seed that every machine would share");
   CHECK(problem({}, {{.path = "srv/d", .type = EntryType::directory, .mode = 0777}}) ==
-        "/srv/d is a folder in which everybody may remove what others put (0777)");
+        "/srv/d is a world-writable folder without the sticky bit (0777)");
   CHECK(problem({}, {{.path = "srv/d", .type = EntryType::directory, .mode = 01777}}).empty());
   CHECK(problem({}, {{.path = "tmp", .type = EntryType::directory, .mode = 0777},
                      {.path = "dev/x", .type = EntryType::directory, .mode = 0777}})
             .empty());
   CHECK(problem({}, {{.path = "srv/d", .type = EntryType::directory, .mode = 0755, .mtime = kTime + 1}}) ==
-        "/srv/d is younger than the time of the steps");
+        "/srv/d has a modification time after that of the steps");
 }
 
 TEST_CASE("the step that wrote a path last is the one that is named") {
@@ -803,7 +803,7 @@ TEST_CASE("the step that wrote a path last is the one that is named") {
   test.run(files({{.target = "/etc/a", .kind = "content", .text = "x", .mode = 0666}}));
   test.run(files_step({"later", "later"}, {.files = {{.target = "/etc/b", .kind = "content"}}}));
   const std::string text = error_text([&] { check_final_tree(test.tree, test.origins, kTime); });
-  CHECK(text.starts_with("/etc/a may be written by everybody (0666)\nwritten by step files\n"));
+  CHECK(text.starts_with("/etc/a is world-writable (0666)\nwritten by step files\n"));
 }
 
 // ---- what one step does twice

@@ -381,7 +381,7 @@ TEST_CASE("a file that nobody has is asked for once, and the advice is the calle
   const Failure failure = failure_of([&] { net.fetch({wanted}, {.rounds = 3}); });
   CHECK(failure.kind == ErrorKind::failed);
   CHECK(net.server.asked().size() == 3);
-  CHECK(failure.text == "nobody has the file\n" + net.server.url("/no: HTTP 404\n") +
+  CHECK(failure.text == "the file was not found on any server\n" + net.server.url("/no: HTTP 404\n") +
                             net.server.url("/gone: HTTP 410\n") +
                             net.server.url("/login: HTTP 401: a user name and password are missing, or wrong\n") +
                             "try another day\n");

@@ -235,7 +235,7 @@ TEST_CASE("each format has compressions of its own, and the first is taken where
     CHECK(load(head).image.compression == compression);
     const bool is_squashfs = format == "squashfs";
     CHECK(problems_of(head + "compression = \"lz4\"\n") ==
-          (is_squashfs ? Lines{} : Lines{"10:15 'lz4' is no compression of " + format}));
+          (is_squashfs ? Lines{} : Lines{"10:15 'lz4' is not a compression of " + format}));
   }
   CHECK_THROWS_AS(image_rules("cpio"), Error);
 }
@@ -279,8 +279,8 @@ TEST_CASE("the kernel that a disk names is a package to install") {
 
 TEST_CASE("a volume is one folder: no init, no disk, no recipe") {
   check_all(kVolume, {{"[init]\nprogram = \"aleph\"\n", {"8:1 a volume boots nothing: it has no init"}},
-                      {"[image]\nformat = \"disk\"\n", {"9:10 a volume is no disk"}},
-                      {"[image]\nembed_recipe = true\n", {"9:16 a volume holds its subtree only, no recipe"}}});
+                      {"[image]\nformat = \"disk\"\n", {"9:10 a volume cannot have a disk format"}},
+                      {"[image]\nembed_recipe = true\n", {"9:16 a volume holds only its subtree, and no recipe"}}});
   check_all(kFunction, {{"[image]\nsubtree = \"/srv\"\n", {"8:11 'subtree' is of volumes"}}});
   const Manifest plain = load(kVolume);
   CHECK(plain.image.subtree == "/opt/code");
@@ -309,16 +309,16 @@ TEST_CASE("Alpine is asked nothing that only Debian's packages know") {
   check_all(
       kAlpine,
       {{"snapshot = \"20260101T000000Z\"\n",
-        {"7:12 'snapshot' needs an archive of former indexes, which Alpine does not have"}},
+        {"7:12 'snapshot' needs an archive of former indexes, which Alpine does not keep"}},
        {"image_sources = \"snapshot\"\n",
-        {"7:17 'image_sources' can be no snapshot: Alpine has no archive of former indexes"}},
+        {"7:17 'image_sources' cannot be \"snapshot\": Alpine keeps no archive of former indexes"}},
        {"[packages]\ndebconf = [\"a a/b string c\"]\nrecommends = true\n",
-        {"8:11 'debconf' is of Debian's packages, but 'distro' is \"alpine\"",
-         "9:14 'recommends' is of Debian's packages, but 'distro' is \"alpine\""}},
-       {"[system]\nlocales = [\"de_DE.UTF-8\"]\n", {"8:11 'locales' are of Debian's libc, but 'distro' is \"alpine\""}},
+        {"8:11 'debconf' applies only to Debian and Ubuntu, but 'distro' is \"alpine\"",
+         "9:14 'recommends' applies only to Debian and Ubuntu, but 'distro' is \"alpine\""}},
+       {"[system]\nlocales = [\"de_DE.UTF-8\"]\n", {"8:11 'locales' applies only to Debian and Ubuntu, but 'distro' is \"alpine\""}},
        {"[[repository]]\nname = \"r\"\nurl = \"https://h\"\nsuite = \"s\"\nkey = \"k\"\nfingerprint = \"" +
             std::string(40, 'a') + "\"\npriority = 5\n",
-        {"13:12 apk knows no 'priority'"}}});
+        {"13:12 'priority' applies only to Debian and Ubuntu"}}});
 }
 
 TEST_CASE("a manifest reads files of this machine below its project only") {
@@ -345,7 +345,7 @@ TEST_CASE("a wrong type, an unknown key and an unknown word are named with what 
              {"[packages]\nfiles = [1]\n", {"8:10 'files' must be a path or {url, sha256}, not an integer"}},
              {"[image]\nlevel = 1.5\n", {"8:9 'level' must be an integer, not a date or a float"}},
              {"[init]\nenv = { \"A B\" = \"x\", C = 1 }\n",
-              {"8:9 'A B' is no variable name", "8:26 'env.C' must be a string, not an integer"}},
+              {"8:9 'A B' is not a variable name", "8:26 'env.C' must be a string, not an integer"}},
              {"[python]\noptimize = [0, 3]\n", {"8:16 entries of 'optimize' must be between 0 and 2"}},
              {"file = 1\n", {"7:1 unknown key 'file' in [base]"}},
              {"[file]\ntarget = \"/a\"\n", {"7:1 'file' must be an array of tables, not a table"}},

@@ -107,7 +107,7 @@ TEST_CASE("a message without one of its fields, or with one that is no text, is 
     for (const Json& bad : {missing, number}) {
       const auto parse = [&] { (void)parse_message("m", bad.dump()); };
       CHECK(error_kind(parse) == ErrorKind::failed);
-      CHECK_THAT(error_text(parse), Contains("m is no message of the network: '" + std::string(key) + "' is missing"));
+      CHECK_THAT(error_text(parse), Contains("m is not a message of the network: '" + std::string(key) + "' is missing"));
     }
   }
 }
@@ -156,7 +156,7 @@ TEST_CASE("what is no JSON object is no message") {
   for (const std::string& text : {std::string(), std::string("null"), std::string("[]"), std::string("\"m\""),
                                   std::string("{"), std::string(100'000, '['), std::string("{}x")}) {
     INFO(text.substr(0, 20));
-    CHECK_THAT(error_text([&] { (void)parse_message("m", text); }), Contains("the text is no JSON object"));
+    CHECK_THAT(error_text([&] { (void)parse_message("m", text); }), Contains("the text is not a JSON object"));
   }
   CHECK_THAT(error_text([] { (void)parse_message("m", R"({"message":{}})"); }), Contains("'type' is missing"));
   CHECK_THAT(error_text([] { (void)parse_message("m", R"({"message":[1]})"); }), Contains("'type' is missing"));
@@ -164,8 +164,8 @@ TEST_CASE("what is no JSON object is no message") {
 
 TEST_CASE("a content must be an object that says whom the message is for") {
   const Account account("ETH", secret_of(1));
-  for (const auto& [content, why] : std::map<std::string, std::string>{{"[]", "item_content is no JSON object"},
-                                                                       {"text", "item_content is no JSON object"},
+  for (const auto& [content, why] : std::map<std::string, std::string>{{"[]", "item_content is not a JSON object"},
+                                                                       {"text", "item_content is not a JSON object"},
                                                                        {"{}", "'address' is missing"},
                                                                        {R"({"address":1})", "'address' is missing"}}) {
     const auto parse = [&] { (void)parse_message("m", envelope_of(content, account).dump()); };
@@ -300,7 +300,7 @@ TEST_CASE("a STORE names its file, and of its recipe what is text") {
   for (const char* metadata : {R"(,"metadata":7)", R"(,"metadata":{"alephc":"x"})", R"(,"metadata":null)"})
     CHECK(parse(store_content(account, metadata)).recipe.lock.empty());
   CHECK_THAT(error_text([&] { (void)parse(store_content(account), "POST"); }),
-             Contains("is no STORE message: its type is POST"));
+             Contains("is not a STORE message: its type is POST"));
   const std::string no_file = R"({"address":")" + account.address() + R"(","item_hash":9,"time":"now"})";
   CHECK_THAT(error_text([&] { (void)parse(no_file); }), Contains("it names no file"));
   CHECK(error_kind([&] { (void)parse(no_file); }) == ErrorKind::failed);

@@ -42,7 +42,7 @@ TEST_CASE("a lock of npm 6 or of another tool is refused with the way to one tha
     INFO(text);
     const auto parse = [&] { (void)read(text); };
     CHECK(error_kind(parse) == ErrorKind::failed);
-    CHECK(error_text(parse) == "package-lock.json is no package-lock.json of version 2 or 3\n"
+    CHECK(error_text(parse) == "package-lock.json is not a package-lock.json of version 2 or 3\n"
                                "make it with 'npm install --package-lock-only'\n");
   }
 }

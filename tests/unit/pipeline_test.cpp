@@ -444,7 +444,7 @@ TEST_CASE("expected trees of both versions are understood by verify") {
 TEST_CASE("a stranger's script with network cannot be verified") {
   Project project("[[run]]\nname = \"r\"\nscript = \"curl\"\nnetwork = true\n");
   (void)project.build();
-  CHECK(has(error_text([&] { (void)project.verify(); }), "the script 'r' wants the network"));
+  CHECK(has(error_text([&] { (void)project.verify(); }), "the script 'r' uses the network"));
 }
 
 TEST_CASE("the result of a script with network is locked, and another one refused") {

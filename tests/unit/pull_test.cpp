@@ -355,7 +355,7 @@ TEST_CASE("a message's content in a file of its own comes from the node, and is 
   store["signature"] = net.account.sign(signed_text("ETH", net.account.address(), "STORE", hash));
   net.one.has_message(store);
   net.two.has_message(store);
-  CHECK_THAT(error_text([&] { (void)net.api().find_message(hash); }), Contains("nobody has the content"));
+  CHECK_THAT(error_text([&] { (void)net.api().find_message(hash); }), Contains("no node has the content"));
   net.one.has_file(hash, content + " ");
   CHECK(error_kind([&] { (void)net.api().find_message(hash); }) == ErrorKind::integrity);
   net.two.has_file(hash, content);

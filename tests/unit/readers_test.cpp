@@ -213,7 +213,7 @@ TEST_CASE("what a format cannot hold is refused with the path's name") {
        {Case{"squashfs", with("system.posix_acl_access", 28), "/some/file has an access list"},
         Case{"ext4", with("user.large", 5000), "the attributes of /some/file do not fit"},
         Case{"btrfs", with("user.large", 17000), "the attribute user.large of /some/file is larger"},
-        Case{"ext4", {.path = "lost+found", .mode = 0644}, "/lost+found is no folder"}}) {
+        Case{"ext4", {.path = "lost+found", .mode = 0644}, "/lost+found is not a folder"}}) {
     CAPTURE(each.format, each.message);
     TestTree tree;
     tree.add({.path = "some", .type = EntryType::directory, .mode = 0755});

@@ -621,7 +621,7 @@ TEST_CASE("locked packages are proved by the signed index that the lock names") 
   CHECK(contains(error_text([&] { (void)prove(); }), "is signed by " + keys->good + ", the lock says " + keys->rsa));
   lock.repositories[0].index = sha256("an index that is gone");
   archive.web.put("https://a/dists/stable/InRelease", "moved on");
-  CHECK(contains(prove().at(0).unknown, "nobody in reach still has the signed index"));
+  CHECK(contains(prove().at(0).unknown, "no reachable server still has the signed index"));
   lock.repositories[0].name = "unheard-of";
   CHECK(prove().at(0).unknown == "the manifest names no such source");
 }

@@ -420,7 +420,7 @@ TEST_CASE("an index that is older than the locked one of the same suite is refus
       [&] { refuse_older("Release", {.name = "debian", .suite = "sid", .date = 0}, &previous, " or wait"); });
   CHECK(text ==
         "the Release is older than the locked one\noffered: 1970-01-01 00:00 UTC\nlocked:  2020-07-01 12:00 UTC\n"
-        "the mirror is stale, or somebody offers old packages: try another mirror or wait\n");
+        "the mirror is stale, or offers old packages on purpose: try another mirror or wait\n");
 }
 
 TEST_CASE("a package that the manifest gives by address is fetched, checked and named without its password") {

@@ -38,7 +38,7 @@ class GatedFetcher : public Fetcher {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return allowed_ > i; });
       lock.unlock();
-      if (files[i].label == "broken") throw Error(ErrorKind::failed, "nobody has broken");
+      if (files[i].label == "broken") throw Error(ErrorKind::failed, "broken was not found on any server");
       store_.put_blob(files[i].label);
       done(i);
     }
@@ -78,8 +78,8 @@ TEST_CASE("a failed download is told to whoever waits for a file that has not co
   supply.start({remote("one"), remote("broken"), remote("never")});
   fetcher.allow(3);
   CHECK(read(supply, "one") == "one");
-  CHECK(error_text([&] { (void)read(supply, "broken"); }) == "nobody has broken\n");
-  CHECK(error_text([&] { (void)read(supply, "never"); }) == "nobody has broken\n");
+  CHECK(error_text([&] { (void)read(supply, "broken"); }) == "broken was not found on any server\n");
+  CHECK(error_text([&] { (void)read(supply, "never"); }) == "broken was not found on any server\n");
 }
 
 TEST_CASE("what is in the store already is opened without any download") {

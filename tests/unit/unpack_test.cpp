@@ -273,7 +273,7 @@ TEST_CASE("files go where symlinks of folders lead, in the tree below, in the pa
                  "the symlink /out → ../../etc leaves the root"));
   CHECK(contains(failure(open, {Deb("a").file("loop/f")}, ErrorKind::integrity), "leads through a loop of symlinks"));
   CHECK(contains(failure(open, {Deb("a").file("plain/f")}, ErrorKind::integrity),
-                 "/plain is no folder, but packages have files in it"));
+                 "/plain is not a folder, but packages have files in it"));
 }
 
 TEST_CASE("a symlink does not replace a folder, nor a folder a symlink, and a file replaces neither") {

@@ -23,7 +23,7 @@ Attributes parse_attributes(std::string_view value) {
   const auto gid = parts.size() < 3 ? std::nullopt : parse_unsigned(parts[1]);
   const auto mode = parts.size() < 3 ? std::nullopt : parse_mode(parts[2]);
   if (!uid || !gid || !mode)
-    damaged(kInstalled, "'" + std::string(value.substr(0, 80)) + "' are no attributes");
+    damaged(kInstalled, "'" + std::string(value.substr(0, 80)) + "' are not attributes");
   return {.uid = static_cast<std::uint32_t>(*uid),
           .gid = static_cast<std::uint32_t>(*gid),
           .mode = *mode,
@@ -42,7 +42,7 @@ std::string attributes_line(const char* letter, const Attributes& attributes) {
 /// Takes one line of a stanza in.
 void add_line(InstalledRecord& record, std::string_view line) {
   if (line.size() < 2 || line[1] != ':')
-    damaged(kInstalled, "'" + std::string(line.substr(0, 80)) + "' is no field");
+    damaged(kInstalled, "'" + std::string(line.substr(0, 80)) + "' is not a field");
   const std::string_view value = line.substr(2);
   if (line[0] == 'F') {
     record.folders.push_back({.path = std::string(value)});

@@ -46,7 +46,7 @@ struct InstalledRecord {
   [[nodiscard]] std::string_view get(char letter) const;
 };
 
-/// Throws an integrity Error if it is no such file.
+/// Throws an integrity Error if it is not such a file.
 [[nodiscard]] std::vector<InstalledRecord> parse_installed(std::string_view text);
 [[nodiscard]] std::string installed_text(const std::vector<InstalledRecord>& records);
 

@@ -14,7 +14,7 @@ namespace {
 
 std::uint64_t number_of(std::string_view value, std::string_view name) {
   const auto number = parse_unsigned(value);
-  if (!number) damaged("'" + std::string(value) + "' of " + std::string(name) + " is no number");
+  if (!number) damaged("'" + std::string(value) + "' of " + std::string(name) + " is not a number");
   return *number;
 }
 
@@ -106,7 +106,7 @@ void PackageIndex::add(std::string_view text, std::uint32_t source) {
       begin = end + 1;
     } else {
       if (line.size() < 2 || line[1] != ':')
-        damaged("the line '" + std::string(line.substr(0, 80)) + "' is no field");
+        damaged("the line '" + std::string(line.substr(0, 80)) + "' is not a field");
       set_field(package, line[0], line.substr(2));
     }
     at = end + 1;

@@ -32,7 +32,7 @@ struct IndexedPackage {
 /// Packages of one or more APKINDEX files (apk-tools' format of letters: "P:name", an empty line after each).
 class PackageIndex {
  public:
-  /// Packages of other architectures than this and noarch are left out, and those with fields that nobody
+  /// Packages of other architectures than this and noarch are left out, and those with fields that no one
   /// knows.
   explicit PackageIndex(std::string arch) : arch_(std::move(arch)) {}
 

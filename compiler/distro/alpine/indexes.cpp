@@ -71,7 +71,7 @@ void prove(const LockedRepository& repository, const Source& source, const std::
            const Lock& lock, const ToolBox& tools, IndexProof& proof) {
   const auto bytes = read_locked_index(repository, urls_of(source, arch + "/" + kIndexFile), tools);
   if (!bytes) {
-    proof.unknown = "nobody in reach still has the signed index of that date";
+    proof.unknown = "no reachable server still has the signed index of that date";
     return;
   }
   const SignedIndex index = verify_source(*bytes, source);

@@ -22,7 +22,7 @@ struct VerifiedSource {
 /// Checks an APKINDEX.tar.gz against the keys of its source. Throws an integrity Error.
 [[nodiscard]] SignedIndex verify_source(const std::string& bytes, const Source& source);
 
-/// Checks the lock's packages against the signed indexes that it names, as far as somebody still has them.
+/// Checks the lock's packages against the signed indexes that it names, as far as a server still has them.
 [[nodiscard]] std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock,
                                                      const Mirrors& mirrors, const Keyrings& spare,
                                                      const ToolBox& tools);

@@ -60,7 +60,7 @@ void check_info(const PackageInfo& info) {
   if (!is_usable(info.arch)) damaged(".PKGINFO has no usable architecture");
   for (const std::string* number :
        {&info.build_time, &info.installed_size, &info.provider_priority, &info.replaces_priority})
-    if (!number->empty() && !parse_unsigned(*number)) damaged("'" + *number + "' in .PKGINFO is no number");
+    if (!number->empty() && !parse_unsigned(*number)) damaged("'" + *number + "' in .PKGINFO is not a number");
 }
 
 /// What a package says of itself, and where its control member is.

@@ -41,7 +41,7 @@ class Placer {
   /// Throws an Error if another package has one of the files, and none of the two says that it takes it over.
   void place(PlacedPackage package, const DecodedArchive& archive);
   /// Gives folders the owner and mode that all packages agree on, where that changed: scripts may have set
-  /// others. A folder that somebody made otherwise before the first package is left alone.
+  /// others. A folder that was made otherwise before the first package is left alone.
   void settle_folders();
 
   /// In the order they came in; paths that packages lost to others are gone from them.

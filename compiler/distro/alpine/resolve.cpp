@@ -108,7 +108,7 @@ class Resolver {
   void add_wish(const Text& text, bool build, DiagnosticList& problems) {
     const auto dependency = parse_dependency(text.value);
     if (!dependency)
-      return problems.error("'" + text.value + "' is no request that apk understands", text.at);
+      return problems.error("'" + text.value + "' is not a request that apk understands", text.at);
     if (!dependency->tag.empty() && !has_tag(dependency->tag)) {
       std::vector<std::string> names;
       for (const RepositorySpec& repository : manifest_.repositories) names.push_back(repository.name);
@@ -298,7 +298,7 @@ class Resolver {
       LockedLayer layer{.name = seed.layer};
       const bool is_last = &seed == &all.back();
       for (std::size_t i = 0; i < packages_.size(); ++i) {
-        // What install_if brings is in nobody's closure and goes last.
+        // What install_if brings is in no request's closure and goes last.
         if (placed[i] || !(members.contains(i) || is_last)) continue;
         placed[i] = true;
         layer.packages.push_back(packages_[i]);

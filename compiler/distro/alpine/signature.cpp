@@ -30,7 +30,7 @@ PublicKey read_key(const Key& key) {
   const std::unique_ptr<BIO, decltype(&::BIO_free)> bio(
       ::BIO_new_mem_buf(key.pem.data(), static_cast<int>(key.pem.size())), &::BIO_free);
   PublicKey parsed(::PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr), &::EVP_PKEY_free);
-  if (!parsed) throw Error(ErrorKind::failed, "the key " + key.name + " is no public key in PEM");
+  if (!parsed) throw Error(ErrorKind::failed, "the key " + key.name + " is not a public key in PEM");
   return parsed;
 }
 

@@ -410,7 +410,7 @@ class Search {
   }
 
   /// Whichever provider a name that is needed will get: what all of them need is needed, and a name that all
-  /// of them have is nobody else's.
+  /// of them have belongs to no other.
   void apply_what_all_share(std::uint32_t id) {
     std::map<std::uint32_t, std::size_t> needs;
     std::map<std::uint32_t, std::size_t> provides;
@@ -451,7 +451,7 @@ class Search {
                                        std::string(names_[name].text) + " too");
   }
 
-  /// A name without version is nobody's to take by itself, unless the package was asked for or says how much
+  /// An unversioned name selects no package by itself, unless the package was asked for or says how much
   /// it wants to be taken.
   [[nodiscard]] bool may_be_taken(const Name& name, const Provider& provider) const {
     const Package& package = packages_[provider.package];
@@ -581,7 +581,7 @@ class Search {
   std::deque<std::uint32_t> dirty_;
   std::deque<std::uint32_t> single_;
   Queue waiting_;
-  Queue hopeless_;  ///< nobody's to take by itself, but another choice may bring it
+  Queue hopeless_;  ///< selects no package by itself, but another choice may bring it
   std::vector<Obstacle> obstacles_;
   std::vector<std::uint32_t> found_;  ///< names that can come up
 };

@@ -9,7 +9,7 @@ namespace alephc::alpine {
 /// True for N(.N)*[a-z](_SUFFIX[N])*(-rN): what apk takes for a version.
 [[nodiscard]] bool is_version(std::string_view text);
 
-/// apk's order of versions. What is no version is compared up to where it stops being one.
+/// apk's order of versions. What is not a version is compared up to where it stops being one.
 [[nodiscard]] std::strong_ordering compare_versions(std::string_view a, std::string_view b);
 
 /// The relation that "~" asks for: 1.2.3-r1 begins with 1.2.

@@ -38,7 +38,7 @@ void check_dates(const VerifiedSource& verified, const Lock* previous, bool allo
                                   readable_date(release.valid_until)};
     problem.context = {"dated " + readable_date(release.date)};
     problem.hint =
-        "the mirror is stale, or somebody keeps updates from you: try another mirror; 'check_valid_until = "
+        "the mirror is stale, or withholds updates from you: try another mirror; 'check_valid_until = "
         "false' in "
         "[base] accepts it";
     throw Error(ErrorKind::integrity, std::vector{problem});

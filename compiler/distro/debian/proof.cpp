@@ -51,7 +51,7 @@ class Prover {
     for (const std::string& base : source.bases) urls.push_back(suite_url(source, base, "InRelease"));
     const auto text = read_locked_index(repository, urls, tools_);
     if (!text) {
-      proof.unknown = "nobody in reach still has the signed index of that date";
+      proof.unknown = "no reachable server still has the signed index of that date";
       return;
     }
     const auto spare = spare_.find(proof.repository);

@@ -278,7 +278,7 @@ class Resolver {
       LockedLayer locked{.name = names[layer]};
       const bool is_last = layer + 1 == seeds.size();
       for (std::size_t i = 0; i < packages_.size(); ++i) {
-        // Recommended packages and the like are in nobody's closure and go last.
+        // Recommended packages and the like are in no request's closure and go last.
         if (placed[i] || !(members.contains(i) || is_last)) continue;
         placed[i] = true;
         locked.packages.push_back(packages_[i]);

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A distribution of Debian's kind: where its packages are for everybody, and who signs them.
+/// A distribution of Debian's kind: where its public packages are, and who signs them.
 struct Archive {
   std::string_view distro;
   std::string_view snapshot;  ///< date goes behind it

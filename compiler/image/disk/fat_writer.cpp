@@ -244,7 +244,7 @@ class VolumeMaker {
     put_little(sector, 0xf8, 1);
     put_little(sector, 0, 2);
     put_little(sector, 63, 2);   // sectors a track and
-    put_little(sector, 255, 2);  // heads of a disk that nobody asks any more
+    put_little(sector, 255, 2);  // heads of a disk, which no system asks for any more
     put_little(sector, volume_.sector, 4);
     put_little(sector, volume_.size / kSector, 4);
     put_little(sector, table_sectors_, 4);

@@ -108,7 +108,7 @@ class LayoutMaker {
     const bool adds_lost_and_found = path.empty() && !has_lost_and_found_;
     if (adds_lost_and_found) {
       if (find_entry(entries_, "lost+found") != nullptr)
-        throw Error(ErrorKind::failed, "/lost+found is no folder, as ext4 needs it");
+        throw Error(ErrorKind::failed, "/lost+found is not a folder, which ext4 needs");
       blocks.add("lost+found", kLostAndFound, EntryType::directory);
       ++node.links;
       layout_.lost_and_found = FolderBlocks(kLostAndFound, kRoot).finish().front();
