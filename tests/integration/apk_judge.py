@@ -3,14 +3,14 @@ import difflib, hashlib, os, pathlib, stat, subprocess
 
 from fixture import Skip, run
 
-DATA = pathlib.Path(os.environ.get("ALEPHC_ALPINE_DATA", pathlib.Path(__file__).resolve().parents[3] / "shared/data/alpine"))
+DATA = pathlib.Path(os.environ.get("ALEPHC_ALPINE_DATA", "/var/tmp/alephc-test-cache/alpine"))
 
 
 def minirootfs(folder):
     """Alpine's minirootfs unpacked into a folder."""
     archives = sorted(DATA.glob("alpine-minirootfs-*-x86_64.tar.gz"))
     if not archives:
-        raise Skip("there is no minirootfs of Alpine; ALEPHC_ALPINE_DATA names the folder that has one")
+        raise Skip("there is no minirootfs of Alpine; tests/support/fetch_alpine.py brings one")
     folder.mkdir(parents=True, exist_ok=True)
     run("tar", "-xzf", str(archives[0]), "-C", str(folder))
     return folder
