@@ -25,11 +25,10 @@ Json dependencies(const Lock& lock) {
   for (const LockedRepository& repository : lock.repositories)
     list.push_back(dependency("index", "urn:alephc:index:" + repository.name + ":" + repository.suite,
                               repository.index));
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      list.push_back(dependency(
-          package.name, "urn:alephc:package:" + package.name + ":" + package.version + ":" + package.arch,
-          package.sha256));
+  for (const LockedPackage& package : lock.packages())
+    list.push_back(dependency(
+        package.name, "urn:alephc:package:" + package.name + ":" + package.version + ":" + package.arch,
+        package.sha256));
   for (const LockedWheel& wheel : lock.wheels)
     list.push_back(dependency(wheel.name, "urn:alephc:python:" + wheel.file, wheel.sha256));
   for (const LockedModule& module : lock.modules)

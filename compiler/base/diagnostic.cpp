@@ -31,6 +31,10 @@ Error::Error(ErrorKind kind, std::string message, std::string hint) : kind_(kind
   diagnostics_.push_back({.message = std::move(message), .hint = std::move(hint)});
 }
 
+Error::Error(ErrorKind kind, Diagnostic diagnostic) : kind_(kind) {
+  diagnostics_.push_back(std::move(diagnostic));
+}
+
 Error::Error(ErrorKind kind, std::vector<Diagnostic> diagnostics)
     : kind_(kind), diagnostics_(std::move(diagnostics)) {}
 

@@ -50,6 +50,7 @@ struct Diagnostic {
 class Error : public std::exception {
  public:
   Error(ErrorKind kind, std::string message, std::string hint = {});
+  Error(ErrorKind kind, Diagnostic diagnostic);
   Error(ErrorKind kind, std::vector<Diagnostic> diagnostics);
 
   [[nodiscard]] const char* what() const noexcept override;

@@ -155,12 +155,12 @@ CommandAction add_schema(CLI::App& app) {
 CommandAction add_version(CLI::App& /*app*/) {
   return [](CommandContext& context) {
     if (context.options.json) {
-      print(nlohmann::ordered_json{{"alephc", kVersion}, {"epoch", latest_epoch().id.number}, {"draft", latest_epoch().id.draft}, {"tools", image_tools()}}
+      print(nlohmann::ordered_json{{"alephc", version()}, {"epoch", latest_epoch().id.number}, {"draft", latest_epoch().id.draft}, {"tools", image_tools()}}
                 .dump() +
             "\n");
       return 0;
     }
-    print("alephc " + std::string(kVersion) + " (" + latest_epoch().id.text() + ")\n" +
+    print("alephc " + std::string(version()) + " (" + latest_epoch().id.text() + ")\n" +
           join(image_tools(), "\n") + "\n");
     return 0;
   };

@@ -125,7 +125,7 @@ std::optional<Lock> lock_of_receipt(const std::filesystem::path& image, const Re
 std::string sbom_text(const std::filesystem::path& file, Inspection& found, const std::string& form,
                       const CommandContext& context) {
   SbomSubject& subject = found.subject;
-  subject.tool_version = kVersion;
+  subject.tool_version = version();
   subject.name = file.filename().string();
   if (!std::filesystem::is_directory(file)) subject.sha256 = hash_file(file, context.settings.jobs).sha256;
   const std::string receipt_file = file.string() + ".receipt.json";

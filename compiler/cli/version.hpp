@@ -3,6 +3,7 @@
 
 namespace alephc {
 
-inline constexpr const char* kVersion = "0.1.0";
+/// "1.2.3", that of CMakeLists.txt.
+[[nodiscard]] const char* version();
 
 }  // namespace alephc

@@ -46,7 +46,7 @@ void refuse_older(const std::string& what, const LockedRepository& offered, cons
     Diagnostic problem{.message = "the " + what + " is older than the locked one"};
     problem.context = {"offered: " + readable_date(offered.date), "locked:  " + readable_date(old.date)};
     problem.hint = "the mirror is stale, or offers old packages on purpose: try another mirror" + ways_out;
-    throw Error(ErrorKind::integrity, std::vector{problem});
+    throw Error(ErrorKind::integrity, std::move(problem));
   }
 }
 
@@ -56,7 +56,7 @@ void refuse_future(const std::string& what, std::int64_t date, std::int64_t now)
   Diagnostic problem{.message = "the " + what + " is of the future: " + readable_date(date)};
   problem.context = {"this machine's clock says " + readable_date(now)};
   problem.hint = "is this machine's clock right? else the mirror is broken or tampered with";
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 std::optional<std::string> read_locked_index(const LockedRepository& repository,
@@ -76,9 +76,8 @@ std::optional<std::string> read_locked_index(const LockedRepository& repository,
 
 std::vector<const LockedPackage*> packages_from(const std::string& repository, const Lock& lock) {
   std::vector<const LockedPackage*> packages;
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.repository == repository) packages.push_back(&package);
+  for (const LockedPackage& package : lock.packages())
+    if (package.repository == repository) packages.push_back(&package);
   return packages;
 }
 

@@ -387,7 +387,7 @@ FetchedText HttpFetcher::fetch_text(const std::vector<std::string>& urls, std::u
   if (reachable) return {.failures = std::move(failures)};
   Diagnostic problem{.message = "no mirror can be reached", .context = failures};
   problem.hint = "check the network, or name a mirror with --mirror";
-  throw Error(ErrorKind::failed, std::vector{problem});
+  throw Error(ErrorKind::failed, std::move(problem));
 }
 
 }  // namespace alephc

@@ -105,10 +105,9 @@ Steps late_files(const Recipe& recipe) {
 /// Of all layers, in the order of their first package: the first layer tells dpkg about them.
 std::vector<std::string> architectures(const Recipe& recipe) {
   std::vector<std::string> found{recipe.manifest.base.arch};
-  for (const LockedLayer& layer : recipe.lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.arch != "all" && std::find(found.begin(), found.end(), package.arch) == found.end())
-        found.push_back(package.arch);
+  for (const LockedPackage& package : recipe.lock.packages())
+    if (package.arch != "all" && std::find(found.begin(), found.end(), package.arch) == found.end())
+      found.push_back(package.arch);
   return found;
 }
 
@@ -151,9 +150,8 @@ Steps installs(const Recipe& recipe) {
 }
 
 bool has_python(const Lock& lock) {
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.name == "python3" || package.name == "python3-minimal") return true;
+  for (const LockedPackage& package : lock.packages())
+    if (package.name == "python3" || package.name == "python3-minimal") return true;
   return false;
 }
 

@@ -78,7 +78,7 @@ void check_pin(const Step& step, const std::string& digest) {
   problem.context = {"locked " + step.pin->layer.hex(), "now    " + digest};
   problem.hint =
       "what it fetches has changed: pin it with [[archive]], or accept the change with 'alephc lock --update'";
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 class Runner {

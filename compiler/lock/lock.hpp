@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -121,7 +122,18 @@ struct Lock {
   std::vector<LockedGuestFile> guest_files{};  ///< empty without an init of ours
   std::string manifest_text{};                 ///< canonical, prefixed with "manifest."
   Value manifest{};                            ///< the same, parsed
+
+  /// Of all layers, in their order. They live as long as the lock.
+  [[nodiscard]] std::vector<std::reference_wrapper<const LockedPackage>> packages() const {
+    std::vector<std::reference_wrapper<const LockedPackage>> all;
+    for (const LockedLayer& layer : layers) all.insert(all.end(), layer.packages.begin(), layer.packages.end());
+    return all;
+  }
 };
+
+/// What a build of the lock reads by its hash and an address or an alephc has: packages, archives, wheels, modules, guest
+/// files. Packages that are files of the project are not among them.
+[[nodiscard]] std::vector<Digest> fetched_blobs(const Lock& lock);
 
 /// The epoch that a lock is for, with the lock's own corrections. A failed Error where this alephc does not have it.
 [[nodiscard]] OutputEpoch epoch_of(const Lock& lock);

@@ -119,7 +119,7 @@ class Reader {
     Diagnostic problem{.message = "the lock's '" + std::string(key) + "' is missing or damaged",
                        .at = table_.at};
     problem.hint = "make it again with 'alephc lock'";
-    throw Error(ErrorKind::integrity, std::vector{problem});
+    throw Error(ErrorKind::integrity, std::move(problem));
   }
 
  private:
@@ -194,7 +194,7 @@ void check_digest_line(const std::shared_ptr<const SourceText>& source) {
   Diagnostic problem{.message = "the lock was edited or damaged: its digest line does not fit",
                      .at = SourceSpan{.source = source}};
   problem.hint = "restore it from version control, or make it again with 'alephc lock'";
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 std::string body_of(const Lock& lock) {
@@ -309,7 +309,7 @@ void refuse_other_forms(const Lock& lock, const std::shared_ptr<const SourceText
   Diagnostic problem{.message = "the lock was edited: it is not in the form in which 'alephc lock' writes it",
                      .at = SourceSpan{.source = source}};
   problem.hint = "restore it from version control, or make it again with 'alephc lock'";
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 }  // namespace
@@ -322,7 +322,7 @@ Lock parse_lock(const std::string& name, std::string text) {
   if (reader.number("lock") != kLockVersion || reader.number("epoch") > latest_epoch().id.number) {
     Diagnostic problem{.message = "the lock was made by a later alephc", .at = SourceSpan{.source = source}};
     problem.hint = "update alephc";
-    throw Error(ErrorKind::failed, std::vector{problem});
+    throw Error(ErrorKind::failed, std::move(problem));
   }
   Lock lock;
   lock.declared = reader.digest("declared");
@@ -370,13 +370,6 @@ std::optional<Lock> read_lock(const std::filesystem::path& path) {
   auto text = read_file_if_exists(path);
   if (!text) return std::nullopt;
   return parse_lock(path.filename().string(), std::move(*text));
-}
-
-OutputEpoch epoch_of(const Lock& lock) {
-  if (auto epoch = find_epoch(known_epochs(), lock.epoch, lock.corrections)) return std::move(*epoch);
-  throw Error(ErrorKind::failed,
-              "the lock is for " + lock.epoch.text() + ", and this alephc builds " + latest_epoch().id.text(),
-              "run 'alephc lock', or build with the alephc that made the lock");
 }
 
 }  // namespace alephc

@@ -28,7 +28,7 @@ constexpr std::array kRuntime{
     KeySpec{.name = "kind",
             .fallback = "function",
             .about = "What boots from the image",
-            .choices = "function|instance|volume@7"},
+            .choices = "function|instance|volume"},
     KeySpec{.name = "extends", .type = strings, .about = "Parts to build on: project files or stdlib:NAME"},
     KeySpec{.name = "description", .about = "One sentence for people"},
     KeySpec{.name = "license", .about = "SPDX expression of the recipe"},
@@ -168,12 +168,11 @@ constexpr std::array kArchive{
             .about = "Where to fetch it; several are tried in turn",
             .format = F::url},
     KeySpec{.name = "source", .about = "A file of the project", .format = F::project_path},
-    KeySpec{.name = "npm", .about = "NAME@VERSION of an npm package", .format = F::npm_package, .since = 7},
+    KeySpec{.name = "npm", .about = "NAME@VERSION of an npm package", .format = F::npm_package},
     KeySpec{.name = "sha256", .about = "Hash of the file", .format = F::sha256},
     KeySpec{.name = "integrity",
             .about = "Subresource integrity of the file, instead of sha256",
-            .format = F::integrity,
-            .since = 7},
+            .format = F::integrity},
     KeySpec{.name = "version", .about = "Stands for {version} in url and target", .format = F::version},
     KeySpec{.name = "strip",
             .type = integer,
@@ -335,8 +334,7 @@ constexpr std::array kImage{
     KeySpec{.name = "subtree",
             .fallback = "python.target, else /opt/code",
             .about = "Of volumes: the folder that the image holds",
-            .format = F::absolute_path,
-            .since = 7},
+            .format = F::absolute_path},
     KeySpec{.name = "size",
             .fallback = "by what it holds",
             .about = "Size of an ext4 or btrfs filesystem, or of the whole disk, in whole MiB",
@@ -400,8 +398,8 @@ constexpr std::array kTables{
               .identity = "name",
               .about = "Further package archives",
               .keys = kRepository},
-    TableSpec{.path = "python", .about = "Python packages", .since = 7, .keys = kPython},
-    TableSpec{.path = "node", .about = "npm packages", .since = 7, .keys = kNode},
+    TableSpec{.path = "python", .about = "Python packages", .keys = kPython},
+    TableSpec{.path = "node", .about = "npm packages", .keys = kNode},
     TableSpec{.path = "archive",
               .is_array = true,
               .identity = "name",
@@ -536,17 +534,8 @@ std::string_view format_pattern(Format format) {
   return rule == nullptr ? std::string_view() : rule->pattern;
 }
 
-std::vector<Choice> choices_of(const KeySpec& key) {
-  std::vector<Choice> choices;
-  if (key.choices.empty()) return choices;
-  for (const std::string& item : split(key.choices, '|')) {
-    const std::size_t at = item.find('@');
-    Choice choice{.name = item.substr(0, at)};
-    if (at != std::string::npos)
-      choice.since = static_cast<int>(parse_unsigned(item.substr(at + 1)).value_or(1));
-    choices.push_back(std::move(choice));
-  }
-  return choices;
+std::vector<std::string> choices_of(const KeySpec& key) {
+  return key.choices.empty() ? std::vector<std::string>{} : split(key.choices, '|');
 }
 
 }  // namespace alephc

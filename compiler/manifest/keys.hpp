@@ -12,9 +12,6 @@ namespace alephc {
 /// The one list of what a runtime.toml may hold. The parser, the canonical text, schemas/runtime.schema.json
 /// and the check of docs/manifest.md are all made from it.
 
-inline constexpr int kThisStep =
-    7;  ///< keys of later steps are refused as "not supported by this version yet"
-
 enum class KeyType {
   string,
   integer,
@@ -62,8 +59,7 @@ struct KeySpec {
   std::string_view fallback = "";  ///< default, as documentation shows it
   std::string_view about = "";
   Format format = Format::any;
-  std::string_view choices = "";  ///< "debian|ubuntu@6": @N means it comes with step N
-  int since = 1;
+  std::string_view choices = "";  ///< "debian|ubuntu"
   bool required = false;
   std::int64_t minimum = 0;  ///< integers
   std::int64_t maximum = 1000000000;
@@ -74,7 +70,6 @@ struct TableSpec {
   bool is_array = false;           ///< [[path]]
   std::string_view identity = "";  ///< arrays: the key by which entries merge
   std::string_view about = "";
-  int since = 1;
   std::span<const KeySpec> keys{};
 };
 
@@ -88,10 +83,6 @@ struct TableSpec {
 /// A JSON Schema pattern for the format, empty if there is none.
 [[nodiscard]] std::string_view format_pattern(Format format);
 
-struct Choice {
-  std::string name;
-  int since = 1;
-};
-[[nodiscard]] std::vector<Choice> choices_of(const KeySpec& key);
+[[nodiscard]] std::vector<std::string> choices_of(const KeySpec& key);
 
 }  // namespace alephc

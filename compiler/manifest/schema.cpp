@@ -14,8 +14,7 @@ using Json = nlohmann::ordered_json;
 Json string_schema(const KeySpec& key) {
   Json schema{{"type", "string"}};
   if (!key.choices.empty()) {
-    for (const Choice& choice : choices_of(key))
-      if (choice.since <= kThisStep) schema["enum"].push_back(choice.name);
+    schema["enum"] = choices_of(key);
   } else if (const auto pattern = format_pattern(key.format); !pattern.empty()) {
     schema["pattern"] = pattern;
   }
@@ -88,7 +87,6 @@ Json table_schema(const TableSpec& table) {
   Json schema{{"type", "object"}, {"description", table.about}, {"additionalProperties", false}};
   schema["properties"] = Json::object();
   for (const KeySpec& key : table.keys) {
-    if (key.since > kThisStep) continue;
     schema["properties"][std::string(key.name)] = key_schema(key);
     // What a part leaves out another may give; only entries of arrays and the top stand alone.
     if (key.required && (table.is_array || table.path.empty())) schema["required"].push_back(key.name);
@@ -118,7 +116,6 @@ std::string runtime_schema() {
   schema["additionalProperties"] = false;
   schema["required"] = {"schema"};
   for (const TableSpec& table : table_specs()) {
-    if (table.since > kThisStep) continue;
     if (table.path.empty()) {
       for (const KeySpec& key : table.keys) schema["properties"][std::string(key.name)] = key_schema(key);
       continue;

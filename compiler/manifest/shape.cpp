@@ -15,10 +15,6 @@ std::string shown(std::string_view table, bool is_array) {
   return is_array ? "in [[" + std::string(table) + "]]" : "in [" + std::string(table) + "]";
 }
 
-std::string not_yet(const std::string& what) {
-  return what + " is not supported by this version yet";
-}
-
 std::string range_of(const KeySpec& spec) {
   if (spec.minimum == spec.maximum) return std::to_string(spec.minimum);
   return "between " + std::to_string(spec.minimum) + " and " + std::to_string(spec.maximum);
@@ -39,7 +35,7 @@ class ShapeCheck {
         unknown_key(member, spec, key);
     }
     for (const KeySpec& known : spec.keys)
-      if (known.required && known.since <= kThisStep && value.find(known.name) == nullptr &&
+      if (known.required && value.find(known.name) == nullptr &&
           requires_now(value, spec))
         problems_.error("'" + std::string(known.name) + "' is missing " + shown(spec.path, spec.is_array),
                         value.at);
@@ -59,7 +55,6 @@ class ShapeCheck {
   void sub_table(const Value& member, const TableSpec& spec) {
     const std::string name =
         std::string(spec.is_array ? "[[" : "[") + std::string(spec.path) + (spec.is_array ? "]]" : "]");
-    if (spec.since > kThisStep) return problems_.error(not_yet(name), member.key_at);
     if (!spec.is_array) {
       if (!member.is(Value::Kind::table))
         return problems_.error(
@@ -105,7 +100,6 @@ class ShapeCheck {
   }
 
   void key(const Value& value, const KeySpec& spec, const std::string& name) {
-    if (spec.since > kThisStep) return problems_.error(not_yet("'" + name + "'"), value.key_at);
     switch (spec.type) {
       using enum KeyType;
       case string:
@@ -188,16 +182,8 @@ class ShapeCheck {
     if (!value.is(Value::Kind::string)) return wrong_type(value, name, "a string");
     if (const auto problem = format_problem(spec.format, value.text))
       return problems_.error("'" + value.text + "' " + *problem, value.at);
-    const std::vector<Choice> choices = choices_of(spec);
-    if (choices.empty()) return;
-    std::vector<std::string> names;
-    for (const Choice& choice : choices) {
-      if (choice.name == value.text) {
-        if (choice.since > kThisStep) problems_.error(not_yet(name + " = \"" + choice.name + "\""), value.at);
-        return;
-      }
-      names.push_back(choice.name);
-    }
+    const std::vector<std::string> names = choices_of(spec);
+    if (names.empty() || std::find(names.begin(), names.end(), value.text) != names.end()) return;
     std::string hint = did_you_mean(value.text, names);
     if (hint.empty()) hint = "one of: " + join(names, ", ");
     problems_.error("unknown " + name + " '" + value.text + "'", value.at, hint);

@@ -112,7 +112,7 @@ namespace {
   Diagnostic diagnostic{.message = "a key has more than " + std::to_string(limits::kTomlDepth) + " parts"};
   diagnostic.at = SourceSpan{.source = source, .line = line, .column = 1};
   diagnostic.hint = "no table of alephc is nested so deep";
-  throw Error(ErrorKind::failed, std::vector{diagnostic});
+  throw Error(ErrorKind::failed, std::move(diagnostic));
 }
 
 /// The parser, and what it makes, recurse for each part of a dotted key: too many parts are refused before. A dot counts
@@ -159,7 +159,7 @@ Value parse_toml(const std::shared_ptr<const SourceText>& source) {
     Diagnostic diagnostic;
     diagnostic.message = "not valid TOML: " + std::string(error.description());
     diagnostic.at = span_of(error.source(), source);
-    throw Error(ErrorKind::failed, std::vector{diagnostic});
+    throw Error(ErrorKind::failed, std::move(diagnostic));
   }
 }
 

@@ -56,7 +56,7 @@ bool covers(const Json& grant, const Message& message) {
 [[noreturn]] void nobody_answers(const std::vector<std::string>& failures) {
   Diagnostic problem{.message = "no node of the network can be reached", .context = failures};
   problem.hint = "check the network, or name a node with --api";
-  throw Error(ErrorKind::failed, std::vector{problem});
+  throw Error(ErrorKind::failed, std::move(problem));
 }
 
 }  // namespace

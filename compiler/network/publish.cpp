@@ -159,7 +159,7 @@ class Publisher {
     }
     Diagnostic problem{.message = "no node took the image", .context = failures};
     problem.hint = "run the same command again: it goes on where it stopped";
-    throw Error(ErrorKind::failed, std::vector{problem});
+    throw Error(ErrorKind::failed, std::move(problem));
   }
 
   /// False when this node cannot be talked to; refusals are Errors, since others would refuse too.
@@ -218,7 +218,7 @@ class Publisher {
         if (const std::string words = words_of(reply); !words.empty())
           problem.context.push_back(public_url(api) + ": " + words);
         problem.hint = refusal.hint;
-        throw Error(ErrorKind::failed, std::vector{problem});
+        throw Error(ErrorKind::failed, std::move(problem));
       }
     if (reply.status >= 300)
       throw Error(ErrorKind::failed,
@@ -260,7 +260,7 @@ class Publisher {
                            "the network has the message " + out_.message.item_hash + " as " + out_.status};
     if (!known.detail.empty()) problem.context.push_back(known.detail);
     problem.hint = "mend what it says and publish again";
-    throw Error(ErrorKind::failed, std::vector{problem});
+    throw Error(ErrorKind::failed, std::move(problem));
   }
 
   const PublishRequest& request_;

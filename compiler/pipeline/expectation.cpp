@@ -34,7 +34,7 @@ void check_form(const std::string& text, const char* where) {
     problem.hint =
         "compare it with the expected image: alephc diff EXPECTED " + store.blob_path(result.sha256).string();
   }
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 /// Accounts that got other numbers, and the steps whose result is another.

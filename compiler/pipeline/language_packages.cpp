@@ -51,9 +51,8 @@ class PipSource : public ArchiveSink {
 };
 
 const LockedPackage* pip_package(const Lock& lock) {
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (is_pip_package(package.name)) return &package;
+  for (const LockedPackage& package : lock.packages())
+    if (is_pip_package(package.name)) return &package;
   return nullptr;
 }
 
@@ -96,10 +95,9 @@ std::string python_text(const Lock& lock, const Manifest& manifest) {
     for (const std::string& file : *files)
       for (const LockedInput& input : lock.inputs)
         if (input.path == file) text += input.path + " " + input.sha256.hex() + "\n";
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.name == "python3" || package.name == "python3-minimal" || is_pip_package(package.name))
-        text += package.name + " " + package.version + " " + package.arch + "\n";
+  for (const LockedPackage& package : lock.packages())
+    if (package.name == "python3" || package.name == "python3-minimal" || is_pip_package(package.name))
+      text += package.name + " " + package.version + " " + package.arch + "\n";
   return text;
 }
 

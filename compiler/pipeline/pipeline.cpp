@@ -194,9 +194,7 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
         key.starts_with("image.") ? find_key_spec(*find_table_spec("image"), key.substr(6)) : nullptr;
     if (equals == std::string::npos || spec == nullptr)
       throw Error(ErrorKind::usage, "--set takes image.KEY=VALUE, not '" + text + "'");
-    std::vector<std::string> names;
-    for (const Choice& choice : choices_of(*spec))
-      if (choice.since <= kThisStep) names.push_back(choice.name);
+    const std::vector<std::string> names = choices_of(*spec);
     if (!names.empty() && std::find(names.begin(), names.end(), value) == names.end())
       throw Error(ErrorKind::usage, "unknown " + key + " '" + value + "'", "one of: " + join(names, ", "));
     const auto number = parse_size(value);
@@ -268,14 +266,9 @@ void remember_build(const Locked& locked, const BuildOutcome& outcome, const Sto
   }
   if (!outcome.result.sha256.is_zero()) record.blobs.insert(outcome.result.sha256);
   if (!outcome.result.verity_tree.is_zero()) record.blobs.insert(outcome.result.verity_tree);
-  for (const LockedLayer& layer : locked.lock.layers)
-    for (const LockedPackage& package : layer.packages) record.blobs.insert(package.sha256);
+  for (const Digest& digest : fetched_blobs(locked.lock)) record.blobs.insert(digest);
   for (const LockedRepository& repository : locked.lock.repositories) record.blobs.insert(repository.index);
-  for (const LockedArchive& archive : locked.lock.archives) record.blobs.insert(archive.sha256);
-  for (const LockedWheel& wheel : locked.lock.wheels) record.blobs.insert(wheel.sha256);
-  for (const LockedModule& module : locked.lock.modules) record.blobs.insert(module.sha256);
   for (const LockedInput& input : locked.lock.inputs) record.blobs.insert(input.sha256);
-  for (const LockedGuestFile& file : locked.lock.guest_files) record.blobs.insert(file.sha256);
   put_build_record(store, record);
 }
 

@@ -11,19 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Everything that is known by its hash and read while a lock is built.
-std::vector<Digest> locked_blobs(const Lock& lock) {
-  std::vector<Digest> digests;
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.repository != "file") digests.push_back(package.sha256);
-  for (const LockedArchive& archive : lock.archives) digests.push_back(archive.sha256);
-  for (const LockedWheel& wheel : lock.wheels) digests.push_back(wheel.sha256);
-  for (const LockedModule& module : lock.modules) digests.push_back(module.sha256);
-  for (const LockedGuestFile& file : lock.guest_files) digests.push_back(file.sha256);
-  return digests;
-}
-
 /// A second name for a blob in another store on the same filesystem; its hash is checked when it is opened
 /// there.
 void share_blob(const Store& from, const Digest& digest, const Store& to) {
@@ -58,7 +45,7 @@ Rebuilt rebuild_runtime(const CommittedRuntime& runtime, const fs::path& folder,
   own.offline = true;
   {
     const Store fresh(own.store);
-    for (const Digest& digest : locked_blobs(runtime.lock)) share_blob(store, digest, fresh);
+    for (const Digest& digest : fetched_blobs(runtime.lock)) share_blob(store, digest, fresh);
   }
   Rebuilt rebuilt;
   const BuildRequest request{
@@ -90,7 +77,7 @@ void vendor_runtime(const fs::path& path, const fs::path& output, const Settings
   const std::unique_ptr<Fetcher> fetcher = settings.outside.fetcher(store, reporter, {.offline = settings.offline});
   Bundle bundle{.lock_text = runtime.lock_text};
   provide_guest_files(runtime.lock, store);
-  for (const Digest& digest : locked_blobs(runtime.lock))
+  for (const Digest& digest : fetched_blobs(runtime.lock))
     if (store.has_blob(digest)) bundle.blobs.push_back(digest);
   const auto proofs =
       make_distro(runtime.manifest.base.distro)

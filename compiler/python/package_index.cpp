@@ -218,7 +218,7 @@ std::vector<std::string> locate_wheel(const LockedWheel& wheel, const std::vecto
           ? "no index is known: say [python] index, PIP_INDEX_URL or pip.conf"
           : "it was taken back, or this machine's pip is configured for another index: set PIP_INDEX_URL, "
             "or move on with 'alephc lock --update'";
-  throw Error(ErrorKind::failed, std::vector{problem});
+  throw Error(ErrorKind::failed, std::move(problem));
 }
 
 std::string source_stem(const std::string& file) {

@@ -29,9 +29,8 @@ using PackageMap = std::map<std::pair<std::string, std::string>, Shown>;
 PackageMap packages_of(const Lock* lock) {
   PackageMap packages;
   if (lock == nullptr) return packages;
-  for (const LockedLayer& layer : lock->layers)
-    for (const LockedPackage& package : layer.packages)
-      packages[{package.name, package.arch}] = {package.name, package.version, package.size, package.sha256};
+  for (const LockedPackage& package : lock->packages())
+    packages[{package.name, package.arch}] = {package.name, package.version, package.size, package.sha256};
   for (const LockedWheel& wheel : lock->wheels)
     packages[{wheel.name, "python"}] = {"python " + wheel.name, wheel.version, wheel.size, wheel.sha256};
   for (const LockedModule& module : lock->modules)

@@ -30,7 +30,7 @@ void run_checked(const CommandRunner& runner, const SandboxOptions& options, con
   for (const std::string& line : last_lines(options.log)) problem.context.push_back("log: " + line);
   problem.context.push_back("the whole log is " + options.log.string());
   if (result.host_is_full) problem.hint = "free some space, or put the store elsewhere with --store";
-  throw Error(result.host_is_full ? ErrorKind::host : ErrorKind::failed, std::vector{problem});
+  throw Error(result.host_is_full ? ErrorKind::host : ErrorKind::failed, std::move(problem));
 }
 
 }  // namespace alephc

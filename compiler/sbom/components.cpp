@@ -99,13 +99,12 @@ std::vector<SbomComponent> from_lock(const Lock& lock) {
   const std::set<std::string> removed(lock.removed.begin(), lock.removed.end());
   // The system of a volume only made it.
   const bool has_system = text_at(lock.manifest, "runtime", "kind") != "volume";
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages) {
-      if (!has_system || removed.contains(package.name)) continue;
-      SbomComponent component = system_package(system, package.name, package.version, package.arch);
-      component.sha256 = package.sha256;
-      out.push_back(std::move(component));
-    }
+  for (const LockedPackage& package : lock.packages()) {
+    if (!has_system || removed.contains(package.name)) continue;
+    SbomComponent component = system_package(system, package.name, package.version, package.arch);
+    component.sha256 = package.sha256;
+    out.push_back(std::move(component));
+  }
   for (const LockedWheel& wheel : lock.wheels)
     out.push_back({.name = wheel.name,
                    .version = wheel.version,

@@ -163,12 +163,11 @@ class Verification {
   }
 
   void refuse_strays(const std::set<std::string>& repositories) {
-    for (const LockedLayer& layer : runtime_->lock.layers)
-      for (const LockedPackage& package : layer.packages)
-        if (!repositories.contains(package.repository) && !is_declared(package))
-          say("packages", Verdict::mismatch,
-              package.name + " " + package.version + " comes from '" + package.repository +
-                  "', which neither the lock's indexes nor the manifest know");
+    for (const LockedPackage& package : runtime_->lock.packages())
+      if (!repositories.contains(package.repository) && !is_declared(package))
+        say("packages", Verdict::mismatch,
+            package.name + " " + package.version + " comes from '" + package.repository +
+                "', which neither the lock's indexes nor the manifest know");
   }
 
   /// What a stranger's project may not do to whoever verifies it.

@@ -116,7 +116,7 @@ Message unpacked(const std::string& bytes) {
   Diagnostic problem{.message = what};
   for (const std::string& line : machine.last_lines()) problem.context.push_back("console: " + line);
   problem.hint = "run it again with --console to see the whole boot";
-  throw Error(ErrorKind::failed, std::vector{problem});
+  throw Error(ErrorKind::failed, std::move(problem));
 }
 
 }  // namespace

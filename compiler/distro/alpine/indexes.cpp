@@ -22,7 +22,7 @@ constexpr const char* kIndexFile = "APKINDEX.tar.gz";
   for (const std::string& failure : asked) problem.context.push_back("asked " + failure);
   problem.hint =
       "are release, component and architecture spelled right? name a mirror that has it with --mirror";
-  throw Error(ErrorKind::failed, std::vector{problem});
+  throw Error(ErrorKind::failed, std::move(problem));
 }
 
 VerifiedSource fetch_index(const Source& source, const std::string& arch, const ToolBox& tools) {
@@ -105,7 +105,7 @@ SignedIndex verify_source(const std::string& bytes, const Source& source) {
         .message = "the index of " + source.id() + " is signed by another key than the pinned one",
         .at = source.at};
     problem.context = {"signed by " + index.signer, "pinned    " + source.fingerprint};
-    throw Error(ErrorKind::integrity, std::vector{problem});
+    throw Error(ErrorKind::integrity, std::move(problem));
   }
   return index;
 }

@@ -145,12 +145,11 @@ class Resolver {
   [[nodiscard]] std::set<std::uint32_t> kept() const {
     std::set<std::uint32_t> out;
     if (request_.previous == nullptr || request_.update_all) return out;
-    for (const LockedLayer& layer : request_.previous->layers)
-      for (const LockedPackage& package : layer.packages)
-        for (const std::uint32_t i : index_.named(package.name))
-          if (!request_.update_packages.contains(package.name) &&
-              index_.packages()[i].version == package.version)
-            out.insert(i);
+    for (const LockedPackage& package : request_.previous->packages())
+      for (const std::uint32_t i : index_.named(package.name))
+        if (!request_.update_packages.contains(package.name) &&
+            index_.packages()[i].version == package.version)
+          out.insert(i);
     return out;
   }
 
@@ -183,7 +182,7 @@ class Resolver {
           problem.at = wish.text->at;
     }
     problem.hint = "ask for other packages or versions, or add the repository that has what is missing";
-    throw Error(ErrorKind::failed, std::vector{problem});
+    throw Error(ErrorKind::failed, std::move(problem));
   }
 
   [[nodiscard]] LockedPackage lock_package(const IndexedPackage& indexed) const {
@@ -208,10 +207,9 @@ class Resolver {
 
   void take_known_hash(LockedPackage& package) const {
     if (request_.previous == nullptr) return;
-    for (const LockedLayer& layer : request_.previous->layers)
-      for (const LockedPackage& old : layer.packages)
-        if (old.name == package.name && old.identity == package.identity && old.size == package.size)
-          package.sha256 = old.sha256;
+    for (const LockedPackage& old : request_.previous->packages())
+      if (old.name == package.name && old.identity == package.identity && old.size == package.size)
+        package.sha256 = old.sha256;
   }
 
   void fetch_packages() {

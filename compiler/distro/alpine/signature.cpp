@@ -128,7 +128,7 @@ const Key& find_signer(const std::vector<Signature>& signatures, const std::vect
   for (const Key& key : keys) problem.context.push_back("trusted:  " + key.name);
   problem.hint =
       "is it the right repository? its key goes into 'keyring' of [base] or 'key' of [[repository]]";
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 }  // namespace

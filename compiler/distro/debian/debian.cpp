@@ -14,9 +14,8 @@ namespace {
 /// What is configured first, then the largest: those are decoded ahead of the others.
 std::vector<const LockedPackage*> in_order_of_need(const Lock& lock) {
   std::vector<const LockedPackage*> packages;
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.repository != "file") packages.push_back(&package);
+  for (const LockedPackage& package : lock.packages())
+    if (package.repository != "file") packages.push_back(&package);
   std::stable_sort(packages.begin(), packages.end(), [](const LockedPackage* a, const LockedPackage* b) {
     if (a->bootstrap != b->bootstrap) return a->bootstrap;
     return !a->bootstrap && a->size > b->size;

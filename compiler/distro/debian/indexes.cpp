@@ -25,7 +25,7 @@ constexpr std::uint64_t kMaxPackages = limits::kPackagesIndex;
   problem.hint = did_you_mean(source.suite, known);
   if (problem.hint.empty())
     problem.hint = "is the release spelled right? name a mirror that has it with --mirror";
-  throw Error(ErrorKind::failed, std::vector{problem});
+  throw Error(ErrorKind::failed, std::move(problem));
 }
 
 void check_dates(const VerifiedSource& verified, const Lock* previous, bool allow_older) {
@@ -41,7 +41,7 @@ void check_dates(const VerifiedSource& verified, const Lock* previous, bool allo
         "the mirror is stale, or withholds updates from you: try another mirror; 'check_valid_until = "
         "false' in "
         "[base] accepts it";
-    throw Error(ErrorKind::integrity, std::vector{problem});
+    throw Error(ErrorKind::integrity, std::move(problem));
   }
   if (allow_older) return;
   refuse_older("Release of " + source.id(),
@@ -122,7 +122,7 @@ void fetch_packages(std::vector<VerifiedSource>& verified, const std::vector<std
       if (!remote) {
         Diagnostic problem{.message = each.source.id() + " has no " + path, .at = each.source.at};
         problem.hint = "does the archive have that component and architecture?";
-        throw Error(ErrorKind::failed, std::vector{problem});
+        throw Error(ErrorKind::failed, std::move(problem));
       }
       file.compressed = remote->digest;
       const auto plain = each.release.files.find(path);

@@ -13,10 +13,9 @@ namespace {
 
 std::vector<std::string> archs_of(const Manifest& manifest, const Lock& lock) {
   std::vector<std::string> archs{manifest.base.arch};
-  for (const LockedLayer& layer : lock.layers)
-    for (const LockedPackage& package : layer.packages)
-      if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end())
-        archs.push_back(package.arch);
+  for (const LockedPackage& package : lock.packages())
+    if (package.arch != "all" && std::find(archs.begin(), archs.end(), package.arch) == archs.end())
+      archs.push_back(package.arch);
   return archs;
 }
 

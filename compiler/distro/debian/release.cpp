@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
                          const std::vector<std::string>& details) {
   Diagnostic problem{.message = "the signature of " + label + " " + why, .context = details};
   problem.hint = "the mirror is broken or tampered with, or the keyring is not the one of this archive";
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 int month_of(std::string_view name) {
@@ -188,7 +188,7 @@ void check_suite(const Release& release, const std::string& suite, const std::st
   problem.context = {"asked for " + suite,
                      "it says   Suite: " + printable(release.suite) + ", Codename: " + printable(release.codename)};
   problem.hint = "the mirror is broken or tampered with; if it is the suite that you want, name it so";
-  throw Error(ErrorKind::integrity, std::vector{problem});
+  throw Error(ErrorKind::integrity, std::move(problem));
 }
 
 Release verify_release(const std::string& in_release, const TrustedKeys& trusted, const std::string& label) {

@@ -152,11 +152,10 @@ class Resolver {
     if (!local_.empty()) root.add_local(local_text_);
     if (!keep) return root;
     std::vector<Chosen> kept;
-    for (const LockedLayer& layer : request_.previous->layers)
-      for (const LockedPackage& package : layer.packages)
-        if (!request_.update_packages.contains(package.name) &&
-            index_.find(package.name, package.version, package.arch))
-          kept.push_back({package.name, package.version, package.arch});
+    for (const LockedPackage& package : request_.previous->packages())
+      if (!request_.update_packages.contains(package.name) &&
+          index_.find(package.name, package.version, package.arch))
+        kept.push_back({package.name, package.version, package.arch});
     root.keep_versions(kept);
     return root;
   }
@@ -191,7 +190,7 @@ class Resolver {
     }
     problem.hint =
         "ask for other packages or versions, or add the suite or repository that has what is missing";
-    throw Error(ErrorKind::failed, std::vector{problem});
+    throw Error(ErrorKind::failed, std::move(problem));
   }
 
   void lock_packages(const std::vector<Chosen>& chosen) {
@@ -336,7 +335,7 @@ class Resolver {
           .message = "'" + name + "' is to be installed, but removing other packages takes it away",
           .at = text.at};
       problem.hint = "take it out of 'install', or what it needs out of 'remove' and 'build'";
-      throw Error(ErrorKind::failed, std::vector{problem});
+      throw Error(ErrorKind::failed, std::move(problem));
     }
   }
 
