@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes tests/golden/archive again: a small signed index without any package behind it, enough to lock from. The key is thrown
-away, so the golden lock changes too: run golden/run.py with ALEPHC_ACCEPT=1 afterwards."""
+away, so the golden lock changes too: run golden/run.py with --accept afterwards."""
 import hashlib, pathlib, shutil, subprocess, tempfile
 
 here = pathlib.Path(__file__).parent / "archive"
