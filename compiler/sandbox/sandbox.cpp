@@ -11,6 +11,7 @@
 // The exec comes last: up to there the process has alephc's memory, environment and descriptors, and no command runs.
 #include "sandbox/sandbox.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -450,7 +451,11 @@ SandboxRoot sandbox_root(const Tree& tree, const std::filesystem::path& upper,
                          const std::filesystem::path& scratch) {
   SandboxRoot root{.upper = upper, .scratch = scratch};
   const auto& layers = tree.layers();
-  for (auto it = layers.rbegin(); it != layers.rend(); ++it) root.lowers.push_back((*it)->folder);
+  // Steps that come to the same difference share a layer, and overlayfs refuses a folder that is there twice. The upper one
+  // shows all that the lower one would.
+  for (auto it = layers.rbegin(); it != layers.rend(); ++it)
+    if (std::find(root.lowers.begin(), root.lowers.end(), (*it)->folder) == root.lowers.end())
+      root.lowers.push_back((*it)->folder);
   return root;
 }
 

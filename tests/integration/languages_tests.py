@@ -241,7 +241,7 @@ def test_npm_packages_are_installed_as_npm_does(world):
     (project.folder / "package-lock.json").write_text(package_lock({"node_modules/x": {"version": "1.0.0"}}))
     project.fails(1, "has no integrity", "lock", "project")
     (project.folder / "package-lock.json").write_text("{}")
-    project.fails(1, "no package-lock.json of version 2 or 3", "lock", "project")
+    project.fails(1, "not a package-lock.json of version 2 or 3", "lock", "project")
 
 
 def test_npm_packages_are_looked_for_where_they_were_locked(world):

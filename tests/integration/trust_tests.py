@@ -600,7 +600,7 @@ def test_a_rebuild_with_other_accounts_names_them(world):
     recorded.write_text(json.dumps(receipt))
     image.unlink()
     result = world.run("build", "project", "-o", image)
-    assert result.returncode == 3 and "the account app:1500" in result.stderr and "steps with another result: normalize" in result.stderr, result.stderr
+    assert result.returncode == 3 and "the account app:1500" in result.stderr and "steps with another result: embed" in result.stderr, result.stderr
 
 
 ROOTLESS = """set -e

@@ -15,9 +15,11 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "sandbox/given_files.hpp"
+#include "sandbox/sandbox.hpp"
 #include "sandbox/seccomp.hpp"
 #include "sandbox/streams.hpp"
 #include "support/catch.hpp"
+#include "tree/tree.hpp"
 
 using namespace alephc;
 
@@ -72,6 +74,17 @@ std::uint32_t call(long number, std::initializer_list<std::uint64_t> arguments =
 }
 
 }  // namespace
+
+TEST_CASE("a layer that is in a tree twice is mounted once, where it is on top") {
+  Tree tree;
+  for (const char* folder : {"/layers/base", "/layers/same", "/layers/between", "/layers/same"}) {
+    auto layer = std::make_shared<Layer>();
+    layer->folder = folder;
+    tree.add(std::move(layer));
+  }
+  const SandboxRoot root = sandbox_root(tree, "/upper", "/scratch");
+  CHECK(root.lowers == std::vector<std::filesystem::path>{"/layers/same", "/layers/between", "/layers/base"});
+}
 
 TEST_CASE("the filter is short enough for the kernel, and the same each time") {
   const std::vector<sock_filter> program = seccomp_program();
