@@ -1,23 +1,77 @@
 #!/usr/bin/env python3
-"""A folder of compiler/ may include only folders above it in this list (and itself)."""
-import pathlib, re, sys
+"""What a folder of compiler/ includes is what its CMakeLists.txt says it USES, and no two folders use each other.
 
-RANKS = [["base", "init", "boot", "vary", "room"], ["tree", "guest", "message"], ["store", "manifest", "sandbox", "decode"], ["fetch", "lock", "image"], ["project", "python", "npm"], ["distro", "bundle"], ["compare", "steps"],
-         ["resolve", "graph"], ["receipt", "vm"], ["attest"], ["pipeline"], ["network", "sbom"], ["verify"], ["cli"]]
-rank = {name: number for number, names in enumerate(RANKS) for name in names}
-root = pathlib.Path(sys.argv[1])
-bad = 0
-files = sorted(path for path in root.rglob("*") if path.suffix in (".hpp", ".cpp"))
-for path in files:
-    home = path.relative_to(root).parts[0]
-    if home not in rank:
-        print(f"{path}: the folder '{home}' has no rank in {__file__}")
-        bad += 1
-        continue
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        match = re.match(r'\s*#\s*include\s+"([a-z_]+)/', line)
-        if match and match[1] != home and rank.get(match[1], 99) >= rank[home]:
-            print(f"{path}:{number}: '{home}' must not include '{match[1]}'")
-            bad += 1
-print(f"{len(files)} files, {bad} includes in the wrong direction")
-sys.exit(1 if bad or not files else 0)
+check_includes.py COMPILER     prints every difference; exit 1 if there is one"""
+import pathlib
+import re
+import sys
+
+INCLUDE = re.compile(r'\s*#\s*include\s+"([a-z_]+)/')
+
+
+def declared(folder):
+    """The folders after USES."""
+    text = re.sub(r"#.*", "", (folder / "CMakeLists.txt").read_text())
+    found = re.search(r"alephc_component\(\w+[^)]*?\bUSES\b([^)]*?)(?:\bLIBS\b|\))", text)
+    return set(found[1].split()) if found else set()
+
+
+def included(folder):
+    """Folder → where it is included first."""
+    places = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in (".hpp", ".cpp", ".in"):
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            if match and match[1] != folder.name:
+                places.setdefault(match[1], f"{path}:{number}")
+    return places
+
+
+def circle(uses):
+    """A folder that comes to itself, and the way; or nothing."""
+    done = set()
+
+    def visit(name, way):
+        if name in way:
+            return way[way.index(name):] + [name]
+        if name in done:
+            return None
+        for other in sorted(uses.get(name, ())):
+            found = visit(other, way + [name])
+            if found:
+                return found
+        done.add(name)
+        return None
+
+    for name in sorted(uses):
+        found = visit(name, [])
+        if found:
+            return found
+    return None
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    problems = []
+    uses = {}
+    for folder in folders:
+        says, does = declared(folder), included(folder)
+        uses[folder.name] = says
+        for name in sorted(does.keys() - says):
+            problems.append(f"{does[name]}: includes '{name}', which compiler/{folder.name} does not USE")
+        for name in sorted(says - does.keys()):
+            problems.append(f"{folder}/CMakeLists.txt: USES {name} and includes nothing of it")
+    way = circle(uses)
+    if way:
+        problems.append("folders use each other: " + " → ".join(way))
+    for problem in problems:
+        print(problem)
+    print(f"{len(folders)} folders, {len(problems)} problems")
+    return 1 if problems or not folders else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
