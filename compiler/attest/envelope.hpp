@@ -8,8 +8,8 @@
 
 namespace alephc {
 
-/// A DSSE envelope (github.com/secure-systems-lab/dsse, envelope.md, version 1.0.2) around an in-toto
-/// statement.
+/// A DSSE envelope (github.com/secure-systems-lab/dsse,
+/// envelope.md, version 1.0.2) around an in-toto statement.
 struct Envelope {
   std::string payload{};  ///< the statement's bytes as signed
   struct Signature {

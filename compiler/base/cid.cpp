@@ -271,8 +271,8 @@ struct FileHasher::State {
     v1[number] = raw;
   }
 
-  /// kShaLanes whole chunks. Each lies in the buffer with its frame around it, so that both leaves are one
-  /// piece.
+  /// kShaLanes whole chunks. Each lies in the buffer with
+  /// its frame around it, so that both leaves are one piece.
   void hash_group(std::size_t number, std::vector<char>& buffer) {
     constexpr std::size_t kRoom = 64;
     static const LeafFrame kFrame(kChunk);

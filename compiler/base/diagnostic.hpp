@@ -63,8 +63,8 @@ class Error : public std::exception {
   std::vector<Diagnostic> diagnostics_;
 };
 
-/// errno as an Error: "cannot open /x: Permission denied". ENOSPC, EPERM and their like are the host's fault
-/// (exit 4).
+/// errno as an Error: "cannot open /x: Permission denied".
+/// ENOSPC, EPERM and their like are the host's fault (exit 4).
 [[nodiscard]] Error system_error(const std::string& action, int error_number);
 
 /// Collects every problem of a text that a person edits, so that one run shows them all.

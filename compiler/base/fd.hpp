@@ -39,12 +39,12 @@ class UniqueFd {
 [[nodiscard]] UniqueFd open_file(const std::filesystem::path& path, int flags, mode_t mode = 0600);
 [[nodiscard]] UniqueFd open_at(int dir_fd, const std::string& path, int flags, mode_t mode = 0600);
 
-/// For reading, and only if it is a regular file: a FIFO or device that stands there does not block and is an Error of
-/// kind failed.
+/// For reading, and only if it is a regular file: a FIFO or device
+/// that stands there does not block and is an Error of kind failed.
 [[nodiscard]] UniqueFd open_regular(const std::filesystem::path& path);
 
-/// openat2(2) with O_CLOEXEC; resolve is of RESOLVE_… in linux/openat2.h. Empty, with errno set, where it
-/// fails.
+/// openat2(2) with O_CLOEXEC; resolve is of RESOLVE_… in
+/// linux/openat2.h. Empty, with errno set, where it fails.
 [[nodiscard]] UniqueFd open_resolved(int dir_fd, const std::string& path, int flags, std::uint64_t resolve);
 
 /// Target of a symlink.

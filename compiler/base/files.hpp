@@ -63,8 +63,8 @@ void copy_bytes(int from_fd, int to_fd);
 /// memory, because new pages cost more than the copy.
 void copy_large(int from_fd, int to_fd);
 
-/// Copies count bytes between places in two files, in the kernel where it can. False if the first file ends
-/// before.
+/// Copies count bytes between places in two files, in the
+/// kernel where it can. False if the first file ends before.
 [[nodiscard]] bool copy_range(int from_fd, std::uint64_t from, int to_fd, std::uint64_t to,
                               std::uint64_t count);
 /// The same but for holes of the first file (the end of it counts as one): there the other stays as it is.

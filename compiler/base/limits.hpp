@@ -6,9 +6,9 @@
 #include <span>
 #include <string_view>
 
-/// What alephc takes from strangers at most: archives, indexes, images, messages, guests. Every boundary uses a constant
-/// of this file; docs/limits.md is made from the table in limits.cpp and names the largest real thing that each must let
-/// through.
+/// What alephc takes from strangers at most: archives, indexes, images, messages,
+/// guests. Every boundary uses a constant of this file; docs/limits.md is made from the
+/// table in limits.cpp and names the largest real thing that each must let through.
 namespace alephc::limits {
 
 inline constexpr std::uint64_t kKiB = 1ULL << 10U;

@@ -17,8 +17,8 @@ enum class Priority {
 /// Of the calling thread, and of what it starts from now on.
 void lower_priority(Priority priority);
 
-/// Calls work(i) for every i below count on up to jobs threads; the first exception is rethrown after all
-/// stopped.
+/// Calls work(i) for every i below count on up to jobs
+/// threads; the first exception is rethrown after all stopped.
 template <typename Work>
 void parallel_for(std::size_t count, unsigned jobs, Work&& work) {
   std::atomic<std::size_t> next{0};

@@ -12,8 +12,8 @@ void start_trace();
 /// events ("ph": "X") with times in microseconds, one row a thread.
 [[nodiscard]] std::string trace_json();
 
-/// A piece of work of this thread, from construction to destruction. Costs a look at a flag when nothing is
-/// recorded.
+/// A piece of work of this thread, from construction to
+/// destruction. Costs a look at a flag when nothing is recorded.
 class TraceSpan {
  public:
   /// kind: the colour of it, e.g. "step", "unpack"; must outlive the trace.

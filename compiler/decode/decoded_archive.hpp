@@ -54,8 +54,8 @@ void set_content_attributes(int fd, const Entry& entry);
 /// sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the data of a file
 /// is its sha256 there, and for apk its sha1.
 [[nodiscard]] std::string decoded_text(const DecodedArchive& archive, std::int64_t newest);
-/// The inverse; contents are known by their hashes only. nullopt if the text is damaged, or was made with
-/// another newest.
+/// The inverse; contents are known by their hashes only. nullopt
+/// if the text is damaged, or was made with another newest.
 [[nodiscard]] std::optional<DecodedArchive> parse_decoded_text(std::string_view text, std::int64_t newest);
 
 }  // namespace alephc

@@ -5,8 +5,8 @@
 
 namespace alephc {
 
-/// Body of the decoding child: reads the archive from fd with libarchive and writes messages to out_fd. Never
-/// throws.
+/// Body of the decoding child: reads the archive from fd with
+/// libarchive and writes messages to out_fd. Never throws.
 void read_archive(int fd, ArchiveKind kind, int out_fd) noexcept;
 
 /// Gives up all rights but to read, write and allocate up to a bound. Called in the child, before

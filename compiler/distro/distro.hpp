@@ -59,8 +59,8 @@ struct InstallPackage {
   std::string tag{};        ///< alpine: of the tagged repository that it comes from
 };
 
-/// A layer of packages: all that decides what install() makes of the tree below. The members are the step's key
-/// (steps/key_text.hpp).
+/// A layer of packages: all that decides what install() makes of the
+/// tree below. The members are the step's key (steps/key_text.hpp).
 struct InstallInput {
   static constexpr std::string_view kMembers = "distro rules arch is_first architectures debconf request package";
   std::string distro{};
@@ -124,8 +124,8 @@ class Distro {
   [[nodiscard]] virtual std::vector<RemoteFile> package_files(const Manifest& manifest, const Lock& lock,
                                                               const Mirrors& mirrors) const = 0;
 
-  /// Checks the lock's packages against the signed indexes that it names. A bad signature is an integrity
-  /// Error.
+  /// Checks the lock's packages against the signed indexes
+  /// that it names. A bad signature is an integrity Error.
   [[nodiscard]] virtual std::vector<IndexProof> prove_packages(const Manifest& manifest, const Lock& lock,
                                                                const Mirrors& mirrors, const Keyrings& spare,
                                                                const ToolBox& tools) const = 0;

@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: MIT
+//
+// The root that packages are unpacked into, as data. The kernel would follow a package's symlink out of the root; so no
+// path is given to it that was not looked up here first: the model knows the type, owner and link target of every path
+// of the layers below and of the upper folder, follows links inside the root as a chroot would, and gives back a path
+// whose every folder is a real folder of the upper.
+//
+// A batch of packages is unpacked by several threads over one model, which the caller's mutex guards. Every path that the
+// batch makes is recorded, so that it can be undone when two packages turn out to depend on their order. Whatever else
+// writes into the upper folder, such as scripts, makes the model stale: rescan() reads it again.
 #include "distro/root_model.hpp"
 
 #include <algorithm>

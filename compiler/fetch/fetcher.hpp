@@ -36,8 +36,8 @@ struct RemoteFile {
   std::vector<std::string> urls{};
   std::string label{};  ///< for messages: "bash 5.2.15-2+b8"
   FetchAdvice advice{};
-  /// For a file whose addresses stand on the network themselves: asked once, when it is needed and urls is
-  /// empty.
+  /// For a file whose addresses stand on the network themselves:
+  /// asked once, when it is needed and urls is empty.
   std::function<std::vector<std::string>()> locate{};
   /// For a file whose sha256 is not known: says why a whole one is not the wanted one, or nothing and it
   /// enters the store under the hash that it has.

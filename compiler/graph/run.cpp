@@ -208,8 +208,8 @@ class Runner {
     return digest;
   }
 
-  /// The step once more, with everything changed that its result must not depend on. Random output differs in any
-  /// case.
+  /// The step once more, with everything changed that its result
+  /// must not depend on. Random output differs in any case.
   void audit(const Step& step, const Tree& below, const std::string& digest, const fs::path& log) {
     const fs::path second_log = log.string() + ".again";
     const std::string again = layer_of(step, below, second_log, {.clock = true, .directory_order = true});

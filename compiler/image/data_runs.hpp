@@ -36,8 +36,8 @@ struct PlacedFile {
   std::vector<PlacedRun> runs{};
 };
 
-/// Told of every stretch that is written; at is at the beginning of a block, and no two share a block. From
-/// many threads.
+/// Told of every stretch that is written; at is at the beginning
+/// of a block, and no two share a block. From many threads.
 using OnWritten = std::function<void(std::uint64_t at, std::string_view bytes)>;
 
 /// Copies contents to their places, in parallel, each checked against the listing. Files in the order of

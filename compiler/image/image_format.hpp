@@ -69,8 +69,8 @@ void write_qcow2(const Tree& tree, const WriteOptions& options, const std::files
 void write_tar(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 void write_folder(const Tree& tree, const WriteOptions& options, const std::filesystem::path& path);
 
-/// Reads what is inside an image: squashfs, ext4 and btrfs by their magic, a tar (compressed or not), or a
-/// folder.
+/// Reads what is inside an image: squashfs, ext4 and btrfs
+/// by their magic, a tar (compressed or not), or a folder.
 struct ImageContent {
   std::string format{};
   Listing listing{};
@@ -83,8 +83,8 @@ struct ReadOptions {
   bool only_wanted = false;                          ///< contents of the others are not read, nor hashed
   [[nodiscard]] bool keeps(const std::string& path) const { return wanted && wanted(path); }
 };
-/// The format of a file, or of a partition in it, that is known by its magic; nothing for archives and
-/// everything else.
+/// The format of a file, or of a partition in it, that is known
+/// by its magic; nothing for archives and everything else.
 [[nodiscard]] std::optional<std::string> image_format_of(const ByteSource& image);
 [[nodiscard]] std::optional<std::string> image_format_of(const std::filesystem::path& path);
 /// An image file is parsed in a child process without rights, and within limits (read_budget.hpp); what the child says

@@ -17,8 +17,8 @@ struct Volume {
   bool read_only = false;
 };
 
-/// What the host says once a boot, in a V1 or V2 configuration message (keys in any order, unknown ones
-/// ignored).
+/// What the host says once a boot, in a V1 or V2 configuration
+/// message (keys in any order, unknown ones ignored).
 struct Configuration {
   std::string interface = "executable";  ///< or "asgi"
   std::string vm_hash{};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// PID 1 does three things: it makes the root writable, keeps an agent process running, and reaps. Everything
-// that talks to the host or starts programs is the agent's, so that nothing which can crash is PID 1. Started
-// by another init
+// PID 1 does three things: it makes the root writable, keeps an agent process running, and reaps. Everything that talks to
+// the host or starts programs is the agent's, so that nothing which can crash is PID 1. Started by another init
 // ("aleph-init agent") it is the agent only.
 #include <algorithm>
 #include <cerrno>

@@ -26,8 +26,8 @@ struct ProcessSpec {
 [[nodiscard]] std::map<std::string, std::string> environment_of(const std::string& user,
                                                                 std::map<std::string, std::string> env);
 
-/// Starts a process that leads its own group. Throws SetupError when the program is missing or the user
-/// unknown.
+/// Starts a process that leads its own group. Throws
+/// SetupError when the program is missing or the user unknown.
 [[nodiscard]] pid_t start_process(const ProcessSpec& spec);
 
 /// Waits at most timeout_ms (negative: for ever). Exit code, or 128 + signal; nothing when it still runs.

@@ -20,8 +20,8 @@ class Supervisor {
 
   /// A oneshot is waited for; one that fails throws SetupError.
   void start(const ServiceSettings& service);
-  /// Makes a host key if there is none (on a thread of its own, off the critical path) and keeps sshd
-  /// running.
+  /// Makes a host key if there is none (on a thread of its
+  /// own, off the critical path) and keeps sshd running.
   void start_sshd();
   void stop(long grace_ms);
 

@@ -25,8 +25,8 @@ constexpr long kStartTimeout = 55000;  // the host waits 60 s
 constexpr const char* kWorker = "/usr/lib/aleph/asgi_worker.pyc";
 constexpr const char* kWorkerSource = "/usr/lib/aleph/asgi_worker.py";
 
-/// The folders that a program's modules are looked for in, first to last; the worker adds the interpreter's
-/// own.
+/// The folders that a program's modules are looked for in,
+/// first to last; the worker adds the interpreter's own.
 Json module_folders(const Configuration& configuration, const std::map<std::string, std::string>& env,
                     const std::string& root) {
   Json folders = Json::array();

@@ -31,8 +31,8 @@ class Worker {
   /// Imports the program and runs its start-up. Throws SetupError with the Python traceback.
   void configure(const Configuration& configuration, const std::map<std::string, std::string>& env);
 
-  /// Gives a request and its connection away; the worker answers and closes it. A dead worker is started again
-  /// first.
+  /// Gives a request and its connection away; the worker answers
+  /// and closes it. A dead worker is started again first.
   void hand_over(Handle connection, std::string_view request);
 
   /// Runs the program's shutdown, at most grace_ms, then ends the process.

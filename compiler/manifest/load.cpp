@@ -12,8 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The user's own files in canonical form; of stdlib parts only the names, so that a later stdlib changes
-/// nothing.
+/// The user's own files in canonical form; of stdlib parts
+/// only the names, so that a later stdlib changes nothing.
 Digest declared_digest(const std::vector<Part>& parts) {
   std::string text = "alephc-declared 1\n";
   for (const Part& part : parts) {

@@ -247,8 +247,8 @@ struct Manifest {
   Digest declared{};   ///< of what the user's own files say, stdlib parts by name only
   std::vector<Diagnostic> warnings{};
 
-  /// Project path → its content in the store, of every declared file, once the project was read
-  /// (project/read_project.hpp).
+  /// Project path → its content in the store, of every declared
+  /// file, once the project was read (project/read_project.hpp).
   std::map<std::string, std::filesystem::path> contents{};
   /// Where a declared file of the project is read from. Nothing else may read the project.
   [[nodiscard]] std::filesystem::path content_of(const std::string& project_path) const;

@@ -5,8 +5,8 @@
 
 namespace alephc {
 
-/// JSON Schema (draft 2020-12) of runtime.toml, made from the key table; schemas/runtime.schema.json is this
-/// text.
+/// JSON Schema (draft 2020-12) of runtime.toml, made from
+/// the key table; schemas/runtime.schema.json is this text.
 [[nodiscard]] std::string runtime_schema();
 
 }  // namespace alephc

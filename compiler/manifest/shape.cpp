@@ -42,8 +42,8 @@ class ShapeCheck {
   }
 
  private:
-  /// A part may leave out what another part or the file itself gives; entries of arrays that are dropped need
-  /// no more.
+  /// A part may leave out what another part or the file itself
+  /// gives; entries of arrays that are dropped need no more.
   static bool requires_now(const Value& value, const TableSpec& spec) {
     if (spec.path.empty()) return true;
     if (!spec.is_array) return false;

@@ -12,8 +12,8 @@
 
 namespace alephc {
 
-/// A TOML value with the place it was written at: what manifests and locks are read into before they get
-/// types.
+/// A TOML value with the place it was written at: what
+/// manifests and locks are read into before they get types.
 struct Value {
   enum class Kind { string, integer, boolean, array, table, other };
 

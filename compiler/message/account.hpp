@@ -31,8 +31,8 @@ class Account {
 };
 
 struct AccountRequest {
-  /// "ETH", "SOL", or empty: SOL for a key of 64 bytes, else as config.json of the network's client says,
-  /// else ETH.
+  /// "ETH", "SOL", or empty: SOL for a key of 64 bytes, else
+  /// as config.json of the network's client says, else ETH.
   std::string chain{};
   std::filesystem::path file{};
   std::filesystem::path fallback_file{};

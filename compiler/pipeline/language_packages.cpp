@@ -80,8 +80,8 @@ const Value* python_table(const Lock& lock) {
   return lock.manifest.find("python");
 }
 
-/// What decides the choice: the table without what only installing looks at, the files it names, and Python
-/// itself.
+/// What decides the choice: the table without what only
+/// installing looks at, the files it names, and Python itself.
 std::string python_text(const Lock& lock, const Manifest& manifest) {
   Value part;
   if (const Value* python = python_table(lock)) part.members.emplace("python", *python);

@@ -69,8 +69,8 @@ struct BuildRequest {
   std::filesystem::path output{};  ///< empty: NAME-VERSION.EXT in the current folder
   bool locked = false;
   std::string expect{};  ///< sha256, CIDv0 or CIDv1, on top of [expect]
-  /// The file that a message publishes, by its hash; empty: there is none. Asked when expect is not the sha256 of
-  /// the image.
+  /// The file that a message publishes, by its hash; empty: there
+  /// is none. Asked when expect is not the sha256 of the image.
   std::function<std::string(const std::string&)> published_file{};
   bool record = false;  ///< write runtime.receipt.json beside the lock
   bool normalize = true;
@@ -94,8 +94,8 @@ struct BuildOutcome {
 };
 BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings, Reporter& reporter);
 
-/// Manifest and lock as they are committed. Nothing is resolved and nothing written; a stale lock is an
-/// Error.
+/// Manifest and lock as they are committed. Nothing is
+/// resolved and nothing written; a stale lock is an Error.
 struct CommittedRuntime {
   Manifest manifest{};
   Lock lock{};
@@ -145,8 +145,8 @@ PlannedRuntime plan_runtime(const std::filesystem::path& path, const Settings& s
 std::vector<std::string> explain(const std::filesystem::path& path, const std::string& subject,
                                  const Settings& settings, Reporter& reporter);
 
-/// A shell, or a command, in the tree as it was before a step (empty: at the end of the build). Returns its
-/// exit code.
+/// A shell, or a command, in the tree as it was before a step
+/// (empty: at the end of the build). Returns its exit code.
 int open_shell(const std::filesystem::path& path, const std::string& step,
                const std::vector<std::string>& command, const Settings& settings, Reporter& reporter);
 

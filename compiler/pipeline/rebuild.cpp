@@ -11,8 +11,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A second name for a blob in another store on the same filesystem; its hash is checked when it is opened
-/// there.
+/// A second name for a blob in another store on the same
+/// filesystem; its hash is checked when it is opened there.
 void share_blob(const Store& from, const Digest& digest, const Store& to) {
   if (!from.has_blob(digest)) return;  // an archive of the project, or a guest file of this alephc
   const fs::path place = to.blob_path(digest);

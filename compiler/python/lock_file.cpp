@@ -83,8 +83,8 @@ class UvLock {
     return "from no package index";
   }
 
-  /// What the project asks for. Each name is that of a package in this file: an index could have a stranger's of the
-  /// same name.
+  /// What the project asks for. Each name is that of a package in
+  /// this file: an index could have a stranger's of the same name.
   void add_dependencies(const Value& package) {
     for (const Value& dependency : items_at(package, "dependencies")) {
       const std::string name = text_at(dependency, "name");

@@ -3,9 +3,9 @@
 // The filter is made here and not by libseccomp, which only tells the numbers of calls: its handling of i386's two ways to
 // make a socket drops the argument that matters, and a program made by a pure function can be tested without a kernel.
 //
-// Form: one section for each architecture, a binary search over ranges of numbers with the same rule. The kernel asks
-// the program once for each number whose answer does not depend on arguments, and remembers "allow", so its length costs
-// little.
+// Form: one section for each architecture, a binary search over ranges of numbers
+// with the same rule. The kernel asks the program once for each number whose answer
+// does not depend on arguments, and remembers "allow", so its length costs little.
 #include "sandbox/seccomp.hpp"
 
 #include <algorithm>

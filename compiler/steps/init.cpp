@@ -135,8 +135,8 @@ class InitStep {
     out_.put_file({.path = place, .mode = 0755, .mtime = out_.time()}, program);
   }
 
-  /// PID 1 is ours for a moment: it makes the root writable and becomes the distribution's init, which starts
-  /// the agent.
+  /// PID 1 is ours for a moment: it makes the root writable and
+  /// becomes the distribution's init, which starts the agent.
   void put_agent(const std::string& program, const std::string& place) {
     const std::string target = below_.resolve("sbin/init");
     const Entry* init = below_.find(target);

@@ -1,4 +1,16 @@
 // SPDX-License-Identifier: MIT
+//
+// Normalization: whatever differs from build to build, or must not be shared by all machines that boot the image, is taken
+// out or rewritten, after the last step that runs anything. A rule is a function and a row of kRules; an output epoch
+// names the rules that it applies, in their order (base/output_epoch.cpp), and docs/output-epoch.md gives the reason of
+// each. Rules see the tree below and not each other's changes, but for what an earlier one removed.
+//
+// Invariants: a rule reads the listing and contents and nothing else, so that the result is a function of the tree; it
+// never makes a path that was not there; running all of them twice changes nothing more. Times of paths are not its
+// business: writers set them.
+//
+// Not handled: what programs write into files of their own formats (databases, keystores but Java's). The final check
+// (final_check.cpp) refuses what it knows and normalize does not mend.
 #include "steps/normalize.hpp"
 
 #include <algorithm>

@@ -7,8 +7,8 @@
 
 namespace alephc {
 
-/// What every pip in a sandbox is told. pip reads each option from the environment too; one that its version lacks is
-/// passed over.
+/// What every pip in a sandbox is told. pip reads each option from
+/// the environment too; one that its version lacks is passed over.
 [[nodiscard]] std::map<std::string, std::string> pip_environment();
 
 /// "python3 -m pip COMMAND" and more words.

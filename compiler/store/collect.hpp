@@ -38,8 +38,8 @@ struct CollectResult {
   std::uint64_t kept_bytes = 0;
 };
 
-/// Removes what no build record whose manifest still exists refers to. Needs the store alone: throws when a
-/// build runs.
+/// Removes what no build record whose manifest still exists
+/// refers to. Needs the store alone: throws when a build runs.
 CollectResult collect_garbage(const std::filesystem::path& store_folder, const CollectOptions& options);
 
 }  // namespace alephc

@@ -13,9 +13,9 @@
 
 namespace alephc {
 
-/// What is known of files since they were written, found again by inode, size and change time: whoever
-/// touches such a file later changes the last, and it is looked at as any other. Of one filesystem. Safe for
-/// threads.
+/// What is known of files since they were written, found again by inode,
+/// size and change time: whoever touches such a file later changes the last,
+/// and it is looked at as any other. Of one filesystem. Safe for threads.
 class KnownContents {
  public:
   /// The file has no extended attributes.

@@ -46,8 +46,8 @@ void make_special(const std::string& path, const Entry& entry) {
   if (failed != 0) throw system_error("make " + path, errno);
 }
 
-/// Names of one node where the filesystem allows: thousands of them are made in half the time. known: a path
-/// of it.
+/// Names of one node where the filesystem allows: thousands
+/// of them are made in half the time. known: a path of it.
 void make_whiteout(const std::string& path, const Entry& entry, std::string& known) {
   if (!known.empty() && ::link(known.c_str(), path.c_str()) == 0) return;
   make_special(path, entry);
@@ -125,8 +125,8 @@ void LayerWriter::refuse_below_others(const std::string& path) const {
   }
 }
 
-/// Contents that are not held are on disk from the moment they are put; what replaces a file by something else takes its
-/// place.
+/// Contents that are not held are on disk from the moment they are
+/// put; what replaces a file by something else takes its place.
 void LayerWriter::make_way(const Entry& entry) const {
   const auto old = entries_.find(entry.path);
   if (old == entries_.end() || old->second.type != EntryType::regular || !old->second.hard_link.empty()) return;

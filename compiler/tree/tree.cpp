@@ -24,8 +24,8 @@ struct Merged {
   std::vector<std::uint32_t> origins{};
 };
 
-/// True for the lower entries that a layer hides: replaced, whited out, or below something that is not a folder
-/// any more.
+/// True for the lower entries that a layer hides: replaced,
+/// whited out, or below something that is not a folder any more.
 std::vector<bool> hidden_by(const Listing& below, const Listing& layer) {
   std::vector<bool> hidden(below.size(), false);
   for (const Entry& entry : layer) {

@@ -28,8 +28,8 @@ struct Published {
 [[nodiscard]] Published fetch_published(const std::string& hash, const NetworkHosts& hosts, bool strict,
                                         const Settings& settings, Reporter& reporter);
 
-/// The hash of the file that a STORE message publishes, by the message's hash; empty when the network has no
-/// such message.
+/// The hash of the file that a STORE message publishes, by the
+/// message's hash; empty when the network has no such message.
 [[nodiscard]] std::string published_file(const std::string& message_hash, const NetworkHosts& hosts,
                                          Reporter& reporter);
 

@@ -149,8 +149,8 @@ class Verification {
               runtime_->manifest.node.lockfile + " names");
   }
 
-  /// Packages that are in no repository: the manifest must name them, by URL and hash or as a file of the
-  /// project.
+  /// Packages that are in no repository: the manifest must
+  /// name them, by URL and hash or as a file of the project.
   [[nodiscard]] bool is_declared(const LockedPackage& package) const {
     for (const PackageFile& file : runtime_->manifest.packages.files) {
       if (package.repository == "url" && file.url == package.path && file.sha256 == package.sha256)
@@ -324,8 +324,8 @@ class Verification {
     if (other_bytes && compare_trees(claim.tree, result.tree) == TreeMatch::same) name_tools();
   }
 
-  /// 64 hex digits that are not the image's may be the hash of a message, and mean the file that it
-  /// publishes.
+  /// 64 hex digits that are not the image's may be the hash
+  /// of a message, and mean the file that it publishes.
   void resolve_messages() {
     const auto image = subject();
     for (Claim& claim : claims_) {

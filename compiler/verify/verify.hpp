@@ -25,8 +25,8 @@ struct VerifyRequest {
   bool tree_level = false;            ///< the tree digest decides, not the image's bytes
   bool strict = false;                ///< what is only trusted, and not proven, is not enough
   std::vector<VerifyCheck> before{};  ///< checks that were made already
-  /// The file that a message publishes, by the message's hash; empty: none is known. Not set: no node is
-  /// asked.
+  /// The file that a message publishes, by the message's
+  /// hash; empty: none is known. Not set: no node is asked.
   std::function<std::string(const std::string&)> published_file{};
   std::int64_t now = 0;  ///< Unix seconds: how old indexes are, and which keys of the policy are valid
   std::set<std::string> trusted_keys{};  ///< fingerprints of keyrings of the project's own that count

@@ -9,8 +9,8 @@
 
 namespace alephc {
 
-/// The memory of a virtual machine, mapped here. Every address in it is the guest's word and checked at each
-/// use.
+/// The memory of a virtual machine, mapped here. Every
+/// address in it is the guest's word and checked at each use.
 class GuestMemory {
  public:
   struct Region {

@@ -19,9 +19,9 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 constexpr unsigned char kHalt = 0xf4;
-/// Real mode: mov ecx, 0x100000; dec ecx; jnz to the dec; hlt. A processor does that in a millisecond; a KVM
-/// that emulates every instruction, as some nested ones do, takes seconds, and is slower than emulation that
-/// translates.
+/// Real mode: mov ecx, 0x100000; dec ecx; jnz to the dec; hlt. A processor does
+/// that in a millisecond; a KVM that emulates every instruction, as some nested
+/// ones do, takes seconds, and is slower than emulation that translates.
 constexpr unsigned char kLoop[] = {0x66, 0xb9, 0x00, 0x00, 0x10, 0x00, 0x66, 0x49, 0x75, 0xfc, kHalt};
 
 /// Runs the loop in a guest.

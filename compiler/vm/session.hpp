@@ -83,8 +83,8 @@ struct BootedMachine {
   std::string version{};
   long ready_ms = 0;
 };
-/// Boots, and where KVM turns out to be unable to run this guest (accel = "auto") says so and emulates
-/// instead.
+/// Boots, and where KVM turns out to be unable to run this
+/// guest (accel = "auto") says so and emulates instead.
 [[nodiscard]] BootedMachine boot_machine(const MachineSpec& spec,
                                          const std::function<void(const std::string&)>& on_line,
                                          Reporter& reporter);
@@ -94,8 +94,8 @@ struct BootedMachine {
 [[nodiscard]] Message http_scope(const std::string& method, const std::string& target,
                                  const std::vector<std::pair<std::string, std::string>>& headers,
                                  const std::string& body);
-/// Of the reply to a configuration. A guest may say anything: a value of another type counts as failure, and as an empty
-/// text.
+/// Of the reply to a configuration. A guest may say anything: a
+/// value of another type counts as failure, and as an empty text.
 [[nodiscard]] bool succeeded(const Message& reply);
 [[nodiscard]] std::string text_member(const Message& map, const char* key);
 [[nodiscard]] GuestReply parse_reply(const std::string& bytes);

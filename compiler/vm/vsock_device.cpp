@@ -1,4 +1,18 @@
 // SPDX-License-Identifier: MIT
+//
+// A vsock device in this process (vhost-user), for hosts whose kernel has no vhost-vsock. One thread does everything, in
+// one poll loop: requests of the VMM, kicks of the guest's two queues, host programs on UNIX sockets.
+//
+// A connection is a pair of ports, with one buffer for a host program that is slow. Both sides count bytes (credit, virtio
+// 1.2 section 5.10.6.3): the guest is told how much room is left, and one that sends more is cut off; what the guest has
+// room for bounds what is read from the host program. Packets for the guest wait in one queue of at most kMostOutgoing;
+// while it is full, nothing is read from anywhere that would add to it, so memory is bounded whatever the guest does.
+//
+// Everything that the guest writes is a stranger's word: descriptors, lengths and addresses are checked by GuestMemory
+// and VirtQueue at each use, and a packet for a connection that does not exist is answered with a reset. When the VMM is
+// gone every connection ends.
+//
+// Not handled: datagrams and seqpackets, migration, more than one guest.
 #include "vm/vsock_device.hpp"
 
 #include <algorithm>

@@ -32,12 +32,12 @@ struct IndexedPackage {
 /// Packages of one or more APKINDEX files (apk-tools' format of letters: "P:name", an empty line after each).
 class PackageIndex {
  public:
-  /// Packages of other architectures than this and noarch are left out, and those with fields that no one
-  /// knows.
+  /// Packages of other architectures than this and noarch
+  /// are left out, and those with fields that no one knows.
   explicit PackageIndex(std::string arch) : arch_(std::move(arch)) {}
 
-  /// The text must outlive the index. A stanza without name, version or identity is refused with an integrity
-  /// Error.
+  /// The text must outlive the index. A stanza without name,
+  /// version or identity is refused with an integrity Error.
   void add(std::string_view text, std::uint32_t source);
 
   [[nodiscard]] const std::vector<IndexedPackage>& packages() const { return packages_; }

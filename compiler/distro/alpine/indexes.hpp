@@ -13,8 +13,8 @@ struct VerifiedSource {
   Digest digest{};  ///< sha256 of the APKINDEX.tar.gz as fetched; it is in the store
 };
 
-/// Fetches and verifies the indexes of all sources: signature, pinned key, none older than the previous
-/// lock's.
+/// Fetches and verifies the indexes of all sources: signature,
+/// pinned key, none older than the previous lock's.
 [[nodiscard]] std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources,
                                                         const std::string& arch, const Lock* previous,
                                                         const ToolBox& tools);

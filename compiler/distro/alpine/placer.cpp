@@ -280,8 +280,8 @@ bool Placer::set_xattrs(const Entry& entry, const std::string& place) const {
   return true;
 }
 
-/// Owners are those that the image's own accounts have by name; where it knows no such name the number
-/// counts.
+/// Owners are those that the image's own accounts have by
+/// name; where it knows no such name the number counts.
 Attributes Placer::attributes_of(const DecodedEntry& decoded) {
   return {.uid = id_of("etc/passwd", decoded.user, decoded.entry.uid),
           .gid = id_of("etc/group", decoded.group, decoded.entry.gid),

@@ -22,8 +22,8 @@ struct Solution {
   std::vector<Obstacle> obstacles{};      ///< empty if there is a solution
 };
 
-/// Chooses packages for a world (/etc/apk/world) on an empty system, the same as `apk add` of apk-tools 2.14
-/// does.
+/// Chooses packages for a world (/etc/apk/world) on an empty
+/// system, the same as `apk add` of apk-tools 2.14 does.
 class Solver {
  public:
   /// tags: one a source of the index, empty for those that every package may come from. kept: packages to

@@ -24,8 +24,8 @@ struct Source {
   [[nodiscard]] std::string id() const { return name + "/" + suite; }
 };
 
-/// All sources of a manifest in order of precedence. A [[repository]] whose name a request has behind "@" is
-/// tagged.
+/// All sources of a manifest in order of precedence. A
+/// [[repository]] whose name a request has behind "@" is tagged.
 [[nodiscard]] std::vector<Source> sources_of(const Manifest& manifest, const Mirrors& mirrors);
 
 /// Addresses of a file below a repository: "x86_64/APKINDEX.tar.gz".

@@ -9,8 +9,8 @@
 
 namespace alephc::debian {
 
-/// One paragraph of a control file (deb822): field names as written, values with their continuation lines,
-/// trimmed.
+/// One paragraph of a control file (deb822): field names as
+/// written, values with their continuation lines, trimmed.
 class Stanza {
  public:
   void add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }

@@ -93,8 +93,8 @@ void Database::add_unpacked(const std::vector<UnpackedPackage>& packages) const 
     status += status_stanza(package);
   }
   write(kDpkg + "status", status);
-  // Those who are interested so far hear of the new packages; the new packages' own interests count from now
-  // on.
+  // Those who are interested so far hear of the new packages;
+  // the new packages' own interests count from now on.
   activate_triggers(packages);
   add_interests(packages);
 }

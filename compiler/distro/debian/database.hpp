@@ -22,8 +22,8 @@ class Database {
 
   /// The empty database of a new system. archs: native first.
   void create(const std::vector<std::string>& archs) const;
-  /// Records packages as "install ok unpacked" and activates the triggers that their files and control data
-  /// name.
+  /// Records packages as "install ok unpacked" and activates
+  /// the triggers that their files and control data name.
   void add_unpacked(const std::vector<UnpackedPackage>& packages) const;
   void drop_paths(const std::map<std::string, std::vector<std::string>>& lost) const;
   /// apt's list of packages that only others need.

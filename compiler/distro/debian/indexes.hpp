@@ -25,9 +25,9 @@ struct VerifiedSource {
   std::vector<PackagesFile> packages{};
 };
 
-/// Fetches and verifies the indexes of all sources: signature, Valid-Until, no Release older than the
-/// previous lock's, hash of every Packages file. Sources that are optional and nowhere to be found are left
-/// out.
+/// Fetches and verifies the indexes of all sources: signature, Valid-Until,
+/// no Release older than the previous lock's, hash of every Packages file.
+/// Sources that are optional and nowhere to be found are left out.
 [[nodiscard]] std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources,
                                                         const std::vector<std::string>& archs,
                                                         const Lock* previous, bool allow_older,

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-// How a layer of packages is installed. dpkg unpacks one package after the other and syncs each; here members
-// are decoded and unpacked in parallel, dpkg's database is written as dpkg would, and then the real dpkg
-// configures everything in the sandbox. What runs is in dpkg's order where the order can be seen:
-//   1. The Essential packages and all they need: unpacked, then their preinst scripts, then configured, as
-//   every Debian
-//      bootstrap does it.
+// How a layer of packages is installed. dpkg unpacks one package after the other and syncs each. Here members are decoded
+// and unpacked in parallel, dpkg's database is written as dpkg would, and the real dpkg configures everything in the
+// sandbox. What runs is in dpkg's order where the order can be seen:
+//   1. The Essential packages and all they need: unpacked, their preinst scripts run, configured. This is how every
+//      bootstrap of Debian begins.
 //   2. Packages that a later preinst may rely on (Pre-Depends): the same.
-//   3. The rest: those without preinst unpacked, the preinst scripts of the others run, those unpacked
-//   (diversions that
-//      the scripts made are honoured), all configured.
+//   3. The rest: those without a preinst are unpacked, the preinst scripts of the others run, those are unpacked
+//      (diversions that the scripts made are honoured), and all are configured.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -212,8 +210,8 @@ class Installer {
     unpacker.invalidate();
   }
 
-  /// Pre-Depends of a package, and what they need in turn, that this layer brings and nothing has configured
-  /// yet.
+  /// Pre-Depends of a package, and what they need in turn,
+  /// that this layer brings and nothing has configured yet.
   std::vector<std::string> unconfigured_needs(const UnpackedPackage& package) const {
     std::set<std::string> needs;
     std::vector<std::string> queue = names_of(package, "Pre-Depends");

@@ -9,8 +9,8 @@
 
 namespace alephc::debian {
 
-/// Brings one decoded .deb to its place: control files into the UnpackedPackage, its files into the
-/// Unpacker's folder.
+/// Brings one decoded .deb to its place: control files into
+/// the UnpackedPackage, its files into the Unpacker's folder.
 class PackagePlacer {
  public:
   PackagePlacer(Unpacker& unpacker, UnpackedPackage& package, std::uint32_t owner,

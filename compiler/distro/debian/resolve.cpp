@@ -286,8 +286,8 @@ class Resolver {
     }
   }
 
-  /// What is gone at the end: [packages] remove and build, with what only they needed, as apt's autoremover
-  /// sees it.
+  /// What is gone at the end: [packages] remove and build,
+  /// with what only they needed, as apt's autoremover sees it.
   void find_removed(Resolution& resolution) {
     std::vector<std::string> names;
     DiagnosticList problems;

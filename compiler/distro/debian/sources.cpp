@@ -72,8 +72,8 @@ std::vector<AptEntry> machine_entries() {
   return entries;
 }
 
-/// Those that name the suite first, then those of the same kind: a mirror of one release most likely has the
-/// others.
+/// Those that name the suite first, then those of the same
+/// kind: a mirror of one release most likely has the others.
 std::vector<std::string> machine_mirrors(const std::string& distro, const std::string& suite) {
   static const std::vector<AptEntry> kEntries = machine_entries();
   std::vector<std::string> bases;

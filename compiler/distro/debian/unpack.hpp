@@ -52,15 +52,15 @@ class Unpacker {
   /// Something else wrote into the upper folder: the next batch reads it and dpkg's diversions again.
   void invalidate() { stale_ = true; }
 
-  /// Unpacks a batch on up to jobs threads. What would depend on the order of unpacking (two packages with
-  /// the same path, a symlink here that is a folder there) undoes the batch, which then runs again one
-  /// package after the other. With postpone_preinst, packages that have a preinst are read up to their files
-  /// only.
+  /// Unpacks a batch on up to jobs threads. What would depend on the order of
+  /// unpacking (two packages with the same path, a symlink here that is a folder
+  /// there) undoes the batch, which then runs again one package after the other. With
+  /// postpone_preinst, packages that have a preinst are read up to their files only.
   [[nodiscard]] std::vector<UnpackedPackage> unpack(const std::vector<PackageToUnpack>& packages,
                                                     unsigned jobs, bool postpone_preinst);
 
-  /// Paths that packages of earlier batches or layers lost to others: package (or package:arch) → absolute
-  /// paths.
+  /// Paths that packages of earlier batches or layers lost
+  /// to others: package (or package:arch) → absolute paths.
   [[nodiscard]] const std::map<std::string, std::vector<std::string>>& lost_paths() const { return lost_; }
 
  private:

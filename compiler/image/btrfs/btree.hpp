@@ -18,8 +18,8 @@ struct NodeIdentity {
 
 void put_key(std::string& out, const Key& key);  ///< 17 bytes
 
-/// Items in key order, packed into nodes as full as they get. Addresses are given afterwards: no size depends
-/// on them.
+/// Items in key order, packed into nodes as full as they get.
+/// Addresses are given afterwards: no size depends on them.
 class BTree {
  public:
   BTree(std::uint64_t owner, Items items);

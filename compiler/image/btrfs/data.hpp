@@ -61,8 +61,8 @@ struct Contents {
 
 inline constexpr std::uint64_t kLargestDataChunk = 1ULL << 30U;
 
-/// Writes the contents of all regular files from an address on. The result is the same for any number of
-/// jobs.
+/// Writes the contents of all regular files from an address
+/// on. The result is the same for any number of jobs.
 [[nodiscard]] Contents write_data(const Tree& tree, const WriteOptions& options, const FilesystemPlace& place,
                                   std::uint64_t start);
 

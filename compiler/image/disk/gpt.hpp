@@ -36,8 +36,8 @@ struct Tables {
 [[nodiscard]] Tables make_tables(const std::vector<Partition>& partitions, const Uuid& disk,
                                  std::uint64_t size);
 
-/// The partitions of a disk, or nothing if it has no such table. Throws an integrity Error when it is
-/// damaged.
+/// The partitions of a disk, or nothing if it has no such
+/// table. Throws an integrity Error when it is damaged.
 [[nodiscard]] std::optional<std::vector<Partition>> read_tables(const ByteSource& disk);
 
 }  // namespace alephc::gpt

@@ -1,4 +1,15 @@
 // SPDX-License-Identifier: MIT
+//
+// qcow2, version 3 (QEMU, docs/interop/qcow2.txt), written in one pass over a sparse disk file. The layout:
+//
+//   header (one cluster) · data in the order of the disk · mapping tables, two levels · reference counts, two levels
+//
+// Clusters of zeros are left out of the mapping. A compressed cluster begins anywhere and its length is given in sectors;
+// one that does not get smaller is stored as it is, at a cluster's boundary. A window of clusters is compressed by any
+// number of threads and then placed in order, so that the bytes are the same for any number. Tables come last because
+// only then it is known where the data is; the header, which points to them, is written at the end.
+//
+// Not written: snapshots, encryption, backing files of images that are published (make_overlay() is for `run`).
 #include <algorithm>
 #include <cerrno>
 

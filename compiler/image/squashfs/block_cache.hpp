@@ -57,8 +57,8 @@ struct PackedImage {
   std::vector<PackedFragment> fragments{};
 };
 
-/// A packed image as bytes: settings (see BlockCache), then the numbers in little endian, then a sha256 of it
-/// all.
+/// A packed image as bytes: settings (see BlockCache), then
+/// the numbers in little endian, then a sha256 of it all.
 [[nodiscard]] std::string packed_image_bytes(const std::string& settings, const PackedImage& image);
 /// nullopt if the bytes are damaged or of other settings.
 [[nodiscard]] std::optional<PackedImage> parse_packed_image(const std::string& settings,

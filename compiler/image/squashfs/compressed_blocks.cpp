@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: MIT
+//
+// Compression ahead of time. While maintainer scripts keep one core busy, the others compress what is unpacked; the writer
+// later takes what fits and compresses the rest. It is a bet: a script may change a file after it was compressed, or a
+// file that comes later may move its neighbours into other fragments. Nothing is lost then but the work, because results
+// are found by content: a run by the sha256 of its whole file, a fragment by the name of its members.
+//
+// Files are read while scripts change the tree. They are opened below the folder without following a symlink and without
+// waiting for a pipe, and what was read is hashed as it is compressed; a file that changed in between has another hash
+// than the listing, and its blocks are never asked for. At most kMostKept bytes are kept.
 #include "image/squashfs/compressed_blocks.hpp"
 
 #include <algorithm>

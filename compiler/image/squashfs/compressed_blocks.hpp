@@ -19,10 +19,10 @@
 
 namespace alephc {
 
-/// Data compressed ahead of the writer, found by what is in it. While packages are configured and later
-/// steps run, which keeps one core busy, the others compress what is already unpacked. A block's compressed
-/// bytes are a function of its content, the compressor and the level, so an image is the same with and
-/// without this.
+/// Data compressed ahead of the writer, found by what is in it. While packages are
+/// configured and later steps run, which keeps one core busy, the others compress what
+/// is already unpacked. A block's compressed bytes are a function of its content, the
+/// compressor and the level, so an image is the same with and without this.
 class CompressedBlocks {
  public:
   /// The whole blocks of a file.

@@ -10,8 +10,8 @@ namespace alephc {
 namespace {
 
 
-/// image.compression = "none": a compressor that finds nothing to gain, so that every block is stored as it
-/// is.
+/// image.compression = "none": a compressor that finds
+/// nothing to gain, so that every block is stored as it is.
 struct StoreOnly {
   sqfs_compressor_t base{};
 

@@ -1,4 +1,22 @@
 // SPDX-License-Identifier: MIT
+//
+// How the contents of a tree become the data of an image, with any number of threads and always the same bytes.
+//
+// One thread (DataWriter) walks the listing and decides what comes: whole blocks of large files, fragment blocks that
+// small files and ends of files share, runs of blocks that a former image has already. Each is an Item in one queue.
+// Threads (Packer) compress items, or read and verify what is known, in any order; DataWriter lays finished items into
+// the image in the order in which it made them. Whatever decides the bytes (which members share a block, where it goes,
+// what was stored before) is decided by that one thread, so the number of threads decides nothing.
+//
+// Invariants:
+// - What is laid down was hashed in this process: contents against the listing while they are read, known blocks against
+//   the hash that they had when they were compressed. A known block that does not fit is made again from the contents.
+// - A run of blocks that equals an earlier one is taken back when its last block is there; the file is cut. Until then
+//   nothing behind the run is final, which is why the hasher is told only at a run's end.
+// - Items hold at most kMostBytes of contents, so that memory does not grow with the image.
+//
+// Not handled: blocks of different files that are equal one by one are stored once only as part of equal runs, as
+// libsquashfs does it. The format is that of squashfs 4.0 (Linux, Documentation/filesystems/squashfs.rst).
 #include "image/squashfs/data.hpp"
 
 #include <algorithm>
