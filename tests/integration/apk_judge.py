@@ -10,7 +10,7 @@ def minirootfs(folder):
     """Alpine's minirootfs unpacked into a folder."""
     archives = sorted(DATA.glob("alpine-minirootfs-*-x86_64.tar.gz"))
     if not archives:
-        raise Skip("there is no minirootfs of Alpine; tests/support/fetch_alpine.py brings one")
+        raise Skip("Alpine's minirootfs is missing; run tests/support/fetch_alpine.py")
     folder.mkdir(parents=True, exist_ok=True)
     run("tar", "-xzf", str(archives[0]), "-C", str(folder))
     return folder

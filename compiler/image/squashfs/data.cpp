@@ -391,8 +391,7 @@ class DataWriter {
     }
   }
 
-  /// What the cache had is no longer there, or is damaged. Of a run all is made again, and the pieces that are left of it
-  /// are passed over.
+  /// Makes again what the cache has lost or damaged. A run is made again as a whole, and its remaining pieces are skipped.
   void lay_again(Item& item) {
     if (item.kind == Item::Kind::known_piece) {
       if (!item.first) take_run_back();
