@@ -32,7 +32,7 @@ std::string head_text(std::int64_t newest) {
 class FileSink : public ArchiveSink {
  public:
   FileSink(ArchiveKind kind, const std::filesystem::path& stem, std::int64_t newest)
-      : is_apk_(kind == ArchiveKind::apk),
+      : has_members_(kind == ArchiveKind::tar_members),
         stem_(stem),
         folder_(open_file(stem.parent_path(), O_RDONLY | O_DIRECTORY)),
         space_(stem.parent_path()),
@@ -59,7 +59,7 @@ class FileSink : public ArchiveSink {
     space_.take(bytes.size());
     if (file_) {
       hash_.update(bytes);
-      if (is_apk_) sha1_.update(bytes);
+      if (has_members_) sha1_.update(bytes);
       return write_all(file_.get(), bytes);
     }
     if (last().text.size() + bytes.size() > kMaxText)
@@ -74,7 +74,7 @@ class FileSink : public ArchiveSink {
     if (::fstat(file_.get(), &info) != 0) throw system_error("look at /" + last().entry.path, errno);
     last().entry.size = static_cast<std::uint64_t>(info.st_size);
     last().entry.content = hash_.finish();
-    if (is_apk_) last().sha1 = sha1_.finish();
+    if (has_members_) last().sha1 = sha1_.finish();
     file_.reset();
   }
 
@@ -89,7 +89,7 @@ class FileSink : public ArchiveSink {
  private:
   [[nodiscard]] DecodedEntry& last() { return entries.back(); }
 
-  bool is_apk_;
+  bool has_members_;
   std::uint64_t member_begin_ = 0;
   std::string user_;  ///< of the entry that comes
   std::string group_;
@@ -168,7 +168,7 @@ DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::
   FileSink sink(kind, stem, newest);
   decode_archive(fd, kind, sink);
   DecodedArchive archive{.entries = std::move(sink.entries)};
-  if (kind == ArchiveKind::apk) {
+  if (kind == ArchiveKind::tar_members) {
     const MemberHashes hashes = hash_members(fd, sink.control.first, sink.control.second);
     archive.control_sha1 = hashes.control_sha1;
     archive.data_sha256 = hashes.data_sha256;

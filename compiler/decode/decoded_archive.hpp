@@ -18,9 +18,9 @@ struct DecodedEntry {
   std::string member{};             ///< as decode.hpp names it
   Entry entry{};                    ///< content is set for files with a content of their own
   std::string text{};               ///< content of control members and signatures
-  std::string user{};               ///< apk: name of the owner, may be empty
+  std::string user{};               ///< tar_members: name of the owner, may be empty
   std::string group{};              ///< the same of its group
-  std::string sha1{};               ///< apk: 20 bytes, of the content of the others
+  std::string sha1{};               ///< tar_members: 20 bytes, of the content of the others
   std::filesystem::path content{};  ///< file with the content of the others
 
   [[nodiscard]] bool has_content() const;  ///< that is in a file of its own
@@ -30,8 +30,8 @@ struct DecodedEntry {
 /// be moved to where they belong.
 struct DecodedArchive {
   std::vector<DecodedEntry> entries{};  ///< in the archive's order
-  std::string control_sha1{};           ///< apk: 20 bytes, of the compressed control member
-  Digest data_sha256{};                 ///< apk: of what is behind that
+  std::string control_sha1{};           ///< tar_members: 20 bytes, of the compressed control member
+  Digest data_sha256{};                 ///< tar_members: of what is behind that
 };
 
 /// Takes an archive of unknown honesty apart. Its contents become the files stem + "0", stem + "1" … Times
@@ -39,7 +39,7 @@ struct DecodedArchive {
 [[nodiscard]] DecodedArchive decode_to_files(int fd, ArchiveKind kind, const std::filesystem::path& stem,
                                              std::int64_t newest);
 
-/// What an apk package is known by: hashes of its control member, and of all that is behind it.
+/// What a package of tar_members is known by: hashes of its control member, and of all that is behind it.
 struct MemberHashes {
   std::string control_sha1{};  ///< 20 bytes
   Digest data_sha256{};
@@ -52,7 +52,7 @@ void set_content_attributes(int fd, const Entry& entry);
 
 /// All of it but the contents, so that an archive whose contents are at hand is not decoded again: the
 /// sha256 (hex) of the rest, a line feed, and the members as messages of decode/wire.hpp; the data of a file
-/// is its sha256 there, and for apk its sha1.
+/// is its sha256 there, and for tar_members its sha1.
 [[nodiscard]] std::string decoded_text(const DecodedArchive& archive, std::int64_t newest);
 /// The inverse; contents are known by their hashes only. nullopt
 /// if the text is damaged, or was made with another newest.

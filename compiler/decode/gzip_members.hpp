@@ -9,8 +9,8 @@ struct z_stream_s;  // of zlib
 
 namespace alephc {
 
-/// The members of a gzip file one by one (RFC 1952), with the places where they end: an .apk is several that
-/// are hashed and signed apart. Throws std::runtime_error when the bytes are damaged or cut off.
+/// The members of a gzip file one by one (RFC 1952), with the places where they end: ArchiveKind::tar_members
+/// has several that are hashed and signed apart. Throws std::runtime_error when the bytes are damaged or cut off.
 class GzipMembers {
  public:
   explicit GzipMembers(int fd);

@@ -200,7 +200,7 @@ bool is_signature(const Entry& entry) {
   return entry.path.starts_with(".SIGN.");
 }
 
-void send_apk(int fd, ArchiveKind kind, WireWriter& out) {
+void send_tar_members(int fd, ArchiveKind kind, WireWriter& out) {
   GzipMembers members(fd);
   std::string last;
   while (last != "data" && members.next()) {
@@ -224,7 +224,8 @@ void send_apk(int fd, ArchiveKind kind, WireWriter& out) {
     }
     out.put(WireTag::end_member, pack_member_end(member, members.end()));
     last = member;
-    if (kind == ArchiveKind::apk_signature || (kind == ArchiveKind::apk_control && member == "control"))
+    if (kind == ArchiveKind::tar_members_signature ||
+        (kind == ArchiveKind::tar_members_control && member == "control"))
       return;
   }
   if (last.empty()) throw std::runtime_error("it is empty");
@@ -255,9 +256,9 @@ void read_archive(int fd, ArchiveKind kind, int out_fd) noexcept {
     try {
       if (kind == ArchiveKind::deb)
         send_deb(fd, out);
-      else if (kind == ArchiveKind::apk || kind == ArchiveKind::apk_control ||
-               kind == ArchiveKind::apk_signature)
-        send_apk(fd, kind, out);
+      else if (kind == ArchiveKind::tar_members || kind == ArchiveKind::tar_members_control ||
+               kind == ArchiveKind::tar_members_signature)
+        send_tar_members(fd, kind, out);
       else
         send_plain(fd, kind, out);
       out.put(WireTag::finished, {});

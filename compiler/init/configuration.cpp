@@ -10,7 +10,7 @@
 namespace aleph_init {
 namespace {
 
-constexpr std::size_t kMaxNameServers = 3;  // MAXNS of glibc, and of musl
+constexpr std::size_t kMaxNameServers = 3;  // MAXNS of the C libraries
 
 [[noreturn]] void wrong(const std::string& key, const char* wanted) {
   throw SetupError("configuration: '" + key + "' is not " + wanted);

@@ -26,10 +26,10 @@ struct LockedInput {
 
 /// A signed index that packages were chosen from.
 struct LockedRepository {
-  std::string name{};  ///< "debian", "alpine" for the distribution's own, else [[repository]].name
+  std::string name{};  ///< the distribution's name for its own, else [[repository]].name
   std::string suite{};
   std::int64_t date = 0;  ///< of the index, seconds
-  Digest index{};         ///< sha256 of the signed index (InRelease, APKINDEX.tar.gz) as fetched
+  Digest index{};         ///< sha256 of the signed index as fetched
   std::string signer{};   ///< fingerprint of the primary key
   bool distribution_keyring = false;
   bool operator==(const LockedRepository&) const = default;
@@ -45,8 +45,8 @@ struct LockedPackage {
   std::string path{};        ///< below the repository, project path, or URL
   bool automatic = false;    ///< here because another package needs it
   bool bootstrap = false;    ///< needed before maintainer scripts can run: configured first
-  std::string identity{};    ///< alpine: by which the signed index knows it
-  std::string tag{};         ///< alpine: of the tagged repository that it comes from
+  std::string identity{};    ///< by which the signed index knows it, where that is not sha256
+  std::string tag{};         ///< of the tagged repository that it comes from, where there are such
   bool operator==(const LockedPackage&) const = default;
 };
 
@@ -54,7 +54,8 @@ struct LockedPackage {
 struct LockedLayer {
   std::string name{};
   std::vector<LockedPackage> packages{};
-  std::vector<std::string> requests{};  ///< alpine: the whole world once the layer is there, sorted
+  std::vector<std::string>
+      requests{};  ///< of a package manager that keeps them: all once the layer is there, sorted
   bool operator==(const LockedLayer&) const = default;
 };
 

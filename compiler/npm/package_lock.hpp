@@ -20,7 +20,7 @@ struct NpmPackage {
 
 struct NpmTarget {
   std::string cpu{};   ///< as node has it: "x64", "arm64"
-  std::string libc{};  ///< "glibc" or "musl"
+  std::string libc{};  ///< the target's C library, as npm names it
   bool production = true;
 };
 

@@ -12,6 +12,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "decode/decode.hpp"
+#include "distro/traits.hpp"
 #include "graph/run.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/merge.hpp"
@@ -50,16 +51,20 @@ class PipSource : public ArchiveSink {
   bool wanted_ = false;
 };
 
-const LockedPackage* pip_package(const Lock& lock) {
+std::string pip_package_name(const Manifest& manifest) {
+  return std::string(distro_traits(manifest.base.distro).pip_package);
+}
+
+const LockedPackage* pip_package(const Manifest& manifest, const Lock& lock) {
   for (const LockedPackage& package : lock.packages())
-    if (is_pip_package(package.name)) return &package;
+    if (package.name == pip_package_name(manifest)) return &package;
   return nullptr;
 }
 
 /// Asked for only where the machine's configuration says nothing.
 std::string fallback_index(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
                            const Settings& settings) {
-  const LockedPackage* pip = pip_package(lock);
+  const LockedPackage* pip = pip_package(manifest, lock);
   if (pip == nullptr) return {};
   const std::unique_ptr<Distro> distro = make_distro(manifest.base.distro);
   for (const RemoteFile& file : distro->package_files(manifest, lock, settings.mirrors))
@@ -96,7 +101,8 @@ std::string python_text(const Lock& lock, const Manifest& manifest) {
       for (const LockedInput& input : lock.inputs)
         if (input.path == file) text += input.path + " " + input.sha256.hex() + "\n";
   for (const LockedPackage& package : lock.packages())
-    if (package.name == "python3" || package.name == "python3-minimal" || is_pip_package(package.name))
+    if (package.name == "python3" || package.name == "python3-minimal" ||
+        package.name == pip_package_name(manifest))
       text += package.name + " " + package.version + " " + package.arch + "\n";
   return text;
 }
@@ -183,13 +189,11 @@ void lock_wheels(Lock& lock, const ResolveRequest& request, const ToolBox& tools
   }
   if (settings.offline)
     throw Error(ErrorKind::failed, "Python packages must be chosen, but --offline forbids the network");
-  if (pip_package(lock) == nullptr)
+  if (pip_package(manifest, lock) == nullptr)
     throw Error(ErrorKind::failed,
                 std::vector{Diagnostic{.message = "[python] needs pip in the target while it is installed",
                                        .at = manifest.python.at,
-                                       .hint = manifest.base.distro == "alpine"
-                                                   ? "add py3-pip to packages.build"
-                                                   : "add python3-pip to packages.build"}});
+                                       .hint = "add " + pip_package_name(manifest) + " to packages.build"}});
   // Everything below the python step does not depend on what is chosen here.
   lock.wheels = {{.name = "-", .version = "-", .file = "-"}};
   const PythonWorkplace workplace(manifest, lock, tools, settings);
@@ -211,7 +215,7 @@ void lock_wheels(Lock& lock, const ResolveRequest& request, const ToolBox& tools
 
 NpmTarget npm_target(const Manifest& manifest) {
   return {.cpu = manifest.base.arch == "arm64" ? "arm64" : "x64",
-          .libc = manifest.base.distro == "alpine" ? "musl" : "glibc",
+          .libc = std::string(distro_traits(manifest.base.distro).libc),
           .production = manifest.node.production};
 }
 

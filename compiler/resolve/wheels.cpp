@@ -13,6 +13,7 @@
 #include "base/files.hpp"
 #include "base/root_folder.hpp"
 #include "base/text.hpp"
+#include "distro/traits.hpp"
 #include "python/index_proxy.hpp"
 #include "sandbox/given_files.hpp"
 #include "sandbox/network.hpp"
@@ -74,7 +75,7 @@ SandboxCommand download_command(const PythonRequest& request, std::map<std::stri
 }
 
 /// What a wheel of the target is missing for, in pip's words, said by what to do about it.
-[[noreturn]] void explain_failure(Error& error, const fs::path& log) {
+[[noreturn]] void explain_failure(Error& error, const fs::path& log, std::string_view distro) {
   const std::string text = read_file_if_exists(log).value_or("");
   const std::string_view missing = "No matching distribution found for ";
   if (const std::size_t at = text.rfind(missing); at != std::string::npos) {
@@ -88,7 +89,7 @@ SandboxCommand download_command(const PythonRequest& request, std::map<std::stri
   }
   if (text.find("No module named pip") != std::string::npos)
     throw Error(ErrorKind::failed, "[python] needs pip in the target while it is installed",
-                "add python3-pip (of Alpine py3-pip) to packages.build");
+                "add " + std::string(distro_traits(distro).pip_package) + " to packages.build");
   throw std::move(error);
 }
 
@@ -147,10 +148,6 @@ void make_download_folder(const fs::path& upper) {
 
 }  // namespace
 
-bool is_pip_package(const std::string& name) {
-  return name == "python3-pip" || name == "py3-pip";
-}
-
 std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Store& store,
                                         const SandboxPlace& place, Reporter& reporter) {
   const PrivateNetwork network;
@@ -176,7 +173,7 @@ std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Stor
   } catch (Error& error) {
     if (error.kind() != ErrorKind::failed) throw;
     for (const std::string& failure : proxy.failures()) error.add_context(failure);
-    explain_failure(error, place.log);
+    explain_failure(error, place.log, request.manifest.base.distro);
   }
   pass_warnings_on(place.log, reporter);
   std::vector<LockedWheel> found = take_wheels(place, store);

@@ -25,7 +25,4 @@ struct PythonRequest {
 [[nodiscard]] std::vector<LockedWheel> resolve_wheels(const PythonRequest& request, const Store& store,
                                                       const SandboxPlace& place, Reporter& reporter);
 
-/// Packages of a distribution that bring pip.
-[[nodiscard]] bool is_pip_package(const std::string& name);
-
 }  // namespace alephc

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "distro/traits.hpp"
 #include "sbom/sbom.hpp"
 
 namespace alephc {
@@ -41,10 +42,11 @@ struct System {
 
 SbomComponent system_package(const System& system, const std::string& name, const std::string& version,
                              const std::string& arch) {
-  const bool alpine = system.distro == "alpine";
-  std::string distro = alpine && !system.release.empty() ? "alpine-" + system.release : system.release;
+  const DistroTraits& traits = distro_traits(system.distro);
+  const std::string distro =
+      system.release.empty() ? "" : std::string(traits.purl_release_prefix) + system.release;
   SbomComponent component{.name = name, .version = version, .origin = system.distro};
-  component.purl = std::string("pkg:") + (alpine ? "apk" : "deb") + "/" + escaped(system.distro) + "/" +
+  component.purl = "pkg:" + std::string(traits.purl_type) + "/" + escaped(system.distro) + "/" +
                    escaped(to_lower(name)) + "@" + escaped(version) + "?arch=" + escaped(arch);
   if (!distro.empty()) component.purl += "&distro=" + escaped(distro);
   return component;

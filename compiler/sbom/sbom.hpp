@@ -19,7 +19,7 @@ struct SbomComponent {
   std::string version{};
   std::string purl{};    ///< package URL (github.com/package-url/purl-spec)
   Digest sha256{};       ///< of the file it came in; zero: unknown
-  std::string origin{};  ///< "debian", "alpine", "pypi", "npm", "archive"
+  std::string origin{};  ///< the distribution, "pypi", "npm" or "archive"
 };
 
 /// What an image says about itself.

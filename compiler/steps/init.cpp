@@ -9,6 +9,7 @@
 #include "base/files.hpp"
 #include "base/little_endian.hpp"
 #include "base/text.hpp"
+#include "distro/agent_service.hpp"
 #include "steps/accounts.hpp"
 
 namespace alephc {
@@ -151,42 +152,23 @@ class InitStep {
     put(std::string(kHome) + "/aleph-init", program, 0755);
     const bool has_systemd = below_.find(below_.resolve("lib/systemd/systemd")) != nullptr;
     const bool has_openrc = below_.find(below_.resolve("sbin/openrc")) != nullptr;
-    if (has_systemd) put_systemd_unit();
-    if (has_openrc) put_openrc_script();
+    if (has_systemd) put_service(agent_of_systemd());
+    if (has_openrc) put_service(agent_of_openrc());
     if (!has_systemd && !has_openrc)
       problems_.error("program = \"distro\" needs systemd or OpenRC in the image", input_.at,
                       "add systemd-sysv or openrc to packages.install");
   }
 
-  void put_systemd_unit() {
-    put("etc/systemd/system/aleph-agent.service",
-        "[Unit]\nDescription=Agent of the aleph.im node\nDefaultDependencies=no\n"
-        "After=local-fs.target systemd-tmpfiles-setup.service\n\n"
-        "[Service]\nExecStart=/usr/lib/aleph/aleph-init agent\nRestart=on-failure\nKillMode=process\n"
-        "StandardError=journal+console\n\n[Install]\nWantedBy=basic.target\n",
-        0644);
-    out_.put({.path = "etc/systemd/system/basic.target.wants/aleph-agent.service",
-              .type = EntryType::symlink,
-              .mode = 0777,
-              .mtime = out_.time(),
-              .link_target = "/etc/systemd/system/aleph-agent.service"});
-  }
-
-  void put_openrc_script() {
-    put("etc/init.d/aleph-agent",
-        "#!/sbin/openrc-run\ndescription=\"Agent of the aleph.im node\"\n"
-        "# Without start-stop-daemon, which Debian and Alpine have in two kinds; started again when it "
-        "ends.\n"
-        "start() {\n  ebegin \"Starting the agent\"\n"
-        "  (while :; do /usr/lib/aleph/aleph-init agent; sleep 1; done) </dev/null >/dev/console 2>&1 &\n"
-        "  echo $! >/run/aleph-agent.pid\n  eend 0\n}\n"
-        "stop() {\n  ebegin \"Stopping the agent\"\n  kill \"$(cat /run/aleph-agent.pid)\"\n  eend 0\n}\n",
-        0755);
-    out_.put({.path = "etc/runlevels/default/aleph-agent",
-              .type = EntryType::symlink,
-              .mode = 0777,
-              .mtime = out_.time(),
-              .link_target = "/etc/init.d/aleph-agent"});
+  void put_service(const std::vector<ServiceFile>& files) {
+    for (const ServiceFile& file : files)
+      if (file.link_target.empty())
+        put(file.path, file.content, file.mode);
+      else
+        out_.put({.path = file.path,
+                  .type = EntryType::symlink,
+                  .mode = file.mode,
+                  .mtime = out_.time(),
+                  .link_target = file.link_target});
   }
 
   void put_plugin(const PluginInput& plugin) {

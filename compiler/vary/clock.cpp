@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A library that is loaded before a program's own: its clock is 400 days ahead. For comparing two runs of a
-// build step; nothing of the host is set. It needs no more of libc than both glibc and musl have.
+// build step; nothing of the host is set. It needs no more of libc than every libc has.
 #include <cerrno>
 #include <ctime>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A library that is loaded before a program's own: folders list their entries last first. For comparing two
-// runs of a build step. It has the whole of <dirent.h> itself, because a DIR is libc's own affair; glibc's
-// and musl's struct dirent are both what the kernel's getdents64 writes.
+// runs of a build step. It has the whole of <dirent.h> itself, because a DIR is libc's own affair; every
+// libc's struct dirent is what the kernel's getdents64 writes.
 #include <cerrno>
 #include <cstddef>
 

@@ -3,7 +3,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using alephc::ArchiveKind;
-  for (const ArchiveKind kind : {ArchiveKind::apk, ArchiveKind::apk_control, ArchiveKind::apk_signature})
+  for (const ArchiveKind kind :
+       {ArchiveKind::tar_members, ArchiveKind::tar_members_control, ArchiveKind::tar_members_signature})
     (void)alephc::decode_without_process(kind, data, size);
   return 0;
 }

@@ -267,7 +267,7 @@ TEST_CASE("what is damaged, cut off or of another kind is an integrity error") {
     CHECK(contains(refusal(name, ArchiveKind::archive), "damaged archive: "));
   CHECK(contains(refusal("stream.plain", ArchiveKind::archive), "damaged archive: "));
   CHECK(contains(refusal("plain.tar", ArchiveKind::deb), "damaged archive: "));
-  CHECK(contains(refusal("plain.tar", ArchiveKind::apk), "damaged archive: "));
+  CHECK(contains(refusal("plain.tar", ArchiveKind::tar_members), "damaged archive: "));
   CHECK(contains(refusal("plain.tar", ArchiveKind::initramfs), "damaged archive: "));
   CHECK(contains(refusal("no-data.deb", ArchiveKind::deb), "not a Debian package: it has no data.tar member"));
 }
@@ -295,9 +295,9 @@ TEST_CASE("an apk's members end where they are hashed, with the owners' names, a
   const std::string rest =
       "control f '.PKGINFO' by : [pkgname = a\n]\ncontrol f '.post-install' by : [#!]\n"
       "data d 'etc' by root:root\ndata f 'etc/f' by web:www [content]\n";
-  const Notes plain = notes_of("unsigned.apk", ArchiveKind::apk);
+  const Notes plain = notes_of("unsigned.apk", ArchiveKind::tar_members);
   CHECK(plain.text == rest);
-  const Notes notes = notes_of("signed.apk", ArchiveKind::apk);
+  const Notes notes = notes_of("signed.apk", ArchiveKind::tar_members);
   CHECK(notes.text == "signature f '.SIGN.RSA.key.pub' by : [signature]\n" + rest);
   REQUIRE(notes.ends.size() == 3);
   CHECK(notes.ends[0].first == "signature");
@@ -308,19 +308,19 @@ TEST_CASE("an apk's members end where they are hashed, with the owners' names, a
 }
 
 TEST_CASE("an apk is read as far as asked, and one that mixes signatures with files is refused") {
-  CHECK(notes_of("signed.apk", ArchiveKind::apk_signature).ends.size() == 1);
-  CHECK(notes_of("unsigned.apk", ArchiveKind::apk_signature).ends.at(0).first == "control");
-  const Notes control = notes_of("signed.apk", ArchiveKind::apk_control);
+  CHECK(notes_of("signed.apk", ArchiveKind::tar_members_signature).ends.size() == 1);
+  CHECK(notes_of("unsigned.apk", ArchiveKind::tar_members_signature).ends.at(0).first == "control");
+  const Notes control = notes_of("signed.apk", ArchiveKind::tar_members_control);
   CHECK(control.ends.size() == 2);
   CHECK_FALSE(contains(control.text, "data "));
-  CHECK(contains(refusal("mixed.apk", ArchiveKind::apk), "signatures and other files in one member"));
-  CHECK(contains(refusal("cut.apk", ArchiveKind::apk), "cut off in the middle of a gzip member"));
-  CHECK(contains(refusal("stream.empty", ArchiveKind::apk), "it is empty"));
+  CHECK(contains(refusal("mixed.apk", ArchiveKind::tar_members), "signatures and other files in one member"));
+  CHECK(contains(refusal("cut.apk", ArchiveKind::tar_members), "cut off in the middle of a gzip member"));
+  CHECK(contains(refusal("stream.empty", ArchiveKind::tar_members), "it is empty"));
 }
 
 TEST_CASE("the hashes of an apk are those of its compressed members") {
   const std::string bytes = read_file(archives() / "signed.apk");
-  const Notes notes = notes_of("signed.apk", ArchiveKind::apk);
+  const Notes notes = notes_of("signed.apk", ArchiveKind::tar_members);
   const std::uint64_t begin = notes.ends[0].second;
   const std::uint64_t end = notes.ends[1].second;
   const UniqueFd fd = open_archive("signed.apk");
@@ -333,10 +333,10 @@ TEST_CASE("the hashes of an apk are those of its compressed members") {
 
 TEST_CASE("an apk taken apart has its scripts as text, its files with names of owners, and the members' hashes") {
   const std::string bytes = read_file(archives() / "unsigned.apk");
-  const std::uint64_t end = notes_of("unsigned.apk", ArchiveKind::apk).ends[0].second;
+  const std::uint64_t end = notes_of("unsigned.apk", ArchiveKind::tar_members).ends[0].second;
   const TempDir folder(fs::temp_directory_path());
   const DecodedArchive archive =
-      decode_to_files(open_archive("unsigned.apk").get(), ArchiveKind::apk, folder.path() / "x", 4);
+      decode_to_files(open_archive("unsigned.apk").get(), ArchiveKind::tar_members, folder.path() / "x", 4);
   CHECK(archive.control_sha1 == sha1_bytes(bytes.substr(0, end)));
   CHECK(archive.data_sha256 == sha256(bytes.substr(end)));
   REQUIRE(archive.entries.size() == 4);

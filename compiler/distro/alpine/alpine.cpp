@@ -42,7 +42,7 @@ class Alpine : public Distro {
     return alpine::prove_packages(manifest, lock, mirrors, spare, tools);
   }
 
-  [[nodiscard]] ArchiveKind package_kind() const override { return ArchiveKind::apk; }
+  [[nodiscard]] ArchiveKind package_kind() const override { return ArchiveKind::tar_members; }
 
   [[nodiscard]] int install_version() const override { return 1; }
 

@@ -8,9 +8,16 @@
 
 #include "distro/distro.hpp"
 #include "distro/installed.hpp"
+#include "distro/traits.hpp"
 
 namespace alephc::alpine {
 
+inline constexpr DistroTraits kTraits{.name = "alpine",
+                                      .libc = "musl",
+                                      .pip_package = "py3-pip",
+                                      .kernel_package = "linux-virt",
+                                      .purl_type = "apk",
+                                      .purl_release_prefix = "alpine-"};
 [[nodiscard]] std::unique_ptr<Distro> make_alpine();
 
 /// Chooses packages as apk does; see solver.hpp.

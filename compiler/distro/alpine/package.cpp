@@ -128,7 +128,7 @@ void check_data(const PackageInfo& info, const Digest& data) {
 CheckedPackage read_package(int fd) {
   ::lseek(fd, 0, SEEK_SET);
   ControlSink sink;
-  decode_archive(fd, ArchiveKind::apk_control, sink);
+  decode_archive(fd, ArchiveKind::tar_members_control, sink);
   if (!sink.info) damaged("it has no .PKGINFO");
   const MemberHashes hashes = hash_members(fd, sink.control_begin, sink.control_end);
   CheckedPackage package{.info = parse_package_info(*sink.info),

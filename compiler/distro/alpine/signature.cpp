@@ -148,7 +148,7 @@ std::string fingerprint_of(const Key& key) {
 
 SignedIndex verify_index(const std::string& bytes, const std::vector<Key>& keys, const std::string& label) {
   return with_context("reading the index of " + label, [&] {
-    const FilesSink head = decode_bytes(bytes, ArchiveKind::apk_signature);
+    const FilesSink head = decode_bytes(bytes, ArchiveKind::tar_members_signature);
     const std::vector<Signature> signatures = signatures_in(head);
     if (signatures.empty() || !head.signature_end || *head.signature_end > bytes.size())
       throw Error(ErrorKind::integrity, "the index of " + label + " is not signed");

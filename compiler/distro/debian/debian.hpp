@@ -6,9 +6,12 @@
 
 #include "distro/distro.hpp"
 #include "distro/installed.hpp"
+#include "distro/traits.hpp"
 
 namespace alephc::debian {
 
+inline constexpr DistroTraits kTraits{.name = "debian", .kernel_package = "linux-image-cloud-amd64"};
+inline constexpr DistroTraits kUbuntuTraits{.name = "ubuntu", .kernel_package = "linux-image-virtual"};
 [[nodiscard]] std::unique_ptr<Distro> make_debian();
 
 /// Chooses packages with apt's own solver.

@@ -4,10 +4,12 @@
 #include <memory>
 
 #include "distro/distro.hpp"
+#include "distro/traits.hpp"
 
 namespace alephc::none {
 
 /// base.distro = "none": no packages; an image of the init and the project's files.
+inline constexpr DistroTraits kTraits{.name = "none"};
 [[nodiscard]] std::unique_ptr<Distro> make_none();
 
 }  // namespace alephc::none
