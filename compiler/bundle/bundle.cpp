@@ -151,7 +151,7 @@ void write_bundle(Bundle bundle, const Store& store, const fs::path& file) {
   Tree tree;
   tree.add(layer);
   const TempDir staging(fs::absolute(file).parent_path(), ".alephc");
-  write_tar(tree, {.time = kTime}, staging.path() / "bundle");
+  image_format("tar").write(tree, {.time = kTime}, staging.path() / "bundle");
   fs::rename(staging.path() / "bundle", file);
 }
 

@@ -7,6 +7,7 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "cli/command.hpp"
+#include "image/image_format.hpp"
 
 namespace alephc {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void refuse_impure(const CommittedRuntime& runtime) {
-  if (runtime.manifest.image.format == "dir")
+  if (image_format(runtime.manifest.image.format).is_folder)
     throw Error(ErrorKind::failed, "a folder has no hash to sign for", "choose another image.format");
   for (const RunSpec& run : runtime.manifest.runs)
     if (run.network)

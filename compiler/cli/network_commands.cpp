@@ -8,7 +8,6 @@
 #include "cli/command.hpp"
 #include "cli/network_options.hpp"
 #include "image/image_format.hpp"
-#include "manifest/image_rules.hpp"
 #include "manifest/load.hpp"
 #include "network/publish.hpp"
 #include "network/pull.hpp"

@@ -14,7 +14,6 @@
 #include "cli/command.hpp"
 #include "image/filesystem_image.hpp"
 #include "image/image_format.hpp"
-#include "manifest/image_rules.hpp"
 #include "vm/conformance.hpp"
 #include "vm/http_front.hpp"
 #include "vm/instance.hpp"
@@ -69,11 +68,19 @@ BootFiles boot_files_for(Hardware hardware, CommandContext& context) {
   return boot_files(hardware, context.settings.mirrors, {store, fetcher, context.reporter});
 }
 
+std::vector<std::string> function_root_formats() {
+  std::vector<std::string> names;
+  for (const ImageFormat* format : image_formats())
+    if (format->is_function_root) names.emplace_back(format->name);
+  return names;
+}
+
 MachineSpec machine_spec(const VmArguments& arguments, const fs::path& image, CommandContext& context) {
   const std::string format = image_format_of(image).value_or("");
-  if (format != "squashfs" && format != "ext4")
+  if (format.empty() || !image_format(format).is_function_root)
     throw Error(ErrorKind::failed,
-                image.string() + " is neither squashfs nor ext4: no function starts from it",
+                image.string() + " is neither " + join(function_root_formats(), " nor ") +
+                    ": no function starts from it",
                 format.empty() ? "" : "'alephc run' boots it as an instance");
   MachineSpec spec{.image = image,
                    .root_type = format,
@@ -256,7 +263,7 @@ int run_instance(const RunArguments& arguments, const fs::path& image, const std
     if (!size) throw Error(ErrorKind::usage, "'" + arguments.disk_size + "' is not a size such as 10G");
     spec.disk_size = *size;
   }
-  const bool is_root = is_filesystem(format);
+  const bool is_root = is_partition_format(format);
   if (!is_root && !arguments.vm.kernel.empty())
     throw Error(ErrorKind::usage, "--kernel is for images without one, and this is a disk");
   if (is_root && !arguments.vm.kernel.empty())
@@ -288,7 +295,7 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
   const TempDir work(fs::temp_directory_path(), "alephc-run");
   const fs::path image = bootable_image(arguments.vm.image, work.path(), context);
   const std::string format = image_format_of(image).value_or("");
-  const bool is_root = is_filesystem(format);
+  const bool is_root = is_partition_format(format);
   if (is_disk(format) || (is_root && arguments.program_path.empty())) {
     code = run_instance(arguments, image, format, context);
     return false;

@@ -13,7 +13,7 @@ ImageFacts read_outside(const std::filesystem::path& path) {
   if (std::filesystem::is_regular_file(path)) {
     facts.size = std::filesystem::file_size(path);
     facts.sha256 = sha256_file(path);
-    facts.filesystem = filesystem_fields(path);
+    facts.filesystem = image_fields(path);
   }
   return facts;
 }

@@ -32,9 +32,4 @@ struct ImageFacts {
 /// Adds what is in it.
 void read_inside(ImageFacts& facts, unsigned jobs);
 
-/// The superblock of a squashfs (version 4), ext4 or btrfs,
-/// from the first bytes of an image; empty for others.
-[[nodiscard]] std::vector<std::pair<std::string, std::string>> filesystem_fields(
-    const std::filesystem::path& path);
-
 }  // namespace alephc

@@ -13,8 +13,8 @@
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "distro/distro.hpp"
+#include "distro/traits.hpp"
 #include "image/image_format.hpp"
-#include "manifest/image_rules.hpp"
 #include "steps/archive.hpp"
 #include "steps/boot.hpp"
 #include "steps/commands.hpp"
@@ -277,6 +277,7 @@ Steps boot(const Recipe& recipe) {
                         .cmdline = manifest.boot.cmdline,
                         .bios = manifest.boot.bios,
                         .uefi = manifest.boot.uefi,
+                        .kernel_package = std::string(distro_traits(manifest.base.distro).kernel_package),
                         .kernel_at = manifest.boot.kernel_at};
   return {boot_step({"boot", "put in what starts the disk"}, input),
           boot_loader_step({"boot:loader", "make GRUB's cores"}, input)};
@@ -370,27 +371,24 @@ Steps subtree(const Recipe& recipe) {
 Steps image(const Recipe& recipe) {
   const ImageSpec& image = recipe.manifest.image;
   const BootSpec& boot = recipe.manifest.boot;
-  const bool is_filesystem = image.format != "tar" && image.format != "dir";
-  const bool is_squashfs = image.format == "squashfs";
+  const ImageFormat& format = image_format(image.format);
   WriteInput input{.format = image.format,
                    .time = recipe.lock.source_date_epoch,
                    .page = recipe.epoch.writer.page,
                    .keep_times = !recipe.normalize,
                    .checked = recipe.normalize && image.subtree.empty()};
-  if (is_filesystem) {
+  if (format.is_filesystem()) {
     input.compression = image.compression;
     input.level = with_settings(image, recipe.epoch.writer).level;
     input.verity = image.verity;
     input.tools = image_tools(recipe.epoch.writer.libraries);
   }
-  if (is_squashfs) input.block_size = image.block_size;
-  if (image.verity || (is_filesystem && !is_squashfs)) input.seed = sha256(recipe.lock_text);
-  if (is_filesystem && !is_squashfs) {
-    input.size = image.size;
-    input.label = image.label;
-    input.subvolume = image.subvolume;
-  }
-  if (is_disk(image.format)) {
+  if (format.has_block_size) input.block_size = image.block_size;
+  if (image.verity || format.has_key("label")) input.seed = sha256(recipe.lock_text);
+  if (format.has_key("size")) input.size = image.size;
+  if (format.has_key("label")) input.label = image.label;
+  if (format.has_key("subvolume")) input.subvolume = image.subvolume;
+  if (format.is_disk) {
     input.arch = recipe.manifest.base.arch;
     input.filesystem = image.filesystem;
     input.esp_size = boot.esp_size;

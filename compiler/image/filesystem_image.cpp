@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "image/filesystem_image.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "base/diagnostic.hpp"
 
 namespace alephc {
 namespace {
-
-constexpr std::array kKinds{FilesystemKind{"ext4", write_ext4_at}, FilesystemKind{"btrfs", write_btrfs_at}};
 
 std::string mebibytes(std::uint64_t bytes) {
   constexpr std::uint64_t kMiB = 1U << 20U;
@@ -17,17 +12,6 @@ std::string mebibytes(std::uint64_t bytes) {
 }
 
 }  // namespace
-
-const FilesystemKind& filesystem_kind(const std::string& name) {
-  for (const FilesystemKind& kind : kKinds)
-    if (name == kind.name) return kind;
-  throw Error(ErrorKind::failed, "unknown filesystem '" + name + "'");
-}
-
-bool is_filesystem(const std::string& format) {
-  return std::any_of(kKinds.begin(), kKinds.end(),
-                     [&](const FilesystemKind& kind) { return format == kind.name; });
-}
 
 Uuid filesystem_uuid(const Digest& seed) {
   return derived_uuid(seed, "filesystem");

@@ -13,6 +13,8 @@ namespace {
 using enum KeyType;
 using F = Format;
 
+constexpr std::string_view kDebianOnly = "debian|ubuntu";
+
 constexpr std::array kTop{
     KeySpec{.name = "schema",
             .type = integer,
@@ -58,7 +60,9 @@ constexpr std::array kBase{
             .format = F::project_path},
     KeySpec{.name = "snapshot",
             .about = "Date of the snapshot archive that fixes the index",
-            .format = F::snapshot_date},
+            .format = F::snapshot_date,
+            .distros = kDebianOnly,
+            .otherwise = "leave it out: only Debian and Ubuntu keep an archive of former indexes"},
     KeySpec{.name = "check_valid_until",
             .type = boolean,
             .fallback = "true",
@@ -86,8 +90,10 @@ constexpr std::array kPackages{
     KeySpec{.name = "recommends",
             .type = boolean,
             .fallback = "false",
-            .about = "Install recommended packages too"},
-    KeySpec{.name = "debconf", .type = strings, .about = "debconf-set-selections lines"},
+            .about = "Install recommended packages too",
+            .distros = kDebianOnly},
+    KeySpec{
+        .name = "debconf", .type = strings, .about = "debconf-set-selections lines", .distros = kDebianOnly},
     KeySpec{.name = "exclude_paths",
             .type = strings,
             .about = "Paths left out, dpkg globs; !GLOB brings back",
@@ -97,8 +103,13 @@ constexpr std::array kPackages{
 constexpr std::array kRepository{
     KeySpec{.name = "name", .about = "Its name in the lock", .format = F::name, .required = true},
     KeySpec{.name = "url", .about = "Address of the archive", .format = F::url, .required = true},
-    KeySpec{.name = "suite", .about = "Suite, or ./ for a flat archive", .format = F::suite, .required = true},
-    KeySpec{.name = "components", .type = strings, .fallback = "[\"main\"]", .about = "Archive components", .format = F::suite},
+    KeySpec{
+        .name = "suite", .about = "Suite, or ./ for a flat archive", .format = F::suite, .required = true},
+    KeySpec{.name = "components",
+            .type = strings,
+            .fallback = "[\"main\"]",
+            .about = "Archive components",
+            .format = F::suite},
     KeySpec{.name = "key", .about = "Key file that signs it", .format = F::project_path, .required = true},
     KeySpec{.name = "fingerprint",
             .about = "Fingerprint of that key",
@@ -109,7 +120,9 @@ constexpr std::array kRepository{
             .fallback = "500",
             .about = "apt pin priority",
             .minimum = 1,
-            .maximum = 1000},
+            .maximum = 1000,
+            .distros = kDebianOnly,
+            .otherwise = "ask for a package of the repository with NAME@REPOSITORY"},
     KeySpec{.name = "enabled", .type = boolean, .fallback = "true", .about = "false drops an inherited one"},
 };
 
@@ -224,7 +237,10 @@ constexpr std::array kRun{
 constexpr std::array kSystem{
     KeySpec{.name = "timezone", .fallback = "Etc/UTC", .about = "Name of a zone of tzdata"},
     KeySpec{.name = "locale", .fallback = "C.UTF-8", .about = "Default locale"},
-    KeySpec{.name = "locales", .type = strings, .about = "Locales to generate, e.g. en_US.UTF-8"},
+    KeySpec{.name = "locales",
+            .type = strings,
+            .about = "Locales to generate, e.g. en_US.UTF-8",
+            .distros = kDebianOnly},
     KeySpec{.name = "hostname", .about = "Host name in /etc/hostname", .format = F::host_name},
 };
 
@@ -536,6 +552,12 @@ std::string_view format_pattern(Format format) {
 
 std::vector<std::string> choices_of(const KeySpec& key) {
   return key.choices.empty() ? std::vector<std::string>{} : split(key.choices, '|');
+}
+
+bool is_for_distro(const KeySpec& key, std::string_view distro) {
+  if (key.distros.empty()) return true;
+  const std::vector<std::string> distros = split(key.distros, '|');
+  return std::find(distros.begin(), distros.end(), distro) != distros.end();
 }
 
 }  // namespace alephc

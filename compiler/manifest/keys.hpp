@@ -63,6 +63,8 @@ struct KeySpec {
   bool required = false;
   std::int64_t minimum = 0;  ///< integers
   std::int64_t maximum = 1000000000;
+  std::string_view distros = "";    ///< the only values of base.distro that it may go with; "": all
+  std::string_view otherwise = "";  ///< for the others: what to do instead
 };
 
 struct TableSpec {
@@ -84,5 +86,6 @@ struct TableSpec {
 [[nodiscard]] std::string_view format_pattern(Format format);
 
 [[nodiscard]] std::vector<std::string> choices_of(const KeySpec& key);
+[[nodiscard]] bool is_for_distro(const KeySpec& key, std::string_view distro);
 
 }  // namespace alephc

@@ -2,10 +2,11 @@
 #include "manifest/load.hpp"
 
 #include "base/text.hpp"
+#include "manifest/check_manifest.hpp"
 #include "manifest/file_urls.hpp"
+#include "manifest/fill_manifest.hpp"
 #include "manifest/merge.hpp"
 #include "manifest/part.hpp"
-#include "manifest/typed.hpp"
 
 namespace alephc {
 namespace {
@@ -90,7 +91,7 @@ Manifest load_manifest(const fs::path& path, const std::vector<StdlibPart>& reco
   problems.stop_if_errors();
   fill_manifest(manifest, flat);
   describe(manifest, own);
-  check_rules(manifest, flat, problems);
+  check_manifest(manifest, flat, problems);
   check_file_urls(flat, project.limit, problems);
   problems.stop_if_errors();
   for (const Part& part : parts) {

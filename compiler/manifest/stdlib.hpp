@@ -14,7 +14,7 @@ namespace alephc {
 [[nodiscard]] std::optional<std::string_view> stdlib_part(std::string_view name);
 [[nodiscard]] std::vector<std::string> stdlib_names();
 
-/// True for a text that some alephc shipped as that part (manifest/stdlib_history.cpp). What a lock says of a part it used
+/// True for a text that some alephc shipped as that part (stdlib-recipes/history.txt). What a lock says of a part it used
 /// is believed on this condition only.
 [[nodiscard]] bool is_stdlib_text(std::string_view name, const Digest& text);
 

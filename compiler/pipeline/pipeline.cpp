@@ -17,7 +17,6 @@
 #include "image/image_format.hpp"
 #include "image/squashfs/compressed_blocks.hpp"
 #include "lock/lock_file.hpp"
-#include "manifest/image_rules.hpp"
 #include "manifest/keys.hpp"
 #include "manifest/load.hpp"
 #include "manifest/merge.hpp"
@@ -225,7 +224,7 @@ void apply_overrides(Manifest& manifest, const std::vector<std::string>& overrid
 
 fs::path output_path(const BuildRequest& request, const Manifest& manifest) {
   if (!request.output.empty()) return request.output;
-  return manifest.name + "-" + manifest.version + image_format(manifest.image.format).extension;
+  return manifest.name + "-" + manifest.version + std::string(image_format(manifest.image.format).extension);
 }
 
 std::vector<BlockCache::Source> former_images(const Store& store, const std::string& block_settings) {
@@ -381,8 +380,8 @@ BuildOutcome build_runtime(const BuildRequest& request, const Settings& settings
       remote_files(locked.manifest, locked.lock, *distro, {store, *fetcher, reporter}, settings);
   PackageSupply supply(store, *fetcher);
   provide_guest_files(locked.lock, store);
-  const bool worth_it = locked.manifest.image.format == "squashfs" && settings.jobs > 1 && !request.audit &&
-                        locked.manifest.image.subtree.empty();
+  const bool worth_it = image_format(locked.manifest.image.format).keeps_blocks && settings.jobs > 1 &&
+                        !request.audit && locked.manifest.image.subtree.empty();
   const ImageSpec image = with_settings(locked.manifest.image, epoch.writer);
   BlockCache cache(block_settings(image),
                    [&](const std::string& known) { return former_images(store, known); });

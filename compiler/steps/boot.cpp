@@ -9,6 +9,7 @@
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "image/filesystem_image.hpp"
+#include "image/image_format.hpp"
 #include "steps/commands.hpp"
 
 namespace alephc {
@@ -87,10 +88,8 @@ class BootStep {
       if (kernel_.empty() || ::strverscmp(version.c_str(), kernel_.c_str()) > 0) kernel_ = version;
     }
     if (kernel_.empty())
-      return problem(
-          "the disk is to boot, but there is no kernel: /boot has no vmlinuz-VERSION",
-          "add linux-image-cloud-amd64 (Debian), linux-image-virtual (Ubuntu) or linux-virt (Alpine) "
-          "to packages.install, or set boot.kernel = \"none\"");
+      return problem("the disk is to boot, but there is no kernel: /boot has no vmlinuz-VERSION",
+                     "add " + input_.kernel_package + " to packages.install, or set boot.kernel = \"none\"");
     for (const std::string& name : {"initrd.img-" + kernel_, "initramfs-" + kernel_})
       if (below_.find("boot/" + name) != nullptr) initramfs_ = name;
     if (initramfs_.empty())
@@ -162,9 +161,8 @@ class BootStep {
   }
 
   [[nodiscard]] std::string fstab() const {
-    const bool ext4 = input_.filesystem == "ext4";
-    std::string text = "UUID=" + root_ + " / " + input_.filesystem +
-                       (ext4 ? " rw,discard,errors=remount-ro 0 1\n" : " rw,discard=async 0 0\n");
+    std::string text = "UUID=" + root_ + " / " + input_.filesystem + " " +
+                       std::string(image_format(input_.filesystem).partition.fstab) + "\n";
     // Only updates of the boot loader want it: a slow device must not keep the machine from starting.
     if (input_.uefi) text += "UUID=" + esp_ + " /boot/efi vfat umask=0022,nofail 0 0\n";
     return text;
@@ -187,7 +185,7 @@ void run(const BootInput& input, const ComputedPlace& place) {
 std::vector<SandboxCommand> boot_loader_commands(const BootInput& input) {
   // Enough to find the root and to read grub.cfg; everything else is loaded from beside it.
   const std::string modules = "part_gpt " +
-                              std::string(input.filesystem == "ext4" ? "ext2" : "btrfs") +
+                              std::string(image_format(input.filesystem).partition.grub_module) +
                               " search search_fs_uuid normal configfile linux serial terminal echo test";
   std::string script;
   for (const GrubTarget& target : grub_targets(input)) {

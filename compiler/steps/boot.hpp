@@ -7,7 +7,8 @@ namespace alephc {
 
 /// What starts a disk: GRUB's menu, fstab.
 struct BootInput {
-  static constexpr std::string_view kMembers = "seed arch filesystem subvolume cmdline bios uefi kernel_at";
+  static constexpr std::string_view kMembers =
+      "seed arch filesystem subvolume cmdline bios uefi kernel_package kernel_at";
   Digest seed{};  ///< UUIDs are derived from it
   std::string arch{};
   std::string filesystem{};
@@ -15,6 +16,7 @@ struct BootInput {
   std::string cmdline{};
   bool bios = false;
   bool uefi = false;
+  std::string kernel_package{};  ///< that the distribution has for virtual machines; for messages
   SourceSpan kernel_at{};
 };
 

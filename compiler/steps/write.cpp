@@ -90,7 +90,7 @@ std::string run(const WriteInput& input, const ImagePlace& place) {
   if (input.verity) add_verity(file, work.path() / "verity", options.seed, place, result);
   if (format.is_disk) result.tree.outside = outside_of_disk(file);
   place.store.adopt_blob(file, hashes.sha256);
-  if (place.cache != nullptr && input.format == "squashfs")
+  if (place.cache != nullptr && format.keeps_blocks)
     place.store.put_block_index(hashes.sha256, place.cache->kept_bytes());
   return image_result_text(result);
 }

@@ -75,7 +75,7 @@ fs::path volume_image(const fs::path& work) {
   layer->listing = writer.finish();
   Tree tree;
   tree.add(layer);
-  write_squashfs(tree, {.image = {}, .time = kVolumeTime}, work / "volume.squashfs");
+  image_format("squashfs").write(tree, {.image = {}, .time = kVolumeTime}, work / "volume.squashfs");
   return work / "volume.squashfs";
 }
 

@@ -30,7 +30,7 @@ std::string squashfs_of(const fs::path& folder, const fs::path& work) {
   Tree tree;
   tree.add(layer);
   const fs::path file = work / "code.squashfs";
-  write_squashfs(tree, {.image = {}, .time = kVolumeTime}, file);
+  image_format("squashfs").write(tree, {.image = {}, .time = kVolumeTime}, file);
   return file.string();
 }
 

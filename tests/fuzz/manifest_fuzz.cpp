@@ -2,9 +2,10 @@
 #include <cstdint>
 
 #include "base/text.hpp"
+#include "manifest/check_manifest.hpp"
+#include "manifest/fill_manifest.hpp"
 #include "manifest/merge.hpp"
 #include "manifest/part.hpp"
-#include "manifest/typed.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace alephc;
@@ -19,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Value flat = merge_parts({part}, problems);
     Manifest manifest;
     fill_manifest(manifest, flat);
-    check_rules(manifest, flat, problems);
+    check_manifest(manifest, flat, problems);
     problems.stop_if_errors();
     // What was accepted is written canonically, and that reads back as the same.
     const std::string text = canonical_text(flat);

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const MemorySource image(std::string_view(reinterpret_cast<const char*>(data), size));
   try {
     ReadBudget budget(size);
-    (void)read_squashfs(image, {.wanted = [](const std::string&) { return true; }}, budget);
+    (void)image_format("squashfs").read(image, {.wanted = [](const std::string&) { return true; }}, budget);
   } catch (const Error&) {
     // Refused.
   }

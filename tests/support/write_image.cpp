@@ -8,7 +8,6 @@
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "image/image_format.hpp"
-#include "manifest/image_rules.hpp"
 #include "tree/scan.hpp"
 #include "tree/tree_digest.hpp"
 

@@ -69,7 +69,7 @@ WriteOptions options_for(const std::string& format, const std::string& compressi
 using Fields = std::map<std::string, std::string>;
 
 Fields fields_of(const std::filesystem::path& path) {
-  const auto fields = filesystem_fields(path);
+  const auto fields = image_fields(path);
   return {fields.begin(), fields.end()};
 }
 
@@ -147,7 +147,7 @@ TEST_CASE("other files have no fields, however short they are") {
   const TempDir temp(std::filesystem::temp_directory_path(), "alephc-test");
   for (const std::string& text : {std::string(), std::string("hsq"), std::string(70000, 'x')}) {
     atomic_write(temp.path() / "file", text);
-    CHECK(filesystem_fields(temp.path() / "file").empty());
+    CHECK(image_fields(temp.path() / "file").empty());
   }
 }
 

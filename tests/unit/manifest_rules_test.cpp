@@ -5,7 +5,7 @@
 #include <map>
 
 #include "base/files.hpp"
-#include "manifest/image_rules.hpp"
+#include "image/image_format.hpp"
 #include "manifest/keys.hpp"
 #include "manifest/load.hpp"
 #include "support/catch.hpp"
@@ -237,7 +237,7 @@ TEST_CASE("each format has compressions of its own, and the first is taken where
     CHECK(problems_of(head + "compression = \"lz4\"\n") ==
           (is_squashfs ? Lines{} : Lines{"10:15 'lz4' is not a compression of " + format}));
   }
-  CHECK_THROWS_AS(image_rules("cpio"), Error);
+  CHECK_THROWS_AS(compressions_of("cpio"), Error);
 }
 
 TEST_CASE("sizes of filesystems and disks are whole MiB") {
@@ -309,16 +309,18 @@ TEST_CASE("Alpine is asked nothing that only Debian's packages know") {
   check_all(
       kAlpine,
       {{"snapshot = \"20260101T000000Z\"\n",
-        {"7:12 'snapshot' needs an archive of former indexes, which Alpine does not keep"}},
+        {"7:12 'snapshot' applies only to Debian and Ubuntu, but 'distro' is \"alpine\""}},
        {"image_sources = \"snapshot\"\n",
-        {"7:17 'image_sources' cannot be \"snapshot\": Alpine keeps no archive of former indexes"}},
+        {"7:17 'image_sources' = \"snapshot\" applies only to Debian and Ubuntu, but 'distro' is "
+         "\"alpine\""}},
        {"[packages]\ndebconf = [\"a a/b string c\"]\nrecommends = true\n",
         {"8:11 'debconf' applies only to Debian and Ubuntu, but 'distro' is \"alpine\"",
          "9:14 'recommends' applies only to Debian and Ubuntu, but 'distro' is \"alpine\""}},
-       {"[system]\nlocales = [\"de_DE.UTF-8\"]\n", {"8:11 'locales' applies only to Debian and Ubuntu, but 'distro' is \"alpine\""}},
+       {"[system]\nlocales = [\"de_DE.UTF-8\"]\n",
+        {"8:11 'locales' applies only to Debian and Ubuntu, but 'distro' is \"alpine\""}},
        {"[[repository]]\nname = \"r\"\nurl = \"https://h\"\nsuite = \"s\"\nkey = \"k\"\nfingerprint = \"" +
             std::string(40, 'a') + "\"\npriority = 5\n",
-        {"13:12 'priority' applies only to Debian and Ubuntu"}}});
+        {"13:12 'priority' applies only to Debian and Ubuntu, but 'distro' is \"alpine\""}}});
 }
 
 TEST_CASE("a manifest reads files of this machine below its project only") {

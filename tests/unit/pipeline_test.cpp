@@ -229,7 +229,7 @@ TEST_CASE("an archive is fetched once, locked by its hash and refused with other
                     {.path = "inside", .mode = 0644, .size = 16, .content = sha256("from the archive")}};
   Tree whole;
   whole.add(layer);
-  write_tar(whole, {}, project.folder() / "data.tar");
+  image_format("tar").write(whole, {}, project.folder() / "data.tar");
   project.web["http://there/data.tar"] = read_file(project.folder() / "data.tar");
   const BuildOutcome outcome = project.build();
   CHECK(content_of(outcome.image, "srv/inside") == "from the archive");

@@ -424,7 +424,9 @@ TEST_CASE("a format is known by its magic alone") {
   CHECK_FALSE(image_format_of(MemorySource("")));
   CHECK_FALSE(image_format_of(MemorySource("hsq")));
   CHECK(error_kind([] { (void)image_format("iso"); }) == ErrorKind::failed);
-  CHECK(error_text([] { (void)filesystem_kind("xfs"); }) == "unknown filesystem 'xfs'\n");
+  CHECK(error_text([] { (void)image_format("xfs"); }) == "unknown image format 'xfs'\n");
+  CHECK(is_partition_format("btrfs"));
+  CHECK_FALSE(is_partition_format("squashfs"));
 }
 
 TEST_CASE("what is no regular file is no image") {

@@ -15,6 +15,7 @@
 #include "base/little_endian.hpp"
 #include "base/parallel.hpp"
 #include "image/btrfs/btree.hpp"
+#include "image/btrfs/btrfs.hpp"
 #include "image/btrfs/data.hpp"
 #include "image/btrfs/file_tree.hpp"
 #include "image/filesystem_image.hpp"

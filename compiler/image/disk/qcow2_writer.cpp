@@ -22,6 +22,7 @@
 #include "base/files.hpp"
 #include "base/parallel.hpp"
 #include "image/content_reader.hpp"
+#include "image/disk/disk.hpp"
 #include "image/disk/qcow2.hpp"
 #include "image/zstd_frame.hpp"
 

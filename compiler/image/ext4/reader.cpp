@@ -12,8 +12,8 @@
 #include "base/little_endian.hpp"
 #include "image/byte_source.hpp"
 #include "image/ext4/ext2fs.hpp"
+#include "image/ext4/ext4.hpp"
 #include "image/ext4/source_io.hpp"
-#include "image/image_format.hpp"
 #include "image/read_budget.hpp"
 #include "tree/scan.hpp"
 

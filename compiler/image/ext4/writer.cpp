@@ -11,6 +11,7 @@
 
 #include "base/little_endian.hpp"
 #include "image/ext4/ext2fs.hpp"
+#include "image/ext4/ext4.hpp"
 #include "image/ext4/layout.hpp"
 #include "image/filesystem_image.hpp"
 

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "image/image_spec.hpp"
 #include "image/squashfs/block_cache.hpp"
 #include "image/squashfs/compressor.hpp"
-#include "manifest/manifest.hpp"
 
 namespace alephc {
 

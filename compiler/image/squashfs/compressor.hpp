@@ -7,9 +7,9 @@
 #include <sqfs/compressor.h>
 
 #include "base/digest.hpp"
+#include "image/image_spec.hpp"
 #include "image/squashfs/block_cache.hpp"
 #include "image/squashfs/common.hpp"
-#include "manifest/manifest.hpp"
 
 namespace alephc {
 

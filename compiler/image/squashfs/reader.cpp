@@ -17,10 +17,10 @@
 #include "base/interrupt.hpp"
 #include "base/limits.hpp"
 #include "image/byte_source.hpp"
-#include "image/image_format.hpp"
 #include "image/read_budget.hpp"
 #include "image/squashfs/common.hpp"
 #include "image/squashfs/folder_index.hpp"
+#include "image/squashfs/squashfs.hpp"
 
 namespace alephc {
 namespace {

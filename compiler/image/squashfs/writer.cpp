@@ -5,8 +5,6 @@
 #include <array>
 #include <map>
 
-#include <lz4.h>
-#include <lzma.h>
 #include <sqfs/compressor.h>
 #include <sqfs/dir_writer.h>
 #include <sqfs/frag_table.h>
@@ -16,15 +14,12 @@
 #include <sqfs/super.h>
 #include <sqfs/xattr_writer.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "base/diagnostic.hpp"
-#include "image/filesystem_image.hpp"
-#include "image/image_format.hpp"
 #include "image/squashfs/common.hpp"
 #include "image/squashfs/compressor.hpp"
 #include "image/squashfs/data.hpp"
+#include "image/squashfs/squashfs.hpp"
 
 namespace alephc {
 namespace {
@@ -268,19 +263,6 @@ class SquashfsWriter {
   std::vector<std::uint64_t> references_;
   std::vector<bool> done_;
 };
-
-}  // namespace
-
-std::vector<std::string> image_tools() {
-  return {"libsquashfs 1",
-          std::string("libzstd ") + ZSTD_versionString(),
-          std::string("liblzma ") + lzma_version_string(),
-          std::string("zlib ") + zlibVersion(),
-          std::string("liblz4 ") + LZ4_versionString(),
-          ext4_library()};
-}
-
-namespace {
 
 void check_attributes(const Listing& entries) {
   for (const Entry& entry : entries)

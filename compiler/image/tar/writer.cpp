@@ -11,7 +11,7 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "image/content_reader.hpp"
-#include "image/image_format.hpp"
+#include "image/tar/tar.hpp"
 
 namespace alephc {
 namespace {

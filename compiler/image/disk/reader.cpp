@@ -8,6 +8,7 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "image/byte_source.hpp"
+#include "image/disk/disk.hpp"
 #include "image/disk/fat.hpp"
 #include "image/disk/gpt.hpp"
 #include "image/disk/outside.hpp"
@@ -33,7 +34,7 @@ Partitions find_partitions(const ByteSource& disk) {
   check(partitions.has_value(), "a disk is known by its partition table");
   const auto root =
       std::find_if(partitions->begin(), partitions->end(), [&](const gpt::Partition& partition) {
-        return is_filesystem(image_format_of(part_of(disk, partition)).value_or(""));
+        return is_partition_format(image_format_of(part_of(disk, partition)).value_or(""));
       });
   if (root == partitions->end())
     throw Error(ErrorKind::failed, "no partition of the disk holds ext4 or btrfs");
@@ -64,7 +65,8 @@ void add_esp(const ByteSource& esp, const ReadOptions& options, ReadBudget& budg
     }
     const auto place = lower_bound_path(content.listing, entry.path);
     if (place != content.listing.end() && place->path == entry.path)
-      throw Error(ErrorKind::integrity, "/" + entry.path + " is in the root filesystem and in the EFI system partition");
+      throw Error(ErrorKind::integrity,
+                  "/" + entry.path + " is in the root filesystem and in the EFI system partition");
     content.listing.insert(place, std::move(entry));
   }
 }

@@ -11,10 +11,10 @@
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/little_endian.hpp"
+#include "image/disk/disk.hpp"
 #include "image/disk/fat.hpp"
 #include "image/disk/gpt.hpp"
 #include "image/filesystem_image.hpp"
-#include "manifest/image_rules.hpp"
 
 namespace alephc {
 namespace {
@@ -102,7 +102,7 @@ class DiskWriter {
     FilesystemPlace place{.file = path_, .offset = root_start(), .around = root_start() + kTail};
     // A disk too small for its partitions has a root of no size, whose writer says what it needs.
     if (options_.image.size) place.size = *options_.image.size - std::min(*options_.image.size, place.around);
-    return filesystem_kind(options_.image.filesystem).write(without_esp(tree_), options_, place);
+    return image_format(options_.image.filesystem).partition.write(without_esp(tree_), options_, place);
   }
 
   void add_partition(unsigned number, const std::string& type, const std::string& name, std::uint64_t start,

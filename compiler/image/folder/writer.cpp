@@ -2,7 +2,7 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/identity.hpp"
-#include "image/image_format.hpp"
+#include "image/folder/folder.hpp"
 #include "tree/layer_writer.hpp"
 
 namespace alephc {
