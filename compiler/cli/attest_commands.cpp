@@ -8,13 +8,15 @@
 #include "base/files.hpp"
 #include "cli/command.hpp"
 #include "image/image_format.hpp"
+#include "pipeline/locking.hpp"
+#include "pipeline/rebuild.hpp"
 
 namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
 
-void refuse_impure(const CommittedRuntime& runtime) {
+void refuse_impure(const LockedRuntime& runtime) {
   if (image_format(runtime.manifest.image.format).is_folder)
     throw Error(ErrorKind::failed, "a folder has no hash to sign for", "choose another image.format");
   for (const RunSpec& run : runtime.manifest.runs)
@@ -42,11 +44,12 @@ CommandAction add_attest(CLI::App& app) {
       ->type_name("FILE");
   return [arguments](CommandContext& context) {
     const PrivateKey key = read_private_key(arguments->key);
-    const CommittedRuntime runtime = open_committed(arguments->path, context.settings, context.reporter);
+    const Session session(context.settings, context.reporter);
+    const LockedRuntime runtime = open_committed(arguments->path, session);
     refuse_impure(runtime);
     const TempDir work(fs::temp_directory_path(), "alephc-attest");
     // What is signed was done: a build from nothing, never a result that lay about.
-    const Rebuilt rebuilt = rebuild_runtime(runtime, work.path(), context.settings, context.reporter);
+    const Rebuilt rebuilt = rebuild_runtime(runtime, work.path(), session);
     const std::string envelope = sign_envelope(statement_text(rebuilt.receipt, runtime.lock), key);
     if (arguments->output.empty()) {
       print(envelope);

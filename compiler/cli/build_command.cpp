@@ -11,6 +11,7 @@
 #include "base/trace.hpp"
 #include "cli/command.hpp"
 #include "cli/network_options.hpp"
+#include "pipeline/build.hpp"
 #include "verify/published.hpp"
 
 namespace alephc {
@@ -149,6 +150,7 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
   if (arguments.paths.size() > 1 && !(arguments.output.empty() && arguments.expect.empty()))
     throw Error(ErrorKind::usage, "-o and --expect go with one PATH only");
   const TraceFile trace(arguments.trace);
+  const Session session(context.settings, context.reporter);
   bool stable = true;
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : arguments.paths) {
@@ -164,7 +166,7 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
                                                 .vary = variation_of(arguments.vary),
                                                 .bundle = arguments.bundle,
                                                 .init_file = arguments.init_file},
-                                               context.settings, context.reporter);
+                                               session);
     stable = stable && outcome.audit.empty();
     if (context.options.json) {
       all.push_back(outcome_json(outcome));

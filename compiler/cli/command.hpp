@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/reporter.hpp"
-#include "pipeline/pipeline.hpp"
+#include "pipeline/session.hpp"
 
 namespace CLI {
 class App;

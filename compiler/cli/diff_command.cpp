@@ -4,6 +4,7 @@
 #include "base/files.hpp"
 #include "cli/command.hpp"
 #include "compare/diff_report.hpp"
+#include "pipeline/receipts.hpp"
 
 namespace alephc {
 namespace {
@@ -26,7 +27,7 @@ CommandAction add_diff(CLI::App& app) {
     const std::filesystem::path a = image_of(arguments->a, context);
     const std::filesystem::path b = image_of(arguments->b, context);
     const auto steps = [&](const ImageFacts& image) {
-      return steps_of_image(image.path, image.sha256, context.settings);
+      return steps_of_image(image.path, image.sha256, Store(context.settings.store));
     };
     const ImageDiff diff = compare_images(a, b, steps, context.settings.jobs);
     if (!arguments->html.empty()) atomic_write(arguments->html, diff_page(diff));

@@ -4,6 +4,9 @@
 
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "pipeline/planned.hpp"
+#include "pipeline/shell.hpp"
+#include "pipeline/why.hpp"
 
 namespace alephc {
 
@@ -11,7 +14,7 @@ CommandAction add_plan(CLI::App& app) {
   auto path = std::make_shared<std::string>(".");
   app.add_option("PATH", *path, "Folder with a runtime.toml, or a manifest file");
   return [path](CommandContext& context) {
-    const PlannedRuntime planned = plan_runtime(*path, context.settings, context.reporter);
+    const PlannedRuntime planned = plan_runtime(*path, Session(context.settings, context.reporter));
     print(context.options.json ? draw_json(planned.graph, planned.states)
                                : draw_text(planned.graph, planned.states));
     return 0;
@@ -28,7 +31,7 @@ CommandAction add_graph(CLI::App& app) {
   app.add_option("--format", arguments->format, "Form of the output")
       ->check(CLI::IsMember({"text", "dot", "json", "svg"}));
   return [arguments](CommandContext& context) {
-    const PlannedRuntime planned = plan_runtime(arguments->path, context.settings, context.reporter);
+    const PlannedRuntime planned = plan_runtime(arguments->path, Session(context.settings, context.reporter));
     const std::string format = context.options.json ? "json" : arguments->format;
     if (format == "dot")
       print(draw_dot(planned.graph, planned.states));
@@ -49,7 +52,8 @@ CommandAction add_why(CLI::App& app) {
       ->expected(1, 2);
   return [words](CommandContext& context) {
     const std::string path = words->size() == 2 ? words->front() : ".";
-    const std::vector<std::string> lines = explain(path, words->back(), context.settings, context.reporter);
+    const std::vector<std::string> lines =
+        explain(path, words->back(), Session(context.settings, context.reporter));
     if (context.options.json)
       print(nlohmann::ordered_json{{"subject", words->back()}, {"why", lines}}.dump() + "\n");
     else
@@ -79,8 +83,8 @@ CommandAction add_shell(CLI::App& app) {
       arguments->path = first;
     else if (!first.empty())
       arguments->command.insert(arguments->command.begin(), first);
-    return open_shell(arguments->path, arguments->step, arguments->command, context.settings,
-                      context.reporter);
+    return open_shell(arguments->path, arguments->step, arguments->command,
+                      Session(context.settings, context.reporter));
   };
 }
 

@@ -12,6 +12,7 @@
 #include "cli/version.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
+#include "pipeline/build.hpp"
 #include "receipt/receipt.hpp"
 #include "sbom/sbom.hpp"
 #include "tree/listing_text.hpp"
@@ -160,7 +161,8 @@ bool is_project(const std::filesystem::path& path) {
 }
 
 std::filesystem::path image_of(const std::string& path, CommandContext& context) {
-  if (is_project(path)) return build_runtime({.path = path}, context.settings, context.reporter).image;
+  if (is_project(path))
+    return build_runtime({.path = path}, Session(context.settings, context.reporter)).image;
   if (!std::filesystem::exists(path)) throw Error(ErrorKind::usage, "no such file: " + path);
   return path;
 }

@@ -4,6 +4,8 @@
 
 #include "cli/command.hpp"
 #include "manifest/keys.hpp"
+#include "pipeline/locking.hpp"
+#include "pipeline/vendor.hpp"
 
 namespace alephc {
 namespace {
@@ -45,6 +47,7 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
       throw Error(ErrorKind::usage, "'" + arguments.date + "' " + *problem);
   if (!arguments.vendor.empty() && (arguments.paths.size() > 1 || arguments.check || arguments.outdated))
     throw Error(ErrorKind::usage, "--vendor goes with one PATH, and not with --check or --outdated");
+  const Session session(context.settings, context.reporter);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
   for (const std::string& path : arguments.paths) {
     const LockOutcome outcome =
@@ -54,12 +57,12 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
                       .date = arguments.date,
                       .check = arguments.check,
                       .outdated = arguments.outdated},
-                     context.settings, context.reporter);
+                     session);
     if (context.options.json)
       all.push_back(change_json(outcome));
     else
       print(summary(outcome, arguments));
-    if (!arguments.vendor.empty()) vendor_runtime(path, arguments.vendor, context.settings, context.reporter);
+    if (!arguments.vendor.empty()) vendor_runtime(path, arguments.vendor, session);
   }
   if (context.options.json)
     print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"locks", all}}).dump() + "\n");

@@ -5,6 +5,7 @@
 #include "base/cid.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "pipeline/vendor.hpp"
 
 namespace alephc {
 
@@ -17,7 +18,7 @@ CommandAction add_vendor(CLI::App& app) {
   app.add_option("PATH", arguments->path, "A project with a lock");
   app.add_option("-o,--output", arguments->output, "Where the bundle goes")->required()->type_name("FILE");
   return [arguments](CommandContext& context) {
-    vendor_runtime(arguments->path, arguments->output, context.settings, context.reporter);
+    vendor_runtime(arguments->path, arguments->output, Session(context.settings, context.reporter));
     const FileHashes hashes = hash_file(arguments->output, context.settings.jobs);
     if (context.options.json)
       print(nlohmann::ordered_json{

@@ -14,6 +14,7 @@
 #include "cli/command.hpp"
 #include "image/filesystem_image.hpp"
 #include "image/image_format.hpp"
+#include "pipeline/build.hpp"
 #include "vm/conformance.hpp"
 #include "vm/http_front.hpp"
 #include "vm/instance.hpp"
@@ -51,7 +52,9 @@ void add_vm_options(CLI::App& app, VmArguments& arguments) {
 /// A file is an image; everything else is a project, which is built into folder.
 fs::path bootable_image(const std::string& given, const fs::path& folder, CommandContext& context) {
   if (fs::is_regular_file(given) && !given.ends_with(".toml")) return given;
-  return build_runtime({.path = given, .output = folder / "image"}, context.settings, context.reporter).image;
+  return build_runtime({.path = given, .output = folder / "image"},
+                       Session(context.settings, context.reporter))
+      .image;
 }
 
 std::uint64_t memory_of(const VmArguments& arguments, const std::string& fallback) {
@@ -207,7 +210,7 @@ std::string for_terminal(const std::string& bytes) {
   return ::isatty(STDOUT_FILENO) == 1 ? printable_lines(bytes) : bytes;
 }
 
-int answer_one(const RunArguments& arguments, CommandContext& context, Session& session,
+int answer_one(const RunArguments& arguments, CommandContext& context, NodeSession& session,
                const Machine& machine, const Console& console, long ready_ms, long configured_ms) {
   const std::vector<std::string> words = split_words(arguments.request);
   if (words.size() != 2 || !words[1].starts_with('/'))
@@ -309,7 +312,7 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
   const BootedMachine booted = boot_machine(
       spec, [&](const std::string& line) { console(line); }, context.reporter);
   Machine& machine = *booted.machine;
-  Session& session = *booted.session;
+  NodeSession& session = *booted.session;
   const long ready_ms = booted.ready_ms;
   const Message reply = session.configure(configuration_message(prepared.program));
   if (!succeeded(reply))

@@ -14,13 +14,12 @@ namespace {
 
 struct Row {
   const DistroTraits& traits;
-  std::unique_ptr<Distro> (*make)();
+  const Distro& (*get)();
 };
 
 // To add a distribution: a folder with its Distro, a row here, a choice in manifest/keys.cpp.
-constexpr std::array kDistros{Row{debian::kTraits, debian::make_debian},
-                              Row{debian::kUbuntuTraits, debian::make_debian},
-                              Row{alpine::kTraits, alpine::make_alpine}, Row{none::kTraits, none::make_none}};
+constexpr std::array kDistros{Row{alpine::kTraits, alpine::distro}, Row{debian::kTraits, debian::distro},
+                              Row{debian::kUbuntuTraits, debian::distro}, Row{none::kTraits, none::distro}};
 
 const Row* find_row(std::string_view name) {
   for (const Row& row : kDistros)
@@ -35,9 +34,15 @@ const DistroTraits& distro_traits(std::string_view name) {
   return row == nullptr ? debian::kTraits : row->traits;
 }
 
-std::unique_ptr<Distro> make_distro(const std::string& name) {
-  if (const Row* row = find_row(name)) return row->make();
-  throw Error(ErrorKind::failed, "unknown distribution '" + name + "'");
+std::vector<const Distro*> all_distros() {
+  std::vector<const Distro*> all;
+  for (const Row& row : kDistros) all.push_back(&row.get());
+  return all;
+}
+
+const Distro& distro_of(std::string_view name) {
+  if (const Row* row = find_row(name)) return row->get();
+  throw Error(ErrorKind::failed, "unknown distribution '" + std::string(name) + "'");
 }
 
 }  // namespace alephc

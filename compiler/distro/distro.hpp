@@ -13,6 +13,7 @@
 
 #include "base/reporter.hpp"
 #include "decode/decoded_archive.hpp"
+#include "distro/installed.hpp"
 #include "fetch/fetcher.hpp"
 #include "lock/lock.hpp"
 #include "manifest/manifest.hpp"
@@ -160,9 +161,17 @@ class Distro {
   };
   [[nodiscard]] virtual std::optional<SourcesFile> image_sources(const Manifest& manifest,
                                                                  const Lock& lock) const = 0;
+  /// True for the files of the package manager's database that read_database() wants.
+  [[nodiscard]] virtual bool is_database(const std::string& /*path*/) const { return false; }
+  /// What is installed by that database. texts: path → content.
+  [[nodiscard]] virtual std::vector<InstalledPackage> read_database(
+      const Listing& /*listing*/, const std::map<std::string, std::string>& /*texts*/) const {
+    return {};
+  }
 };
 
-/// The distribution of a manifest, from the table of distributions.
-[[nodiscard]] std::unique_ptr<Distro> make_distro(const std::string& name);
+/// The distribution that a manifest names in base.distro. There is one object of each, without state.
+[[nodiscard]] const Distro& distro_of(std::string_view name);
+[[nodiscard]] std::vector<const Distro*> all_distros();
 
 }  // namespace alephc

@@ -3,20 +3,22 @@
 
 #include <algorithm>
 
-#include "distro/alpine/alpine.hpp"
-#include "distro/debian/debian.hpp"
+#include "distro/distro.hpp"
 
 namespace alephc {
 
 bool is_package_database(const std::string& path) {
-  return debian::is_database(path) || alpine::is_database(path);
+  const std::vector<const Distro*> all = all_distros();
+  return std::any_of(all.begin(), all.end(), [&](const Distro* distro) { return distro->is_database(path); });
 }
 
 std::vector<InstalledPackage> read_installed(const Listing& listing,
                                              const std::map<std::string, std::string>& texts) {
-  const bool has_apk = std::any_of(texts.begin(), texts.end(),
-                                   [](const auto& text) { return alpine::is_database(text.first); });
-  return has_apk ? alpine::read_database(listing, texts) : debian::read_database(listing, texts);
+  for (const Distro* distro : all_distros())
+    if (std::any_of(texts.begin(), texts.end(),
+                    [&](const auto& text) { return distro->is_database(text.first); }))
+      return distro->read_database(listing, texts);
+  return {};
 }
 
 std::map<std::string, std::string> read_owners(const Tree& tree) {

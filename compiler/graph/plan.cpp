@@ -126,7 +126,7 @@ InstallPackage install_package(const LockedPackage& package) {
 Steps installs(const Recipe& recipe) {
   Steps steps;
   const std::vector<LockedLayer>& layers = recipe.lock.layers;
-  const int rules = make_distro(recipe.manifest.base.distro)->install_version();
+  const int rules = distro_of(recipe.manifest.base.distro).install_version();
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const LockedLayer& layer = layers[i];
     InstallInput input{.distro = recipe.manifest.base.distro,
@@ -169,7 +169,7 @@ Steps system(const Recipe& recipe) {
   SystemInput input{.timezone = manifest.system.timezone,
                     .locale = manifest.system.locale,
                     .hostname = manifest.system.hostname};
-  if (auto sources = make_distro(manifest.base.distro)->image_sources(manifest, recipe.lock)) {
+  if (auto sources = distro_of(manifest.base.distro).image_sources(manifest, recipe.lock)) {
     input.sources_path = std::move(sources->path);
     input.sources = std::move(sources->content);
   }
@@ -190,7 +190,7 @@ Steps locales(const Recipe& recipe) {
   const std::vector<std::string>& wanted = recipe.manifest.system.locales;
   if (wanted.empty()) return {};
   return {commands_step({"locales", "generate locales"}, "generating locales",
-                        make_distro(recipe.manifest.base.distro)->locale_commands(wanted))};
+                        distro_of(recipe.manifest.base.distro).locale_commands(wanted))};
 }
 
 Steps python(const Recipe& recipe) {
@@ -287,7 +287,7 @@ Steps removal(const Recipe& recipe) {
   const std::vector<std::string>& names = recipe.lock.removed;
   if (names.empty()) return {};
   return {commands_step({"remove", "purge " + counted(names.size(), "package")}, "purging packages",
-                        make_distro(recipe.manifest.base.distro)->remove_commands(names))};
+                        distro_of(recipe.manifest.base.distro).remove_commands(names))};
 }
 
 Steps exclusion(const Recipe& recipe) {
@@ -409,6 +409,15 @@ BuildGraph plan(const Recipe& recipe) {
   BuildGraph graph{.epoch = recipe.epoch};
   for (const auto& steps_of : kOrder)
     for (Step& step : steps_of(recipe)) graph.steps.push_back(std::move(step));
+  return graph;
+}
+
+BuildGraph plan_below_python(const Recipe& recipe) {
+  BuildGraph graph{.epoch = recipe.epoch};
+  for (const auto& steps_of : kOrder) {
+    if (steps_of == python) break;
+    for (Step& step : steps_of(recipe)) graph.steps.push_back(std::move(step));
+  }
   return graph;
 }
 

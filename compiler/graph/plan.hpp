@@ -28,5 +28,7 @@ struct Recipe {
 /// From here on no step is added or changed. To add a kind of step: a file in steps/, a function here that reads its input
 /// from the recipe, and a row in the order of effects.
 [[nodiscard]] BuildGraph plan(const Recipe& recipe);
+/// The steps below the one that installs Python's packages: they make the tree in which pip chooses those.
+[[nodiscard]] BuildGraph plan_below_python(const Recipe& recipe);
 
 }  // namespace alephc

@@ -38,21 +38,18 @@ bool runs_programs(const Step& step) {
 std::vector<Digest> layer_digests(const std::vector<StepReport>& reports) {
   std::vector<Digest> digests;
   for (const StepReport& report : reports)
-    if (const auto digest = Digest::from_hex(report.result)) digests.push_back(*digest);
+    if (const Digest* layer = report.layer()) digests.push_back(*layer);
   return digests;
 }
 
-bool image_is_there(const std::string& result, const Store& store) {
-  const auto image = parse_image_result(result);
-  if (!image) return false;
-  if (image->sha256.is_zero()) return false;  // a folder is written each time
-  return store.has_blob(image->sha256) && (image->verity_tree.is_zero() || store.has_blob(image->verity_tree));
+bool image_is_there(const ImageResult& image, const Store& store) {
+  if (image.sha256.is_zero()) return false;  // a folder is written each time
+  return store.has_blob(image.sha256) && (image.verity_tree.is_zero() || store.has_blob(image.verity_tree));
 }
 
-bool result_is_there(const Step& step, const ActionRecord& record, const Store& store) {
-  if (std::holds_alternative<Step::Image>(step.run)) return image_is_there(record.result, store);
-  const auto digest = Digest::from_hex(record.result);
-  return digest && store.has_layer(*digest);
+bool is_there(const StepResult& result, const Store& store) {
+  if (const auto* image = std::get_if<ImageResult>(&result)) return image_is_there(*image, store);
+  return store.has_layer(std::get<Digest>(result));
 }
 
 /// Puts the layers of the reports from the given one on top of a tree.
@@ -62,8 +59,8 @@ void add_layers(Tree& tree, const std::vector<StepReport>& reports, std::size_t 
     reporter.diagnostic({.severity = Severity::warning, .message = text});
   };
   for (std::size_t i = from; i < reports.size(); ++i) {
-    const auto digest = Digest::from_hex(reports[i].result);
-    if (!digest) continue;
+    const Digest* digest = reports[i].layer();
+    if (digest == nullptr) continue;
     auto layer = store.open_layer(*digest, warn, jobs);
     if (!layer) throw DamagedLayer();
     tree.add(std::move(layer));
@@ -71,11 +68,11 @@ void add_layers(Tree& tree, const std::vector<StepReport>& reports, std::size_t 
 }
 
 /// What a script fetched is not in the lock, so its result is.
-void check_pin(const Step& step, const std::string& digest) {
-  if (!step.pin || step.pin->layer.hex() == digest) return;
+void check_pin(const Step& step, const Digest& layer) {
+  if (!step.pin || step.pin->layer == layer) return;
   Diagnostic problem{.message = "the script '" + step.pin->name +
                                 "' has network and gave another result than the locked one"};
-  problem.context = {"locked " + step.pin->layer.hex(), "now    " + digest};
+  problem.context = {"locked " + step.pin->layer.hex(), "now    " + layer.hex()};
   problem.hint =
       "what it fetches has changed: pin it with [[archive]], or accept the change with 'alephc lock --update'";
   throw Error(ErrorKind::integrity, std::move(problem));
@@ -104,7 +101,7 @@ class Runner {
 
  private:
   void report(const Step& step, StepReport report) {
-    if (Digest::from_hex(report.result)) {
+    if (report.layer() != nullptr) {
       layers_.push_back({step.id, step.published});
       if (step.starts_a_tree) first_layer_ = layers_.size() - 1;
     }
@@ -113,8 +110,9 @@ class Runner {
 
   bool use_cached(const Step& step, const Digest& key) {
     const auto record = tools_.store.find_action(key);
-    if (!record || !result_is_there(step, *record, tools_.store)) return false;
-    report(step, {step.id, step.title, key, true, 0, record->result});
+    const auto result = record ? parse_step_result(record->result) : std::nullopt;
+    if (!result || !is_there(*result, tools_.store)) return false;
+    report(step, {step.id, step.title, key, true, 0, *result});
     tools_.reporter.detail("cached  " + step.title);
     return true;
   }
@@ -148,16 +146,16 @@ class Runner {
     const fs::path log = tools_.store.log_path(key, step.id);
     fs::remove(log);
     tools_.reporter.progress(step.title);
-    const std::string result = result_of(step, log);
+    StepResult result = result_of(step, log);
     const double seconds = seconds_since(start);
     const std::string log_name = fs::exists(log) ? log.lexically_relative(tools_.store.folder()).string() : "";
-    tools_.store.put_action(key, {step.title, text, result, log_name, seconds});
-    report(step, {step.id, step.title, key, false, seconds, result});
+    tools_.store.put_action(key, {step.title, text, step_result_text(result), log_name, seconds});
+    report(step, {step.id, step.title, key, false, seconds, std::move(result)});
     std::string shown = std::to_string(seconds);
     tools_.reporter.step(step.title + "  " + shown.substr(0, shown.find('.') + 2) + " s");
   }
 
-  std::string result_of(const Step& step, const fs::path& log) {
+  StepResult result_of(const Step& step, const fs::path& log) {
     try {
       if (const auto* computed = std::get_if<Step::Computed>(&step.run)) return compute(step, *computed);
       if (const auto* image = std::get_if<Step::Image>(&step.run)) return write(*image);
@@ -171,19 +169,20 @@ class Runner {
     }
   }
 
-  std::string compute(const Step& step, const Step::Computed& run) {
+  Digest compute(const Step& step, const Step::Computed& run) {
     const Tree& below = tree_below();
     const WorkFolder work = tools_.store.make_work_folder();
     const fs::path upper = work.path() / "upper";
     make_folders(upper);
     LayerWriter out(upper, step.starts_a_tree ? nullptr : &below.entries(), graph_.epoch.room.time);
     run({.below = below, .out = out, .contents = tools_.supply, .layers = layers_});
-    const Digest digest = sha256(layer_text(out.listing()));
-    if (tools_.store.has_layer(digest)) return digest.hex();
-    return tools_.store.adopt_layer(upper, out.finish())->digest.hex();
+    const std::string text = layer_text(out.listing());
+    const Digest digest = sha256(text);
+    if (!tools_.store.has_layer(digest)) (void)tools_.store.adopt_layer(upper, out.finish(), text);
+    return digest;
   }
 
-  std::string write(const Step::Image& run) {
+  ImageResult write(const Step::Image& run) {
     const Tree& whole = tree_below();
     Tree image;
     const bool is_part = first_layer_ > 0;
@@ -200,9 +199,9 @@ class Runner {
                 .layers = layers_});
   }
 
-  std::string run_in_room(const Step& step, const fs::path& log) {
+  Digest run_in_room(const Step& step, const fs::path& log) {
     const Tree& below = tree_below();
-    const std::string digest = layer_of(step, below, log, tools_.vary);
+    const Digest digest = layer_of(step, below, log, tools_.vary);
     if (tools_.audit != nullptr) audit(step, below, digest, log);
     check_pin(step, digest);
     return digest;
@@ -210,19 +209,19 @@ class Runner {
 
   /// The step once more, with everything changed that its result
   /// must not depend on. Random output differs in any case.
-  void audit(const Step& step, const Tree& below, const std::string& digest, const fs::path& log) {
+  void audit(const Step& step, const Tree& below, const Digest& digest, const fs::path& log) {
     const fs::path second_log = log.string() + ".again";
-    const std::string again = layer_of(step, below, second_log, {.clock = true, .directory_order = true});
+    const Digest again = layer_of(step, below, second_log, {.clock = true, .directory_order = true});
     if (again == digest) return;
-    const auto layer = [&](const std::string& hex) {
-      return tools_.store.open_layer(*Digest::from_hex(hex), [](const std::string&) {});
+    const auto layer = [&](const Digest& each) {
+      return tools_.store.open_layer(each, [](const std::string&) {});
     };
     for (AuditFinding& finding :
          audit_results(step.id, below, layer(digest), layer(again), graph_.epoch, tools_.distro, tools_.store))
       tools_.audit->push_back(std::move(finding));
   }
 
-  std::string layer_of(const Step& step, const Tree& below, const fs::path& log, const Variation& vary) {
+  Digest layer_of(const Step& step, const Tree& below, const fs::path& log, const Variation& vary) {
     const WorkFolder work = tools_.store.make_work_folder();
     const fs::path upper = work.path() / "upper";
     KnownContents known;
@@ -252,17 +251,17 @@ class Runner {
   }
 
   /// Turns what a step left in its upper folder into a layer of the store.
-  std::string capture(const Tree& below, const fs::path& upper, const KnownContents& known) const {
+  Digest capture(const Tree& below, const fs::path& upper, const KnownContents& known) const {
     const TraceSpan span("layer", "capture");
     const bool overlay = !below.layers().empty();
     ScanResult scanned = scan_folder(
         upper, {.jobs = tools_.jobs, .clamp_mtime = graph_.epoch.room.time, .known = &known, .overlay = overlay});
-    if (!overlay) return tools_.store.adopt_layer(upper, std::move(scanned.listing))->digest.hex();
+    if (!overlay) return tools_.store.adopt_layer(upper, std::move(scanned.listing))->digest;
     std::vector<std::string> redundant;
     Listing listing = upper_to_layer(below.entries(), std::move(scanned), redundant);
     const RootFolder filled(upper);
     for (const std::string& path : redundant) filled.remove(path);
-    return tools_.store.adopt_layer(upper, std::move(listing))->digest.hex();
+    return tools_.store.adopt_layer(upper, std::move(listing))->digest;
   }
 
   const BuildGraph& graph_;
@@ -278,6 +277,17 @@ class Runner {
 };
 
 }  // namespace
+
+std::string step_result_text(const StepResult& result) {
+  if (const auto* image = std::get_if<ImageResult>(&result)) return image_result_text(*image);
+  return std::get<Digest>(result).hex();
+}
+
+std::optional<StepResult> parse_step_result(const std::string& text) {
+  if (const auto layer = Digest::from_hex(text)) return *layer;
+  if (auto image = parse_image_result(text)) return std::move(*image);
+  return std::nullopt;
+}
 
 Tree open_tree(const std::vector<StepReport>& reports, const Store& store, Reporter& reporter) {
   Tree tree;
@@ -314,7 +324,8 @@ std::vector<StepState> inspect_steps(const BuildGraph& graph, const Store& store
     state.key = sha256(text);
     if (const auto record = store.find_action(state.key)) {
       state.status = StepState::Status::cached;
-      if (const auto digest = Digest::from_hex(record->result)) inputs.push_back(*digest);
+      const auto result = parse_step_result(record->result);
+      if (result && std::holds_alternative<Digest>(*result)) inputs.push_back(std::get<Digest>(*result));
       continue;
     }
     state.status = StepState::Status::will_run;

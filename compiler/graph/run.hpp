@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/reporter.hpp"
@@ -12,6 +14,7 @@
 #include "graph/drawing.hpp"
 #include "graph/package_supply.hpp"
 #include "graph/plan.hpp"
+#include "steps/write.hpp"
 #include "store/store.hpp"
 #include "tree/tree.hpp"
 
@@ -34,13 +37,23 @@ struct RunTools {
   std::vector<AuditFinding>* audit = nullptr;  ///< if set, such steps run twice, and what differs is added
 };
 
+/// What a step made: a layer, by its digest, or the image.
+using StepResult = std::variant<Digest, ImageResult>;
+/// As an action record keeps it: hex digits, or steps/write.hpp's text.
+[[nodiscard]] std::string step_result_text(const StepResult& result);
+/// Nothing for a text that is neither.
+[[nodiscard]] std::optional<StepResult> parse_step_result(const std::string& text);
+
 struct StepReport {
   std::string id{};
   std::string name{};
   Digest key{};
   bool cached = false;
   double seconds = 0;
-  std::string result{};  ///< layer digest, or the image as JSON text (steps/write.hpp)
+  StepResult result{};
+
+  [[nodiscard]] const Digest* layer() const { return std::get_if<Digest>(&result); }
+  [[nodiscard]] const ImageResult* image() const { return std::get_if<ImageResult>(&result); }
 };
 
 /// Runs what is not in the store, up to but not including the step with id stop_before (empty: all). From here

@@ -99,6 +99,7 @@ Manifest load_manifest(const fs::path& path, const std::vector<StdlibPart>& reco
     if (part.is_stdlib) manifest.stdlib.push_back({part.name, part.text});
   }
   manifest.text = canonical_text(flat);
+  manifest.value = flat;
   manifest.digest = sha256(manifest.text);
   manifest.declared = declared_digest(parts);
   manifest.warnings = problems.items();

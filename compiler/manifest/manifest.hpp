@@ -219,6 +219,7 @@ struct Manifest {
   std::vector<std::string> parts{};  ///< names in merge order, the file itself last
   std::vector<StdlibPart> stdlib{};  ///< those of them that came with alephc
 
+  Value value{};       ///< the merged keys, as they were written
   std::string text{};  ///< canonical TOML without [expect] and descriptive keys
   Digest digest{};     ///< of text
   Digest declared{};   ///< of what the user's own files say, stdlib parts by name only

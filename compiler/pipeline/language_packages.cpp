@@ -17,6 +17,7 @@
 #include "lock/lock_file.hpp"
 #include "manifest/merge.hpp"
 #include "npm/registry.hpp"
+#include "pipeline/step_tools.hpp"
 #include "resolve/wheels.hpp"
 #include "steps/workplace.hpp"
 
@@ -62,22 +63,20 @@ const LockedPackage* pip_package(const Manifest& manifest, const Lock& lock) {
 }
 
 /// Asked for only where the machine's configuration says nothing.
-std::string fallback_index(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
-                           const Settings& settings) {
+std::string fallback_index(const Manifest& manifest, const Lock& lock, const Session& session) {
   const LockedPackage* pip = pip_package(manifest, lock);
   if (pip == nullptr) return {};
-  const std::unique_ptr<Distro> distro = make_distro(manifest.base.distro);
-  for (const RemoteFile& file : distro->package_files(manifest, lock, settings.mirrors))
-    if (file.digest == pip->sha256) tools.fetcher.fetch({file}, [](std::size_t) {});
-  const auto blob = tools.store.open_blob(pip->sha256);
-  return blob ? default_python_index(blob->get(), distro->package_kind()) : std::string();
+  const Distro& distro = distro_of(manifest.base.distro);
+  for (const RemoteFile& file : distro.package_files(manifest, lock, session.settings().mirrors))
+    if (file.digest == pip->sha256) session.fetcher().fetch({file}, [](std::size_t) {});
+  const auto blob = session.store().open_blob(pip->sha256);
+  return blob ? default_python_index(blob->get(), distro.package_kind()) : std::string();
 }
 
-std::vector<std::string> known_indexes(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
-                                       const Settings& settings) {
+std::vector<std::string> known_indexes(const Manifest& manifest, const Lock& lock, const Session& session) {
   const PipSettings machine = machine_pip_settings();
   const bool known = !manifest.python.index.empty() || !machine.index.empty();
-  const std::string fallback = known ? std::string() : fallback_index(manifest, lock, tools, settings);
+  const std::string fallback = known ? std::string() : fallback_index(manifest, lock, session);
   return python_indexes(manifest.python, machine, fallback);
 }
 
@@ -122,33 +121,31 @@ std::vector<std::string> preferences(const ResolveRequest& request) {
   return kept;
 }
 
-/// The tree as it is when Python packages are installed.
+/// The tree as it is when Python packages are installed. Nothing below the step that installs them depends on which
+/// they are.
+Tree python_tree(const Manifest& manifest, const Lock& lock, const std::string& text,
+                 const Session& session) {
+  require_root(session.settings());
+  const StepTools tools(manifest, lock, session);
+  const BuildGraph graph = plan_below_python({manifest, lock, text, epoch_of(lock)});
+  return open_tree(run_steps(graph, tools.run, ""), session.store(), session.reporter());
+}
+
+/// Chooses and downloads in a tree, with its own Python.
 class PythonWorkplace {
  public:
-  PythonWorkplace(const Manifest& manifest, const Lock& lock, const ToolBox& tools, const Settings& settings)
-      : tools_(tools), epoch_(epoch_of(lock)), runner_(*settings.outside.runner) {
-    require_root(settings);
-    const std::unique_ptr<Distro> distro = make_distro(manifest.base.distro);
+  PythonWorkplace(const Manifest& manifest, const Lock& lock, const Session& session)
+      : session_(session), epoch_(epoch_of(lock)) {
     const std::string text = lock_text(lock);
-    log_ = tools.store.log_path(sha256(text), "lock:python");
-    const BuildGraph graph = plan({manifest, lock, text, epoch_});
-    const std::vector<RemoteFile> files = distro->package_files(manifest, lock, settings.mirrors);
-    PackageSupply supply(tools.store, tools.fetcher);
-    provide_guest_files(lock, tools.store);
-    const RunTools run_tools{.store = tools.store,
-                             .reporter = tools.reporter,
-                             .supply = supply,
-                             .runner = *settings.outside.runner,
-                             .distro = *distro,
-                              .remote_files = files,
-                              .jobs = settings.jobs};
-    tree_ = open_tree(run_steps(graph, run_tools, "python"), tools.store, tools.reporter);
+    log_ = session.store().log_path(sha256(text), "lock:python");
+    tree_ = python_tree(manifest, lock, text, session);
   }
 
   [[nodiscard]] std::vector<LockedWheel> resolve(const PythonRequest& request) const {
-    const WorkFolder work = tools_.store.make_work_folder();
+    const Store& store = session_.store();
+    const WorkFolder work = store.make_work_folder();
     KnownContents known;
-    const PackageSupply nothing(tools_.store, tools_.fetcher);
+    const PackageSupply nothing(store, session_.fetcher());
     const SandboxPlace place{.below = tree_,
                              .upper = work.path() / "upper",
                              .scratch = work.path() / "scratch",
@@ -156,24 +153,23 @@ class PythonWorkplace {
                              .known = known,
                              .contents = nothing,
                              .room = epoch_.room,
-                             .runner = runner_,
-                             .store = tools_.store,
-                             .reporter = tools_.reporter};
+                             .runner = session_.runner(),
+                             .store = store,
+                             .reporter = session_.reporter()};
     fs::remove(log_);
     make_folders(place.scratch, 0700);
     prepare_upper(tree_, place.upper);
-    return resolve_wheels(request, tools_.store, place, tools_.reporter);
+    return resolve_wheels(request, store, place, session_.reporter());
   }
 
  private:
-  const ToolBox& tools_;
+  const Session& session_;
   OutputEpoch epoch_;
-  const CommandRunner& runner_;
   fs::path log_;
   Tree tree_;
 };
 
-void lock_wheels(Lock& lock, const ResolveRequest& request, const ToolBox& tools, const Settings& settings) {
+void lock_wheels(Lock& lock, const ResolveRequest& request, const Session& session) {
   const Manifest& manifest = request.manifest;
   if (!manifest.python.wanted()) return;
   const Lock* before = request.previous;
@@ -187,23 +183,20 @@ void lock_wheels(Lock& lock, const ResolveRequest& request, const ToolBox& tools
     lock.wheels = before->wheels;
     return;
   }
-  if (settings.offline)
+  if (session.settings().offline)
     throw Error(ErrorKind::failed, "Python packages must be chosen, but --offline forbids the network");
   if (pip_package(manifest, lock) == nullptr)
     throw Error(ErrorKind::failed,
                 std::vector{Diagnostic{.message = "[python] needs pip in the target while it is installed",
                                        .at = manifest.python.at,
                                        .hint = "add " + pip_package_name(manifest) + " to packages.build"}});
-  // Everything below the python step does not depend on what is chosen here.
-  lock.wheels = {{.name = "-", .version = "-", .file = "-"}};
-  const PythonWorkplace workplace(manifest, lock, tools, settings);
-  lock.wheels.clear();
+  const PythonWorkplace workplace(manifest, lock, session);
   const PythonLockFile lock_file = read_lock_file(manifest);
   PythonRequest wanted{.manifest = manifest,
                        .lock_file = lock_file,
-                       .indexes = known_indexes(manifest, lock, tools, settings),
+                       .indexes = known_indexes(manifest, lock, session),
                        .preferences = preferences(request)};
-  tools.reporter.progress("resolve Python packages");
+  session.reporter().progress("resolve Python packages");
   try {
     lock.wheels = workplace.resolve(wanted);
   } catch (const Error& error) {
@@ -225,8 +218,8 @@ std::vector<NpmPackage> project_modules(const Manifest& manifest, Reporter* repo
   return read_package_lock(file, read_file(manifest.content_of(file)), npm_target(manifest), reporter);
 }
 
-void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tools) {
-  const std::vector<NpmPackage> packages = project_modules(request.manifest, &tools.reporter);
+void lock_modules(Lock& lock, const ResolveRequest& request, const Session& session) {
+  const std::vector<NpmPackage> packages = project_modules(request.manifest, &session.reporter());
   struct Known {
     Digest sha256{};
     std::uint64_t size = 0;
@@ -252,7 +245,7 @@ void lock_modules(Lock& lock, const ResolveRequest& request, const ToolBox& tool
            return {};
          }});
   }
-  tools.fetcher.fetch(files, [](std::size_t) {});
+  session.fetcher().fetch(files, [](std::size_t) {});
   for (const NpmPackage& package : packages) {
     const Known& found = known.at(package.integrity);
     lock.modules.push_back({.path = package.path,
@@ -278,10 +271,9 @@ std::string default_python_index(int package_fd, ArchiveKind kind) {
   return url + (url.ends_with('/') ? "" : "/") + "simple";
 }
 
-void lock_language_packages(Lock& lock, const ResolveRequest& request, const ToolBox& tools,
-                            const Settings& settings) {
-  lock_modules(lock, request, tools);
-  lock_wheels(lock, request, tools, settings);
+void lock_language_packages(Lock& lock, const ResolveRequest& request, const Session& session) {
+  lock_modules(lock, request, session);
+  lock_wheels(lock, request, session);
 }
 
 std::vector<std::string> language_contradictions(const Manifest& manifest, const Lock& lock) {
@@ -298,8 +290,7 @@ std::vector<std::string> language_contradictions(const Manifest& manifest, const
   return found;
 }
 
-std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& lock, const ToolBox& tools,
-                                       const Settings& settings) {
+std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& lock, const Session& session) {
   std::vector<RemoteFile> files;
   // Found out for the first file that is missing, and the same for all.
   const auto indexes = std::make_shared<std::optional<std::vector<std::string>>>();
@@ -309,9 +300,9 @@ std::vector<RemoteFile> language_files(const Manifest& manifest, const Lock& loc
                      .size = wheel.size,
                      .label = wheel.file,
                      .advice = kIndexAdvice,
-                     .locate = [&manifest, &lock, tools, &settings, indexes, wheel] {
-                       if (!*indexes) *indexes = known_indexes(manifest, lock, tools, settings);
-                       return locate_wheel(wheel, **indexes, tools.fetcher);
+                     .locate = [&manifest, &lock, &session, indexes, wheel] {
+                       if (!*indexes) *indexes = known_indexes(manifest, lock, session);
+                       return locate_wheel(wheel, **indexes, session.fetcher());
                      }});
   for (const LockedModule& module : lock.modules)
     files.push_back({.digest = module.sha256,

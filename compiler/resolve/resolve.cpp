@@ -96,7 +96,6 @@ LockedArchive fetch_archive(const ArchiveSpec& archive, const ToolBox& tools) {
 
 /// An archive whose integrity changed is another one.
 bool names_same(const ResolveRequest& request, const ArchiveSpec& archive) {
-  const auto source = std::make_shared<const SourceText>(SourceText{"the manifest", request.manifest.text});
   const auto entry_of = [&](const Value& flat) -> std::string {
     const Value* entries = flat.find("archive");
     if (entries == nullptr) return {};
@@ -114,7 +113,7 @@ bool names_same(const ResolveRequest& request, const ArchiveSpec& archive) {
     }
     return {};
   };
-  return entry_of(request.previous->manifest) == entry_of(parse_toml(source));
+  return entry_of(request.previous->manifest) == entry_of(request.manifest.value);
 }
 
 std::vector<LockedArchive> lock_archives(const ResolveRequest& request,
@@ -236,23 +235,21 @@ Lock resolve_lock(const ResolveRequest& request, const std::vector<LockedInput>&
   lock.corrections = latest_epoch().correction_numbers();
   lock.parts = manifest.stdlib;
   lock.inputs = inputs;
-  const auto source = std::make_shared<const SourceText>(SourceText{"the manifest", manifest.text});
-  const Value flat = parse_toml(source);
-  lock.manifest_text = canonical_text(flat, "manifest.");
-  lock.manifest = flat;
+  lock.manifest_text = canonical_text(manifest.value, "manifest.");
+  lock.manifest = manifest.value;
   lock.archives = lock_archives(request, inputs, tools);
   lock.runs = kept_pins(request);
   lock.guest_files = lock_guest_files(request);
   const bool asked = request.update_all || !request.update_packages.empty() || !request.date.empty();
   const Lock* before = request.previous;
-  if (before != nullptr && !asked && packages_decided_alike(*before, manifest, flat, inputs)) {
+  if (before != nullptr && !asked && packages_decided_alike(*before, manifest, manifest.value, inputs)) {
     lock.resolver = before->resolver;
     lock.repositories = before->repositories;
     lock.layers = before->layers;
     lock.removed = before->removed;
     lock.source_date_epoch = before->source_date_epoch;
   } else {
-    Resolution resolution = make_distro(manifest.base.distro)->resolve(request, tools);
+    Resolution resolution = distro_of(manifest.base.distro).resolve(request, tools);
     lock.resolver = resolution.resolver;
     lock.repositories = std::move(resolution.repositories);
     lock.layers = std::move(resolution.layers);

@@ -8,14 +8,15 @@ namespace alephc {
 namespace {
 
 void run(const InstallInput& input, const SandboxPlace& place) {
-  const std::unique_ptr<Distro> distro = make_distro(input.distro);
+  const Distro& distro = distro_of(input.distro);
   LayerContents contents(place.store);
   const auto take = [&](const InstallPackage& package) {
-    return take_apart({.digest = package.sha256,
-                       .kind = distro->package_kind(),
-                       .label = package.name + " " + package.version,
-                       .open = [&] { return place.contents.open(package.sha256, package.name + " " + package.version); }},
-                      place.store, contents, place.scratch / "decoded", place.room.time);
+    return take_apart(
+        {.digest = package.sha256,
+         .kind = distro.package_kind(),
+         .label = package.name + " " + package.version,
+         .open = [&] { return place.contents.open(package.sha256, package.name + " " + package.version); }},
+        place.store, contents, place.scratch / "decoded", place.room.time);
   };
   const InstallJob job{.input = input,
                        .below = place.below,
@@ -29,7 +30,7 @@ void run(const InstallInput& input, const SandboxPlace& place) {
                        .vary = place.vary,
                        .decode_package = take,
                        .unpacked = place.unpacked};
-  distro->install(job, place.reporter);
+  distro.install(job, place.reporter);
 }
 
 }  // namespace

@@ -104,6 +104,8 @@ struct PinnedResult {
   Digest layer{};
 };
 
+struct ImageResult;  // steps/write.hpp
+
 struct Step {
   std::string id{};     ///< stable name: "install:packages", "run:setup"
   std::string title{};  ///< for people
@@ -113,7 +115,7 @@ struct Step {
   std::vector<std::pair<std::string, Digest>> fetches{};  ///< files from the network that it reads: (label, sha256)
   using Computed = std::function<void(const ComputedPlace&)>;
   using InSandbox = std::function<void(const SandboxPlace&)>;
-  using Image = std::function<std::string(const ImagePlace&)>;  ///< the result's text, steps/write.hpp
+  using Image = std::function<ImageResult(const ImagePlace&)>;
   std::variant<Computed, InSandbox, Image> run{};
   bool published = false;     ///< puts in what all can download by its hash
   bool starts_a_tree = false;  ///< its layer is a tree of its own: nothing below it is in the image

@@ -51,7 +51,7 @@ void add_verity(const fs::path& image, const fs::path& file, const Digest& seed,
   place.store.adopt_blob(file, result.verity_tree);
 }
 
-std::string run(const WriteInput& input, const ImagePlace& place) {
+ImageResult run(const WriteInput& input, const ImagePlace& place) {
   if (place.blocks != nullptr) place.blocks->stop();
   if (input.checked) check_final_tree(place.tree, place.layers, place.room.time);
   WriteOptions options{.image = image_spec(input),
@@ -72,7 +72,7 @@ std::string run(const WriteInput& input, const ImagePlace& place) {
                      .groups = account_fields(place.tree, "etc/group", {0, 2})};
   if (format.is_folder) {
     write_to_folder(place.tree, options, format, place.output);
-    return image_result_text(result);
+    return result;
   }
   const WorkFolder work = place.store.make_work_folder();
   const fs::path file = work.path() / "image";
@@ -92,7 +92,7 @@ std::string run(const WriteInput& input, const ImagePlace& place) {
   place.store.adopt_blob(file, hashes.sha256);
   if (place.cache != nullptr && format.keeps_blocks)
     place.store.put_block_index(hashes.sha256, place.cache->kept_bytes());
-  return image_result_text(result);
+  return result;
 }
 
 }  // namespace

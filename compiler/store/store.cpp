@@ -237,11 +237,17 @@ std::shared_ptr<const Layer> Store::open_layer(const Digest& digest,
 
 std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing listing) const {
   const std::string text = layer_text(listing);
+  return adopt_layer(folder, std::move(listing), text);
+}
+
+std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing listing,
+                                                const std::string& text) const {
   auto layer = std::make_shared<Layer>();
   layer->digest = sha256(text);
   layer->listing = std::move(listing);
   const fs::path home = folder_ / "layers" / layer->digest.hex();
   layer->folder = home / "root";
+  if (has_layer(layer->digest)) return layer;  // the same bytes under the same name
   const WorkFolder work = make_work_folder();
   const fs::path staged = work.path() / "layer";
   make_folders(staged, 0700);
@@ -249,7 +255,7 @@ std::shared_ptr<const Layer> Store::adopt_layer(const fs::path& folder, Listing 
   write_stamp(layer->listing, staged / "root", staged / "stamp");
   atomic_write(staged / "listing", text, 0444);
   if (::rename(staged.c_str(), home.c_str()) == 0) return layer;
-  // Another process was first with the same layer: the same bytes under the same name.
+  // Another process was first with the same layer.
   if (errno != ENOTEMPTY && errno != EEXIST) throw system_error("move a layer into the store", errno);
   return layer;
 }

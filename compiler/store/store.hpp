@@ -86,9 +86,12 @@ class Store {
                                                         unsigned jobs = 1) const;
   /// The largest of the layers that were written last: as many as most, newest first.
   [[nodiscard]] std::vector<Digest> large_layers(std::size_t most) const;
-  /// Takes folder (in a WorkFolder of this store) over.
+  /// Takes folder (in a WorkFolder of this store) over, unless the layer is there already.
   [[nodiscard]] std::shared_ptr<const Layer> adopt_layer(const std::filesystem::path& folder,
                                                          Listing listing) const;
+  /// The same where the listing's layer_text() is at hand.
+  [[nodiscard]] std::shared_ptr<const Layer> adopt_layer(const std::filesystem::path& folder, Listing listing,
+                                                         const std::string& text) const;
 
   // Files written outside the store, with the hash they had then.
   void remember_output(const std::filesystem::path& file, const Digest& digest) const;

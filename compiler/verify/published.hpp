@@ -7,7 +7,7 @@
 
 #include "base/files.hpp"
 #include "network/pull.hpp"
-#include "pipeline/pipeline.hpp"
+#include "pipeline/session.hpp"
 #include "verify/verify.hpp"
 
 namespace alephc {

@@ -18,6 +18,9 @@
 #include "message/store_message.hpp"
 #include "pipeline/expectation.hpp"
 #include "pipeline/language_packages.hpp"
+#include "pipeline/locking.hpp"
+#include "pipeline/rebuild.hpp"
+#include "pipeline/receipts.hpp"
 #include "tree/tree_digest.hpp"
 #include "verify/claims.hpp"
 #include "verify/statements.hpp"
@@ -51,13 +54,19 @@ class Verification {
   }
 
  private:
+  /// Made for the first check that needs it: an image and a hash need no store.
+  const Session& session() {
+    if (!session_) session_.emplace(settings_, reporter_);
+    return *session_;
+  }
+
   void say(const std::string& name, Verdict verdict, const std::string& text) {
     report_.checks.push_back({name, verdict, text});
   }
 
   void import_bundle_file() {
     if (request_.bundle.empty()) return;
-    const Store store(settings_.store);
+    const Store& store = session().store();
     const Bundle bundle = import_bundle(request_.bundle, store);
     for (const auto& [repository, digest] : bundle.keyrings)
       spare_keyrings_[repository] = store.blob_path(digest);
@@ -90,7 +99,7 @@ class Verification {
   [[nodiscard]] Verdict unproven() const { return request_.strict ? Verdict::undecided : Verdict::verified; }
 
   void look_at_project() {
-    runtime_ = open_committed(request_.path, settings_, reporter_);
+    runtime_ = open_committed(request_.path, session());
     confine(runtime_->manifest);
     lock_digest_ = sha256(runtime_->lock_text);
     say("lock", Verdict::verified, "answers the manifest; sha256 " + lock_digest_.hex());
@@ -201,11 +210,9 @@ class Verification {
   }
 
   void prove_packages() {
-    const Store store(settings_.store);
-    const std::unique_ptr<Fetcher> fetcher = settings_.outside.fetcher(store, reporter_, {.offline = settings_.offline});
-    const auto proofs = make_distro(runtime_->manifest.base.distro)
-                            ->prove_packages(runtime_->manifest, runtime_->lock, settings_.mirrors,
-                                             spare_keyrings_, {store, *fetcher, reporter_});
+    const auto proofs = distro_of(runtime_->manifest.base.distro)
+                            .prove_packages(runtime_->manifest, runtime_->lock, settings_.mirrors,
+                                            spare_keyrings_, session().tools());
     std::size_t total = 0;
     std::size_t found = 0;
     std::set<std::string> signers;
@@ -285,7 +292,7 @@ class Verification {
   void rebuild() {
     if (!runtime_) throw Error(ErrorKind::usage, "--rebuild needs a project", "name its folder");
     try {
-      rebuilt_ = rebuild_runtime(*runtime_, work_.path(), settings_, reporter_);
+      rebuilt_ = rebuild_runtime(*runtime_, work_.path(), session());
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::failed) throw;
       say("rebuild", Verdict::undecided, error.what());
@@ -362,8 +369,7 @@ class Verification {
   }
 
   void explain(const ImageResult& ours) {
-    const Store store(settings_.store);
-    const fs::path kept = store.blob_path(ours.sha256);
+    const fs::path kept = session().store().blob_path(ours.sha256);
     const auto steps = [&](const ImageFacts& /*image*/) { return rebuilt_->steps; };
     const ImageDiff diff = compare_images(kept, request_.image, steps, settings_.jobs);
     report_.explanation.push_back(diff.conclusion());
@@ -410,6 +416,7 @@ class Verification {
   const VerifyRequest& request_;
   const Settings& settings_;
   Reporter& reporter_;
+  std::optional<Session> session_;
   TempDir work_;
   VerifyReport report_;
   std::vector<Claim> claims_;
@@ -419,7 +426,7 @@ class Verification {
   std::set<std::int64_t> index_dates_;  ///< of the signed indexes that the lock names, seconds
   Digest bundle_lock_{};
   Digest lock_digest_{};
-  std::optional<CommittedRuntime> runtime_;
+  std::optional<LockedRuntime> runtime_;
   std::optional<FileHashes> hashes_;
   TreeDigest tree_{};
   std::optional<Rebuilt> rebuilt_;

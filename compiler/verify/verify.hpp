@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "pipeline/pipeline.hpp"
+#include "pipeline/session.hpp"
 #include "verify/checks.hpp"
 
 namespace alephc {

@@ -10,7 +10,7 @@
 #include "guest/guest_files.hpp"
 #include "image/image_format.hpp"
 #include "tree/layer_writer.hpp"
-#include "vm/session.hpp"
+#include "vm/node_session.hpp"
 
 namespace alephc {
 namespace {
@@ -348,7 +348,7 @@ class Conformance {
   std::vector<ConformanceCheck> checks_;
   BootedMachine booted_;
   Machine* machine_ = nullptr;
-  Session* session_ = nullptr;
+  NodeSession* session_ = nullptr;
 };
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "vm/session.hpp"
+#include "vm/node_session.hpp"
 
 namespace alephc {
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "vm/session.hpp"
+#include "vm/node_session.hpp"
 
 namespace alephc {
 

@@ -5,7 +5,7 @@
 
 #include "init/errors.hpp"
 #include "init/proxy.hpp"
-#include "vm/session.hpp"
+#include "vm/node_session.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string bytes(reinterpret_cast<const char*>(data), size);

@@ -131,7 +131,7 @@ class Install {
                          .room = {.time = kTime},
                          .runner = runner,
                          .decode_package = [this](const InstallPackage& package) { return decode(package); }};
-    make_distro("alpine")->install(job, test_.reporter);
+    distro_of("alpine").install(job, test_.reporter);
   }
 
   [[nodiscard]] std::string text(const std::string& path) const {

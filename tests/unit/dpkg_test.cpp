@@ -234,17 +234,18 @@ TEST_CASE("a path belongs to the package that ships it") {
   CHECK(owners.at("usr/bin/app") == "app");
   CHECK(owners.at("usr/lib/libc.so") == "libc");
   CHECK_FALSE(owners.contains("var/made"));
-  const auto distro = make_distro("debian");
-  CHECK(distro->explain_path(root.tree, "usr/bin/moved") == Lines{"/usr/bin/moved belongs to the package app"});
-  CHECK(distro->explain_path(root.tree, "var/made").empty());
+  const Distro& distro = distro_of("debian");
+  CHECK(distro.explain_path(root.tree, "usr/bin/moved") ==
+        Lines{"/usr/bin/moved belongs to the package app"});
+  CHECK(distro.explain_path(root.tree, "var/made").empty());
 }
 
 TEST_CASE("why a package is there: asked for, part of every system, or wanted by one that is") {
   const Root root(installed_tree());
   Manifest manifest;
   manifest.packages.install = {{"app:amd64=1", {}}};
-  const auto distro = make_distro("debian");
-  const auto why = [&](const char* name) { return distro->explain_package(manifest, {}, root.tree, name); };
+  const Distro& distro = distro_of("debian");
+  const auto why = [&](const char* name) { return distro.explain_package(manifest, {}, root.tree, name); };
   CHECK(why("app") == Lines{"app is asked for in packages.install (the manifest)"});
   CHECK(why("libc") == Lines{"app is asked for in packages.install (the manifest)", "lib is in Depends of app",
                              "libc is in Pre-Depends of lib"});
@@ -258,9 +259,9 @@ TEST_CASE("why a package is there: asked for, part of every system, or wanted by
 
 TEST_CASE("a path that differs is suspected of who ships it, else of the scripts that name it or what it is in") {
   const Root root(installed_tree());
-  const auto distro = make_distro("debian");
-  CHECK(distro->suspects(root.tree, {}).empty());
-  const auto suspects = distro->suspects(
+  const Distro& distro = distro_of("debian");
+  CHECK(distro.suspects(root.tree, {}).empty());
+  const auto suspects = distro.suspects(
       root.tree, {"usr/lib/libc.so", "etc/mailname", "var/made/deep/er", "var/made/other", "srv/nobody"});
   REQUIRE(suspects.size() == 5);
   CHECK(suspects[0] == Lines{"libc"});

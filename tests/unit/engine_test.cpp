@@ -35,7 +35,7 @@ Step text_file(const std::string& path, const std::string& text) {
 struct Engine : TestStore {
   FakeFetcher fetcher{store};
   FakeRunner runner{};
-  std::unique_ptr<Distro> distro = make_distro("none");
+  const Distro& distro = distro_of("none");
   std::vector<RemoteFile> files{};
   std::vector<AuditFinding> findings{};
   bool audits = false;
@@ -46,7 +46,7 @@ struct Engine : TestStore {
                          .reporter = reporter,
                          .supply = supply,
                          .runner = runner,
-                         .distro = *distro,
+                         .distro = distro,
                          .remote_files = files,
                          .jobs = 2,
                          .audit = audits ? &findings : nullptr};
@@ -158,11 +158,11 @@ TEST_CASE("a script with network must give the locked result") {
   const auto fetched = [](const std::string& text) {
     return program("run:n", "", [text](const fs::path& upper) { atomic_write(upper / "x", text); });
   };
-  const std::string good = engine.run({fetched("1")}).front().result;
+  const std::string good = engine.run({fetched("1")}).front().layer()->hex();
   Engine other;
   Step pinned = fetched("1");
   pinned.pin = PinnedResult{"n", *Digest::from_hex(good)};
-  CHECK(other.run({pinned}).front().result == good);
+  CHECK(other.run({pinned}).front().layer()->hex() == good);
   Engine third;
   pinned = fetched("2");
   pinned.pin = PinnedResult{"n", *Digest::from_hex(good)};
@@ -250,7 +250,7 @@ TEST_CASE("a layer that was removed from the store is made again") {
                              text_file("b", last)};
   };
   const auto reports = engine.run(steps("x"));
-  fs::remove_all(engine.store.folder() / "layers" / reports.front().result);
+  fs::remove_all(engine.store.folder() / "layers" / reports.front().layer()->hex());
   CHECK(text_of(engine.tree(steps("y")), "a") == "1");
   CHECK(runs == 2);
 }
@@ -290,7 +290,7 @@ TEST_CASE("the steps' keys are those of their inputs and of the layers below") {
                                    fs::permissions(upper, fs::perms(0755));
                                  }),
                                  text_file("b", "1")});
-  CHECK(third[0].result == first[0].result);
+  CHECK(*third[0].layer() == *first[0].layer());
   CHECK(third[1].key == first[1].key);
   CHECK(third[1].cached);
 }

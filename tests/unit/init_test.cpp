@@ -15,8 +15,8 @@
 #include "init/proxy.hpp"
 #include "init/zip.hpp"
 #include "support/catch.hpp"
+#include "vm/node_session.hpp"
 #include "vm/program.hpp"
-#include "vm/session.hpp"
 #include "vm/unix_socket.hpp"
 
 namespace init = aleph_init;

@@ -10,8 +10,14 @@
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/load.hpp"
+#include "pipeline/build.hpp"
 #include "pipeline/expectation.hpp"
-#include "pipeline/pipeline.hpp"
+#include "pipeline/locking.hpp"
+#include "pipeline/planned.hpp"
+#include "pipeline/receipts.hpp"
+#include "pipeline/shell.hpp"
+#include "pipeline/vendor.hpp"
+#include "pipeline/why.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
 #include "verify/verify.hpp"
@@ -54,15 +60,17 @@ struct Project : TestStore {
     return out;
   }
 
+  [[nodiscard]] Session session(const std::string& where = "store") { return {settings(where), reporter}; }
+
   LockOutcome lock(LockRequest request = {}) {
     request.path = path;
-    return lock_runtime(request, settings(), reporter);
+    return lock_runtime(request, session());
   }
 
   BuildOutcome build(BuildRequest request = {}, const std::string& where = "store") {
     request.path = path;
     if (request.output.empty()) request.output = folder() / "image";
-    return build_runtime(request, settings(where), reporter);
+    return build_runtime(request, session(where));
   }
 
   [[nodiscard]] std::string build_error(const BuildRequest& request = {}) {
@@ -135,7 +143,8 @@ TEST_CASE("two stores give the same image, and so do one and several jobs") {
   CHECK(first.result.sha256 == second.result.sha256);
   Settings one = project.settings("third-store");
   one.jobs = 1;
-  const BuildOutcome third = build_runtime({.path = project.path, .output = project.folder() / "third"}, one, project.reporter);
+  const BuildOutcome third = build_runtime({.path = project.path, .output = project.folder() / "third"},
+                                           Session(one, project.reporter));
   CHECK(third.result.sha256 == first.result.sha256);
 }
 
@@ -155,7 +164,7 @@ TEST_CASE("a changed manifest makes the lock stale, and --locked refuses it") {
 TEST_CASE("without a lock nothing but a build or a lock makes one") {
   Project project;
   CHECK(has(project.build_error({.locked = true}), "runtime.lock does not exist"));
-  CHECK(has(error_text([&] { (void)plan_runtime(project.path, project.settings(), project.reporter); }),
+  CHECK(has(error_text([&] { (void)plan_runtime(project.path, project.session()); }),
             "run 'alephc lock' and commit the result"));
   CHECK(has(error_text([&] { (void)project.verify(); }), "runtime.lock"));
   CHECK_FALSE(fs::exists(project.path / "runtime.lock"));
@@ -193,7 +202,7 @@ TEST_CASE("a lock with another manifest than runtime.toml is forged, for every c
   CHECK(kind([&] { (void)project.build({.locked = true}); }) == ErrorKind::integrity);
   CHECK(kind([&] { (void)project.build(); }) == ErrorKind::integrity);
   CHECK(kind([&] { (void)project.verify(); }) == ErrorKind::integrity);
-  CHECK(kind([&] { (void)plan_runtime(project.path, project.settings(), project.reporter); }) == ErrorKind::integrity);
+  CHECK(kind([&] { (void)plan_runtime(project.path, project.session()); }) == ErrorKind::integrity);
 }
 
 TEST_CASE("an edited lock is refused before anything of it is believed") {
@@ -377,12 +386,12 @@ TEST_CASE("a folder is written all or nothing, and never over what is there") {
 TEST_CASE("a plan shows what a build would do, and does nothing") {
   Project project;
   (void)project.lock();
-  const PlannedRuntime before = plan_runtime(project.path, project.settings(), project.reporter);
+  const PlannedRuntime before = plan_runtime(project.path, project.session());
   REQUIRE(before.states.size() == before.graph.steps.size());
   CHECK(before.states.front().status == StepState::Status::will_run);
   CHECK(before.graph.epoch == latest_epoch());
   (void)project.build();
-  const PlannedRuntime after = plan_runtime(project.path, project.settings(), project.reporter);
+  const PlannedRuntime after = plan_runtime(project.path, project.session());
   CHECK(std::all_of(after.states.begin(), after.states.end(),
                     [](const StepState& state) { return state.status == StepState::Status::cached; }));
 }
@@ -456,11 +465,24 @@ TEST_CASE("the result of a script with network is locked, and another one refuse
   CHECK(error_kind([&] { (void)project.build({.locked = true}, "other-store"); }) == ErrorKind::integrity);
 }
 
+TEST_CASE("the result of a script with network is locked before an image is written") {
+  Project project("[[run]]\nname = \"r\"\nscript = \"curl\"\nnetwork = true\n");
+  project.act(leaves("got", "1"));
+  // A folder that is there already would be refused.
+  const BuildOutcome outcome =
+      project.build({.output = project.folder() / "tree", .overrides = {"image.format=dir"}});
+  CHECK(read_file(outcome.image / "got") == "1");
+  CHECK(outcome.lock == sha256(project.lock_text_now()));
+  Project refused("[[run]]\nname = \"r\"\nscript = \"curl\"\nnetwork = true\n");
+  (void)refused.lock();
+  CHECK(has(refused.build_error({.locked = true}), "the lock lacks the result of a script with network"));
+}
+
 TEST_CASE("a bundle holds all that a build needs, and is the same for the same lock") {
   Project project;
   const BuildOutcome outcome = project.build();
-  vendor_runtime(project.path, project.folder() / "a.bundle", project.settings(), project.reporter);
-  vendor_runtime(project.path, project.folder() / "b.bundle", project.settings("third-store"), project.reporter);
+  vendor_runtime(project.path, project.folder() / "a.bundle", project.session());
+  vendor_runtime(project.path, project.folder() / "b.bundle", project.session("third-store"));
   CHECK(sha256_file(project.folder() / "a.bundle") == sha256_file(project.folder() / "b.bundle"));
   const Bundle bundle = import_bundle(project.folder() / "a.bundle", Store(project.folder() / "new-store"));
   CHECK(bundle.lock_text == project.lock_text_now());
@@ -480,7 +502,7 @@ TEST_CASE("a shell is opened in the tree before a step") {
     return SandboxResult{.ok = true, .exit_code = options.interactive ? 7 : 0};
   });
   (void)project.lock();
-  CHECK(open_shell(project.path, "run:r", {"/bin/ls"}, project.settings(), project.reporter) == 7);
+  CHECK(open_shell(project.path, "run:r", {"/bin/ls"}, project.session()) == 7);
   REQUIRE(project.runner->runs().size() == 1);
   CHECK(project.runner->runs()[0].options.interactive);
   CHECK(project.runner->runs()[0].options.room == latest_epoch().room);

@@ -354,14 +354,14 @@ TEST_CASE("a plan knows what is there, why a step runs, and that the others foll
   TestStore test;
   const FakeFetcher fetcher(test.store);
   const FakeRunner runner;
-  const auto distro = make_distro("none");
+  const Distro& distro = distro_of("none");
   PackageSupply supply(test.store, fetcher);
   const std::vector<RemoteFile> files;
   const RunTools tools{.store = test.store,
                        .reporter = test.reporter,
                        .supply = supply,
                        .runner = runner,
-                       .distro = *distro,
+                       .distro = distro,
                        .remote_files = files};
   const std::filesystem::path manifest = test.folder() / "runtime.toml";
   const auto inspect = [&](const std::vector<Step>& steps) {
@@ -401,7 +401,8 @@ TEST_CASE("an audit names each path that two runs made differently, once it is n
       {{"srv/same", "s"}, {"srv/built", "built at 10:11\n"}, {"srv/one", "1"}, {"var/log/setup.log", "10:11"}});
   const auto second = layer_of(
       {{"srv/same", "s"}, {"srv/built", "built at 12:13\n"}, {"srv/two", "2"}, {"var/log/setup.log", "12:13"}});
-  const auto findings = audit_results("run:x", below, first, second, latest_epoch(), *make_distro("none"), test.store);
+  const auto findings =
+      audit_results("run:x", below, first, second, latest_epoch(), distro_of("none"), test.store);
   REQUIRE(findings.size() == 3);
   CHECK(findings[0].change.path == "srv/built");
   CHECK(findings[0].step == "run:x");
@@ -412,7 +413,7 @@ TEST_CASE("an audit names each path that two runs made differently, once it is n
   CHECK(findings[2].change.path == "srv/two");
   CHECK(findings[2].change.kind == PathChange::Kind::added);
   CHECK(findings[2].change.cause == "a name or a decision that depends on time, chance or order");
-  CHECK(audit_results("run:x", below, first, first, latest_epoch(), *make_distro("none"), test.store).empty());
+  CHECK(audit_results("run:x", below, first, first, latest_epoch(), distro_of("none"), test.store).empty());
 }
 
 TEST_CASE("one of a thing is told in the singular") {

@@ -604,8 +604,8 @@ TEST_CASE("locked packages are proved by the signed index that the lock names") 
                   {{.name = "a", .version = "1", .arch = "amd64", .sha256 = sha256("a"), .repository = "extra/stable"},
                    {.name = "a", .version = "1", .arch = "amd64", .sha256 = sha256("b"), .repository = "extra/stable"},
                    {.name = "own", .version = "1", .arch = "amd64", .repository = "file"}}}};
-  const auto distro = make_distro("debian");
-  const auto prove = [&] { return distro->prove_packages(manifest, lock, {}, {}, archive.tools); };
+  const Distro& distro = distro_of("debian");
+  const auto prove = [&] { return distro.prove_packages(manifest, lock, {}, {}, archive.tools); };
   const std::vector<IndexProof> proofs = prove();
   REQUIRE(proofs.size() == 1);
   CHECK(proofs[0].repository == "extra/stable");

@@ -208,13 +208,13 @@ TEST_CASE("an image's own sources are none, the snapshots of its lock, or lines 
   Manifest manifest = manifest_of("debian", "bookworm");
   Lock lock;
   lock.repositories = {{.name = "debian", .suite = "bookworm", .date = kJuly}, {.name = "extra", .suite = "stable"}};
-  const auto distro = make_distro("debian");
+  const Distro& distro = distro_of("debian");
   manifest.base.image_sources = {"none"};
-  CHECK_FALSE(distro->image_sources(manifest, lock));
+  CHECK_FALSE(distro.image_sources(manifest, lock));
   manifest.base.image_sources = {"deb http://a b c", "deb http://d e f"};
-  CHECK(distro->image_sources(manifest, lock)->content == "deb http://a b c\ndeb http://d e f\n");
+  CHECK(distro.image_sources(manifest, lock)->content == "deb http://a b c\ndeb http://d e f\n");
   manifest.base.image_sources = {"snapshot"};
-  const auto file = distro->image_sources(manifest, lock);
+  const auto file = distro.image_sources(manifest, lock);
   REQUIRE(file);
   CHECK(file->path == "etc/apt/sources.list");
   CHECK(file->content ==
@@ -241,7 +241,7 @@ TEST_CASE("packages that are configured first are fetched first, then the larges
   lock.layers[1].packages[1].repository = "file";
   lock.layers[1].packages[2].repository = "url";
   lock.layers[1].packages[2].path = "https://far/far.deb";
-  const std::vector<RemoteFile> files = make_distro("debian")->package_files(manifest, lock, {});
+  const std::vector<RemoteFile> files = distro_of("debian").package_files(manifest, lock, {});
   std::string text;
   for (const RemoteFile& file : files) text += file.label + " " + join(file.urls, " ") + "\n";
   CHECK(text ==
@@ -252,11 +252,11 @@ TEST_CASE("packages that are configured first are fetched first, then the larges
 }
 
 TEST_CASE("commands for locales and removals of Debian") {
-  const auto distro = make_distro("debian");
-  const auto locales = distro->locale_commands({"de_DE.UTF-8", "en_US.ISO-8859-1", "C"});
+  const Distro& distro = distro_of("debian");
+  const auto locales = distro.locale_commands({"de_DE.UTF-8", "en_US.ISO-8859-1", "C"});
   REQUIRE(locales.size() == 1);
   CHECK(locales[0].input == "de_DE.UTF-8 UTF-8\nen_US.ISO-8859-1 ISO-8859-1\nC UTF-8\n");
-  const auto removal = distro->remove_commands({"gcc", "make"});
+  const auto removal = distro.remove_commands({"gcc", "make"});
   REQUIRE(removal.size() == 2);
   CHECK(removal[0].argv == Names{"dpkg", "--force-unsafe-io", "--purge", "gcc", "make"});
   CHECK(has(removal[1].argv, "/var/log/dpkg.log"));

@@ -49,15 +49,19 @@ struct TestRun {
   Store store{temp.path() / "store"};
   Reporter reporter{Verbosity::quiet, ColorMode::never, false};
   HttpFetcher fetcher{store, reporter, {.offline = true}};
-  std::unique_ptr<Distro> distro = make_distro("none");
+  const Distro& distro = distro_of("none");
   std::vector<RemoteFile> files{};
   Sandbox runner{};
 
   [[nodiscard]] std::vector<StepReport> run(const std::vector<Step>& steps, const std::string& stop = "",
                                             const OutputEpoch& epoch = latest_epoch()) {
     PackageSupply supply(store, fetcher);
-    const RunTools tools{
-        .store = store, .reporter = reporter, .supply = supply, .runner = runner, .distro = *distro, .remote_files = files};
+    const RunTools tools{.store = store,
+                         .reporter = reporter,
+                         .supply = supply,
+                         .runner = runner,
+                         .distro = distro,
+                         .remote_files = files};
     return run_steps({steps, epoch}, tools, stop);
   }
 };
@@ -136,7 +140,7 @@ TEST_CASE("a damaged layer is made again") {
   int first = 0;
   int second = 0;
   const auto reports = test.run({counted("a", "1", first), counted("b", "1", second)});
-  const fs::path file = test.store.folder() / "layers" / reports.front().result / "root/a";
+  const fs::path file = test.store.folder() / "layers" / reports.front().layer()->hex() / "root/a";
   fs::permissions(file, fs::perms(0644));
   atomic_write(file, "damaged");
   (void)test.run({counted("a", "1", first), counted("b", "2", second)});
@@ -154,7 +158,7 @@ TEST_CASE("a step that starts a tree leaves nothing of those below in it") {
   std::vector<std::string> seen;
   image.run = Step::Image([&](const ImagePlace& place) {
     for (const Entry& entry : place.tree.entries()) seen.push_back(entry.path);
-    return image_result_text({.tree = sha256("t")});
+    return ImageResult{.tree = {.v1 = sha256("t")}};
   });
   (void)test.run({counted("a", "1", runs), alone, image});
   CHECK(std::find(seen.begin(), seen.end(), "b") != seen.end());
@@ -165,7 +169,7 @@ TEST_CASE("a layer that the store has is not written a second time") {
   TestRun test;
   int runs = 0;
   const auto first = test.run({counted("a", "same", runs)});
-  const fs::path layer = test.store.folder() / "layers" / first.back().result;
+  const fs::path layer = test.store.folder() / "layers" / first.back().layer()->hex();
   const auto written = fs::last_write_time(layer / "listing");
   Step other = counted("a", "same", runs);
   const Step::Computed run = std::get<Step::Computed>(other.run);
@@ -179,7 +183,7 @@ TEST_CASE("a layer that the store has is not written a second time") {
   const auto second = test.run({other});
   CHECK(runs == 2);
   CHECK_FALSE(second.back().cached);
-  CHECK(second.back().result == first.back().result);
+  CHECK(*second.back().layer() == *first.back().layer());
   CHECK(fs::last_write_time(layer / "listing") == written);
   CHECK_FALSE(fs::exists(upper));
 }

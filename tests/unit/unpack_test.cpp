@@ -555,7 +555,7 @@ class Install {
                          .runner = runner,
                          .decode_package = [this](const InstallPackage& package) { return decode(package); },
                          .unpacked = [this](bool complete) { unpacked.push_back(complete); }};
-    make_distro("debian")->install(job, root_.test.reporter);
+    distro_of("debian").install(job, root_.test.reporter);
   }
 
   InstallInput input{};

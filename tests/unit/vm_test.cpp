@@ -18,9 +18,9 @@
 #include "vm/initramfs.hpp"
 #include "vm/instance.hpp"
 #include "vm/machine.hpp"
+#include "vm/node_session.hpp"
 #include "vm/program.hpp"
 #include "vm/qemu_process.hpp"
-#include "vm/session.hpp"
 #include "vm/unix_socket.hpp"
 
 using namespace alephc;

@@ -86,12 +86,19 @@ class Alpine : public Distro {
     if (wanted == std::vector<std::string>{"none"}) return std::nullopt;
     return SourcesFile{.path = "etc/apk/repositories", .content = join(wanted, "\n") + "\n"};
   }
+
+  [[nodiscard]] bool is_database(const std::string& path) const override { return alpine::is_database(path); }
+  [[nodiscard]] std::vector<InstalledPackage> read_database(
+      const Listing& listing, const std::map<std::string, std::string>& texts) const override {
+    return alpine::read_database(listing, texts);
+  }
 };
 
 }  // namespace
 
-std::unique_ptr<Distro> make_alpine() {
-  return std::make_unique<Alpine>();
+const Distro& distro() {
+  static const Alpine instance;
+  return instance;
 }
 
 }  // namespace alephc::alpine

@@ -18,7 +18,7 @@ inline constexpr DistroTraits kTraits{.name = "alpine",
                                       .kernel_package = "linux-virt",
                                       .purl_type = "apk",
                                       .purl_release_prefix = "alpine-"};
-[[nodiscard]] std::unique_ptr<Distro> make_alpine();
+[[nodiscard]] const Distro& distro();
 
 /// Chooses packages as apk does; see solver.hpp.
 [[nodiscard]] Resolution resolve(const ResolveRequest& request, const ToolBox& tools);

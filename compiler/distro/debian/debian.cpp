@@ -115,12 +115,19 @@ class Debian : public Distro {
             " " + repository.suite + " " + join(manifest.base.components, " ") + "\n";
     return file;
   }
+
+  [[nodiscard]] bool is_database(const std::string& path) const override { return debian::is_database(path); }
+  [[nodiscard]] std::vector<InstalledPackage> read_database(
+      const Listing& listing, const std::map<std::string, std::string>& texts) const override {
+    return debian::read_database(listing, texts);
+  }
 };
 
 }  // namespace
 
-std::unique_ptr<Distro> make_debian() {
-  return std::make_unique<Debian>();
+const Distro& distro() {
+  static const Debian instance;
+  return instance;
 }
 
 }  // namespace alephc::debian

@@ -12,7 +12,7 @@ namespace alephc::debian {
 
 inline constexpr DistroTraits kTraits{.name = "debian", .kernel_package = "linux-image-cloud-amd64"};
 inline constexpr DistroTraits kUbuntuTraits{.name = "ubuntu", .kernel_package = "linux-image-virtual"};
-[[nodiscard]] std::unique_ptr<Distro> make_debian();
+[[nodiscard]] const Distro& distro();
 
 /// Chooses packages with apt's own solver.
 [[nodiscard]] Resolution resolve(const ResolveRequest& request, const ToolBox& tools);

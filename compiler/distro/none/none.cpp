@@ -56,8 +56,9 @@ class None : public Distro {
 
 }  // namespace
 
-std::unique_ptr<Distro> make_none() {
-  return std::make_unique<None>();
+const Distro& distro() {
+  static const None instance;
+  return instance;
 }
 
 }  // namespace alephc::none

@@ -10,6 +10,6 @@ namespace alephc::none {
 
 /// base.distro = "none": no packages; an image of the init and the project's files.
 inline constexpr DistroTraits kTraits{.name = "none"};
-[[nodiscard]] std::unique_ptr<Distro> make_none();
+[[nodiscard]] const Distro& distro();
 
 }  // namespace alephc::none

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vm/session.hpp"
+#include "vm/node_session.hpp"
 
 #include <array>
 #include <atomic>
@@ -121,21 +121,21 @@ Message unpacked(const std::string& bytes) {
 
 }  // namespace
 
-Session::Session(Machine& machine)
+NodeSession::NodeSession(Machine& machine)
     : machine_(machine),
       ready_(machine.listen(kControlPort)),
       guest_api_(machine.listen(kGuestApiPort)),
       stop_(::eventfd(0, EFD_CLOEXEC)),
       api_thread_([this] { serve_guest_api(); }) {}
 
-Session::~Session() {
+NodeSession::~NodeSession() {
   const std::uint64_t one = 1;
   (void)!::write(stop_.get(), &one, sizeof one);
   api_thread_.join();
 }
 
 /// Answers every request of the guest API alike: enough to see that the bridge works.
-void Session::serve_guest_api() {
+void NodeSession::serve_guest_api() {
   static constexpr std::string_view kBody =
       R"({"chain":"ETH","curve":"secp256k1","address":"0x0","public_key":"0x0"})";
   const std::string answer =
@@ -152,7 +152,7 @@ void Session::serve_guest_api() {
 }
 
 /// True when the head of a request has come; false when it is too slow or too long, or when we are to stop.
-bool Session::await_request(int client) const {
+bool NodeSession::await_request(int client) const {
   constexpr seconds kPatience(5);
   const auto deadline = Clock::now() + kPatience;
   std::string head;
@@ -169,11 +169,11 @@ bool Session::await_request(int client) const {
   return true;
 }
 
-seconds Session::patience(int node_seconds) const {
+seconds NodeSession::patience(int node_seconds) const {
   return seconds(machine_.accel() == "kvm" ? node_seconds : node_seconds * 10);
 }
 
-std::string Session::wait_ready() {
+std::string NodeSession::wait_ready() {
   const auto deadline = Clock::now() + patience(20);
   if (!wait_readable(ready_.get(), deadline, machine_))
     no_sign(machine_, machine_.has_ended() ? "the machine ended before its init was ready"
@@ -188,7 +188,7 @@ std::string Session::wait_ready() {
   return message["version"];
 }
 
-std::optional<std::string> Session::exchange(const std::string& bytes, seconds limit) const {
+std::optional<std::string> NodeSession::exchange(const std::string& bytes, seconds limit) const {
   const auto deadline = Clock::now() + limit;
   const UniqueFd guest = machine_.connect(kControlPort);
   if (!guest) return std::nullopt;
@@ -201,7 +201,7 @@ std::optional<std::string> Session::exchange(const std::string& bytes, seconds l
   return without_ok(read_answer(guest.get(), deadline, machine_));
 }
 
-Message Session::configure(const Message& configuration) {
+Message NodeSession::configure(const Message& configuration) {
   const std::string bytes = packed(configuration);
   const auto answer = exchange(std::to_string(bytes.size()) + "\n" + bytes, patience(60));
   if (!answer || answer->empty()) no_sign(machine_, "the init did not answer the configuration");
@@ -211,7 +211,7 @@ Message Session::configure(const Message& configuration) {
   return reply;
 }
 
-GuestReply Session::request(const Message& scope, seconds limit) const {
+GuestReply NodeSession::request(const Message& scope, seconds limit) const {
   const auto start = Clock::now();
   const auto answer = exchange(packed({{"scope", scope}}), limit);
   GuestReply reply = parse_reply(answer.value_or(""));
@@ -219,7 +219,7 @@ GuestReply Session::request(const Message& scope, seconds limit) const {
   return reply;
 }
 
-std::vector<std::string> Session::halt() const {
+std::vector<std::string> NodeSession::halt() const {
   const auto answer = exchange("halt", patience(5));
   std::vector<std::string> lines;
   for (const std::string& line : split(answer.value_or(""), '\n'))
@@ -236,7 +236,7 @@ BootedMachine boot_machine(const MachineSpec& spec, const std::function<void(con
     chosen.accel = accel;
     BootedMachine booted;
     booted.machine = std::make_unique<Machine>(chosen, on_line);
-    booted.session = std::make_unique<Session>(*booted.machine);
+    booted.session = std::make_unique<NodeSession>(*booted.machine);
     booted.version = booted.session->wait_ready();
     booted.ready_ms = static_cast<long>(booted.machine->seconds_since_start() * 1000);
     return booted;

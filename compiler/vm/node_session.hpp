@@ -46,10 +46,10 @@ struct GuestReply {
 
 /// Plays the node's part over vsock: ready message, one configuration, any number of requests, halt. Names of
 /// aleph.im's wire protocol; time limits are a node's, times ten without KVM.
-class Session {
+class NodeSession {
  public:
-  explicit Session(Machine& machine);
-  ~Session();
+  explicit NodeSession(Machine& machine);
+  ~NodeSession();
 
   /// The version that the init announced ("1.0.0" for a bare connection). Throws an Error that shows the
   /// console when it does not come.
@@ -79,7 +79,7 @@ class Session {
 /// A machine whose init has announced itself.
 struct BootedMachine {
   std::unique_ptr<Machine> machine{};
-  std::unique_ptr<Session> session{};
+  std::unique_ptr<NodeSession> session{};
   std::string version{};
   long ready_ms = 0;
 };
