@@ -3,26 +3,23 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "attest/policy.hpp"
 #include "base/cid.hpp"
-#include "base/dates.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "bundle/bundle.hpp"
 #include "compare/image_diff.hpp"
-#include "guest/guest_files.hpp"
 #include "image/image_format.hpp"
 #include "message/store_message.hpp"
 #include "pipeline/expectation.hpp"
-#include "pipeline/language_packages.hpp"
 #include "pipeline/locking.hpp"
 #include "pipeline/rebuild.hpp"
 #include "pipeline/receipts.hpp"
 #include "tree/tree_digest.hpp"
 #include "verify/claims.hpp"
+#include "verify/lock_checks.hpp"
 #include "verify/statements.hpp"
 
 namespace alephc {
@@ -64,6 +61,10 @@ class Verification {
     report_.checks.push_back({name, verdict, text});
   }
 
+  void add(const std::vector<VerifyCheck>& checks) {
+    report_.checks.insert(report_.checks.end(), checks.begin(), checks.end());
+  }
+
   void import_bundle_file() {
     if (request_.bundle.empty()) return;
     const Store& store = session().store();
@@ -100,7 +101,7 @@ class Verification {
 
   void look_at_project() {
     runtime_ = open_committed(request_.path, session());
-    confine(runtime_->manifest);
+    confine_project(runtime_->manifest, request_.trusted_keys);
     lock_digest_ = sha256(runtime_->lock_text);
     say("lock", Verdict::verified, "answers the manifest; sha256 " + lock_digest_.hex());
     if (!bundle_lock_.is_zero() && bundle_lock_ != lock_digest_)
@@ -118,156 +119,20 @@ class Verification {
                          .tree = recorded->image.tree});
       recorded_tools_ = recorded->tools;
     }
-    look_at_lock();
-    look_at_languages();
+    add(judge_lock(*runtime_, unproven()));
     prove_packages();
   }
 
-  /// What the lock chose by itself, against what the manifest says and what this alephc is.
-  void look_at_lock() {
-    for (const ArchiveSpec& archive : runtime_->manifest.archives)
-      for (const LockedArchive& locked : runtime_->lock.archives)
-        if (archive.name == locked.name && !archive.sha256.is_zero() && archive.sha256 != locked.sha256)
-          say("lock", Verdict::mismatch,
-              "its archive '" + archive.name + "' is not the one that the manifest names");
-    std::vector<std::string> unpinned;
-    for (const ArchiveSpec& archive : runtime_->manifest.archives)
-      if (archive.source.empty() && archive.sha256.is_zero() && archive.integrity.empty()) unpinned.push_back(archive.name);
-    if (!unpinned.empty())
-      say("archives", unproven(), "by the lock's hashes alone, the manifest names none: " + join(unpinned, ", "));
-    for (const LockedGuestFile& locked : runtime_->lock.guest_files)
-      for (const GuestFile& file : guest_files())
-        if (file.name == locked.name && sha256(file.bytes) != locked.sha256)
-          say("init", unproven(), "the lock's " + locked.name + " is not this alephc's");
-  }
-
-  /// No index of Python or npm is signed: hashes are all there is, and the project's own lock files.
-  void look_at_languages() {
-    const Lock& lock = runtime_->lock;
-    for (const std::string& text : language_contradictions(runtime_->manifest, lock))
-      say("lock", Verdict::mismatch, text);
-    const bool by_lock_file = !runtime_->manifest.python.lock_files.empty();
-    if (!lock.wheels.empty())
-      say("python", by_lock_file ? Verdict::verified : unproven(),
-          std::to_string(lock.wheels.size()) +
-              (by_lock_file ? " files by the hashes of " + runtime_->manifest.python.lock_files.front()
-                            : " files by the lock's hashes: no index signs what it has"));
-    if (!lock.modules.empty())
-      say("npm", Verdict::verified,
-          std::to_string(lock.modules.size()) + " packages by the integrity that " +
-              runtime_->manifest.node.lockfile + " names");
-  }
-
-  /// Packages that are in no repository: the manifest must
-  /// name them, by URL and hash or as a file of the project.
-  [[nodiscard]] bool is_declared(const LockedPackage& package) const {
-    for (const PackageFile& file : runtime_->manifest.packages.files) {
-      if (package.repository == "url" && file.url == package.path && file.sha256 == package.sha256)
-        return true;
-      if (package.repository != "file" || file.path != package.path) continue;
-      for (const LockedInput& input : runtime_->lock.inputs)
-        if (input.path == package.path && input.sha256 == package.sha256) return true;
-    }
-    return false;
-  }
-
-  void refuse_strays(const std::set<std::string>& repositories) {
-    for (const LockedPackage& package : runtime_->lock.packages())
-      if (!repositories.contains(package.repository) && !is_declared(package))
-        say("packages", Verdict::mismatch,
-            package.name + " " + package.version + " comes from '" + package.repository +
-                "', which neither the lock's indexes nor the manifest know");
-  }
-
-  /// What a stranger's project may not do to whoever verifies it.
-  void confine(const Manifest& manifest) const {
-    DiagnosticList problems;
-    for (const RunSpec& run : manifest.runs)
-      if (run.network)
-        problems.error("the script '" + run.name + "' uses the network, so its result cannot be verified",
-                       run.at, "pin what it fetches with [[archive]]");
-    if (!manifest.base.keyring.empty()) check_keyring("base.keyring", manifest.base.keyring, {}, problems);
-    for (const RepositorySpec& repository : manifest.repositories)
-      check_keyring("the key of [[repository]] " + repository.name, repository.key, repository.fingerprint,
-                    problems);
-    problems.stop_if_errors();
-  }
-
-  void check_keyring(const std::string& what, const std::string& file, const std::string& fingerprint,
-                     DiagnosticList& problems) const {
-    if (!fingerprint.empty() && request_.trusted_keys.contains(join(split_words(fingerprint), ""))) return;
-    if (request_.trusted_keys.contains(file)) return;
-    problems.error(what + " (" + file + ") is the project's own: whoever made it chose whom to trust",
-                   std::nullopt,
-                   "look at it, and say --trust-key " +
-                       (fingerprint.empty() ? file : join(split_words(fingerprint), "")));
-  }
-
-  /// A keyring that a bundle and the project both bring is one file of the store.
-  [[nodiscard]] bool is_of_project(const fs::path& keyring) const {
-    const auto& contents = runtime_->manifest.contents;
-    return std::any_of(contents.begin(), contents.end(), [&](const auto& each) { return each.second == keyring; });
-  }
-
   void prove_packages() {
-    const auto proofs = distro_of(runtime_->manifest.base.distro)
-                            .prove_packages(runtime_->manifest, runtime_->lock, settings_.mirrors,
-                                            spare_keyrings_, session().tools());
-    std::size_t total = 0;
-    std::size_t found = 0;
-    std::set<std::string> signers;
-    std::vector<std::string> unknown;
-    std::set<std::string> repositories;
-    for (const IndexProof& proof : proofs) {
-      repositories.insert(proof.repository);
-      const bool by_bundle = spare_keyrings_.contains(proof.repository) &&
-                             proof.keyring == spare_keyrings_.at(proof.repository) && !is_of_project(proof.keyring) &&
-                             !request_.trusted_keys.contains(proof.signer);
-      if (by_bundle) unknown.push_back(proof.repository + ": only the bundle's own keyring vouches for it");
-      if (!proof.unknown.empty()) {
-        unknown.push_back(proof.repository + ": " + proof.unknown);
-        continue;
-      }
-      total += proof.packages;
-      found += proof.found;
-      signers.insert(proof.signer);
-      look_at_age(proof);
-    }
-    refuse_strays(repositories);
-    if (!unknown.empty())
-      say("packages", unproven(), "lock trusted, not proven (" + join(unknown, "; ") + ")");
-    if (signers.empty()) return;
-    say_age();
-    say("packages", found == total ? Verdict::verified : Verdict::mismatch,
-        std::to_string(found) + "/" + std::to_string(total) + " in indexes signed by " +
-            join({signers.begin(), signers.end()}, ", "));
-  }
-
-  void look_at_age(const IndexProof& proof) {
-    if (proof.date == 0) return;
-    for (const LockedRepository& locked : runtime_->lock.repositories)
-      if (locked.name + "/" + locked.suite == proof.repository && locked.date != proof.date)
-        say("indexes", Verdict::mismatch,
-            proof.repository + ": the lock dates the index " + iso_time(locked.date) + ", it is of " + iso_time(proof.date));
-    index_dates_.insert(proof.date);
-    if (proof.date > request_.now + kSecondsPerDay)
-      say("indexes", Verdict::undecided,
-          proof.repository + ": the index is of the future, " + iso_day(proof.date) + "; is this machine's clock right?");
-    if (proof.key_expired != 0)
-      say("indexes", Verdict::verified,
-          proof.repository + ": the key " + proof.signer + " was valid when it signed; key expired since, on " +
-              iso_day(proof.key_expired));
-  }
-
-  /// Old indexes may lack security updates. Whether they are too old is for the reader to judge.
-  void say_age() {
-    if (index_dates_.empty()) return;
-    const std::int64_t newest = *index_dates_.rbegin();
-    const std::int64_t days = std::max<std::int64_t>(0, request_.now - newest) / kSecondsPerDay;
-    const std::string oldest = iso_day(*index_dates_.begin());
-    say("indexes", Verdict::verified,
-        "signed " + (oldest == iso_day(newest) ? "" : oldest + " to ") + iso_day(newest) + ", " +
-            std::to_string(days) + (days == 1 ? " day old" : " days old"));
+    const std::vector<IndexProof> proofs =
+        distro_of(runtime_->manifest.base.distro)
+            .prove_packages(runtime_->manifest, runtime_->lock, settings_.mirrors, spare_keyrings_,
+                            session().tools());
+    add(judge_packages(*runtime_, proofs,
+                       {.bundle_keyrings = spare_keyrings_,
+                        .trusted_keys = request_.trusted_keys,
+                        .now = request_.now,
+                        .unproven = unproven()}));
   }
 
   void look_at_image() {
@@ -309,8 +174,7 @@ class Verification {
 
   void compare() {
     resolve_messages();
-    const auto between = contradictions(claims_);
-    report_.checks.insert(report_.checks.end(), between.begin(), between.end());
+    add(contradictions(claims_));
     if (asked_ && !hashes_ && !rebuilt_)
       say("image", Verdict::undecided, "there is no image to compare with: give --image or --rebuild");
     const bool rebuilt = rebuilt_.has_value();
@@ -409,8 +273,7 @@ class Verification {
       statements.push_back({file.string(), parse_envelope(file.string(), read_named_file(file))});
     StatementSubject about{.image = subject(), .claims = claims_, .tree_level = request_.tree_level, .now = request_.now};
     if (runtime_) about.lock = lock_digest_;
-    const auto checks = judge_statements(statements, policy, about);
-    report_.checks.insert(report_.checks.end(), checks.begin(), checks.end());
+    add(judge_statements(statements, policy, about));
   }
 
   const VerifyRequest& request_;
@@ -423,7 +286,6 @@ class Verification {
   bool asked_ = false;                  ///< the user named a hash on the command line
   std::vector<std::string> recorded_tools_;
   Keyrings spare_keyrings_;
-  std::set<std::int64_t> index_dates_;  ///< of the signed indexes that the lock names, seconds
   Digest bundle_lock_{};
   Digest lock_digest_{};
   std::optional<LockedRuntime> runtime_;

@@ -33,9 +33,10 @@
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
-#include "base/text.hpp"
 #include "vm/guest_memory.hpp"
+#include "vm/host_handshakes.hpp"
 #include "vm/unix_socket.hpp"
+#include "vm/vhost_user.hpp"
 #include "vm/vsock_wire.hpp"
 
 namespace alephc {
@@ -76,6 +77,11 @@ struct Connection {
   }
 };
 
+void drain_event(int fd) {
+  std::uint64_t count = 0;
+  (void)!::read(fd, &count, sizeof count);
+}
+
 }  // namespace
 
 class VsockDevice::Backend {
@@ -110,10 +116,11 @@ class VsockDevice::Backend {
   void collect_polls() {
     polls_.clear();
     watch(stop_.get(), POLLIN);
-    watch(vmm_ ? vmm_.get() : vhost_listener_.get(), POLLIN);
-    watch(handshakes_.size() < kMostHandshakes ? host_listener_.get() : -1, POLLIN);
+    watch(vmm_.is_connected() ? vmm_.fd() : vhost_listener_.get(), POLLIN);
+    watch(handshakes_.has_room() ? host_listener_.get() : -1, POLLIN);
     for (VirtQueue& queue : queues_) watch(queue.kick ? queue.kick.get() : -1, POLLIN);
-    for (const auto& [fd, text] : handshakes_) watch(fd, POLLIN);
+    waiting_ = handshakes_.fds();
+    for (const int fd : waiting_) watch(fd, POLLIN);
     keys_.clear();
     for (const auto& [key, connection] : connections_) {
       keys_.push_back(key);
@@ -132,9 +139,9 @@ class VsockDevice::Backend {
       stopped_ = true;
       return;
     }
-    const std::size_t waiting = handshakes_.size();
-    if (polls[1].revents != 0) vmm_ ? serve_vmm() : accept_vmm();
-    if (polls[2].revents != 0) accept_host();
+    const std::size_t waiting = waiting_.size();
+    if (polls[1].revents != 0) serve_vmm();
+    if (polls[2].revents != 0) handshakes_.accept(host_listener_.get());
     for (std::size_t i = 0; i < queues_.size(); ++i)
       if (polls[3 + i].revents != 0 && queues_[i].kick) drain_event(queues_[i].kick.get());
     for (std::size_t i = 0; i < waiting; ++i)
@@ -153,44 +160,21 @@ class VsockDevice::Backend {
                   [](const auto& item) { return item.second.closing && item.second.buffer.empty(); });
   }
 
-  static void drain_event(int fd) {
-    std::uint64_t count = 0;
-    (void)!::read(fd, &count, sizeof count);
+  void serve_vmm() {
+    if (vmm_.is_connected()) return vmm_.serve();
+    vmm_.connect(UniqueFd(::accept4(vhost_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
   }
 
   // --- The host's programs ---
 
-  void accept_host() {
-    if (handshakes_.size() >= kMostHandshakes) return;
-    UniqueFd fd(::accept4(host_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) return;
-    const int number = fd.get();
-    handshake_fds_[number] = std::move(fd);
-    handshakes_[number] = {};
-  }
-
   void read_handshake(int fd) {
-    std::array<char, 65536> bytes{};
-    std::string& text = handshakes_[fd];
-    const ssize_t got = ::read(fd, bytes.data(), bytes.size());
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got > 0) text.append(bytes.data(), static_cast<std::size_t>(got));
-    const std::size_t end = text.find('\n');
-    if (end == std::string::npos && got > 0 && text.size() < 32) return;
-    const std::string line = text.substr(0, end);
-    const bool good = end != std::string::npos && line.starts_with("CONNECT ");
-    const auto port = good ? parse_unsigned(std::string_view(line).substr(8)) : std::nullopt;
-    UniqueFd owned = std::move(handshake_fds_[fd]);
-    std::string rest = good ? text.substr(end + 1) : std::string();
-    handshake_fds_.erase(fd);
-    handshakes_.erase(fd);
-    const std::uint64_t number = port.value_or(UINT64_MAX);
-    if (number > UINT32_MAX) return;
-    Connection connection{.fd = std::move(owned),
-                          .guest_port = static_cast<std::uint32_t>(number),
+    std::optional<HostCall> call = handshakes_.read(fd);
+    if (!call) return;
+    Connection connection{.fd = std::move(call->fd),
+                          .guest_port = call->port,
                           .host_port = next_port_++,
                           .from_host = true,
-                          .early = std::move(rest)};
+                          .early = std::move(call->rest)};
     const Key key{connection.guest_port, connection.host_port};
     queue_packet(connection, kRequest);
     connections_.emplace(key, std::move(connection));
@@ -382,193 +366,18 @@ class VsockDevice::Backend {
     connections_.insert_or_assign({packet.source_port, packet.target_port}, std::move(connection));
   }
 
-  // --- The VMM ---
-
-  void accept_vmm() { vmm_ = UniqueFd(::accept4(vhost_listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
-
-  struct Message {
-    std::uint32_t request = 0;
-    std::uint32_t flags = 0;
-    std::string payload{};
-    std::vector<UniqueFd> fds{};
-  };
-
-  void lose_vmm() {
-    receive_packets();
-    vmm_.reset();
-    for (VirtQueue& queue : queues_) {
-      queue.enabled = false;
-      queue.kick.reset();
-    }
-  }
-
-  bool read_exactly(std::string& into, std::size_t size) {
-    into.resize(size);
-    std::size_t have = 0;
-    while (have < size) {
-      const ssize_t got = ::read(vmm_.get(), into.data() + have, size - have);
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return false;
-      have += static_cast<std::size_t>(got);
-    }
-    return true;
-  }
-
-  std::optional<Message> read_message() {
-    constexpr std::size_t kHead = 12;
-    constexpr std::size_t kMaxFds = 16;
-    std::array<char, kHead> head{};
-    iovec part{head.data(), head.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxFds * sizeof(int))> control{};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    if (::recvmsg(vmm_.get(), &header, MSG_CMSG_CLOEXEC | MSG_WAITALL) != static_cast<ssize_t>(kHead))
-      return std::nullopt;
-    Message message;
-    for (const cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr && each->cmsg_type == SCM_RIGHTS;
-         each = nullptr) {
-      const std::size_t count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-      for (std::size_t i = 0; i < count; ++i) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(each) + i * sizeof(int), sizeof fd);
-        message.fds.emplace_back(fd);
-      }
-    }
-    std::uint32_t size = 0;
-    std::memcpy(&message.request, head.data(), 4);
-    std::memcpy(&message.flags, head.data() + 4, 4);
-    std::memcpy(&size, head.data() + 8, 4);
-    if (size > 4096 || !read_exactly(message.payload, size)) return std::nullopt;
-    return message;
-  }
-
-  void reply(const Message& to, std::string_view payload) {
-    const std::array<std::uint32_t, 3> head{to.request, 1 | kReplyFlag,
-                                            static_cast<std::uint32_t>(payload.size())};
-    std::string bytes(reinterpret_cast<const char*>(head.data()), sizeof head);
-    bytes += payload;
-    write_all(vmm_.get(), bytes);
-  }
-
-  void reply_number(const Message& to, std::uint64_t value) {
-    reply(to, {reinterpret_cast<const char*>(&value), sizeof value});
-  }
-
-  template <typename Number>
-  static Number field(const Message& message, std::size_t at) {
-    Number value{};
-    if (at + sizeof value <= message.payload.size())
-      std::memcpy(&value, message.payload.data() + at, sizeof value);
-    return value;
-  }
-
-  void serve_vmm() {
-    auto message = read_message();
-    if (!message) return lose_vmm();
-    const bool answered = handle(*message);
-    if (!answered && (message->flags & kNeedsReply) != 0) reply_number(*message, 0);
-  }
-
-  VirtQueue& queue_of(const Message& message) {
-    return queues_[std::min<std::size_t>(field<std::uint32_t>(message, 0) & 0xffU, queues_.size() - 1)];
-  }
-
-  /// True when the request has an answer of its own.
-  bool handle(Message& message) {
-    switch (message.request) {
-      case kGetFeatures:
-        reply_number(message, kFeatures);
-        return true;
-      case kGetProtocolFeatures:
-        reply_number(message, kProtocolFeatures);
-        return true;
-      case kGetQueueNum:
-        reply_number(message, queues_.size());
-        return true;
-      case kGetConfig:
-        return send_config(message);
-      case kSetMemTable:
-        set_memory(message);
-        return false;
-      case kSetVringNum:
-        queue_of(message).size = std::min(field<std::uint32_t>(message, 4), 32768U);
-        return false;
-      case kSetVringAddr: {
-        VirtQueue& queue = queue_of(message);
-        queue.descriptors = field<std::uint64_t>(message, 8);
-        queue.used = field<std::uint64_t>(message, 16);
-        queue.available = field<std::uint64_t>(message, 24);
-        return false;
-      }
-      case kSetVringBase:
-        queue_of(message).next = static_cast<std::uint16_t>(field<std::uint32_t>(message, 4));
-        return false;
-      case kGetVringBase:
-        return stop_queue(message);
-      case kSetVringKick:
-        queue_of(message).kick = message.fds.empty() ? UniqueFd() : std::move(message.fds.front());
-        return false;
-      case kSetVringCall:
-        queue_of(message).call = message.fds.empty() ? UniqueFd() : std::move(message.fds.front());
-        return false;
-      case kSetVringEnable:
-        receive_packets();
-        queue_of(message).enabled = field<std::uint32_t>(message, 4) != 0;
-        return false;
-      default:
-        return false;
-    }
-  }
-
-  /// {u32 offset, u32 size, u32 flags, bytes}: the guest's CID.
-  bool send_config(const Message& message) {
-    std::string payload = message.payload;
-    constexpr std::size_t kHead = 12;
-    if (payload.size() >= kHead + sizeof cid_) std::memcpy(payload.data() + kHead, &cid_, sizeof cid_);
-    reply(message, payload);
-    return true;
-  }
-
-  /// What the guest sent before the queue stops counts: the last words of one that resets right after them.
-  bool stop_queue(const Message& message) {
-    receive_packets();
-    VirtQueue& queue = queue_of(message);
-    const std::array<std::uint32_t, 2> state{field<std::uint32_t>(message, 0), queue.next};
-    queue.enabled = false;
-    queue.kick.reset();
-    reply(message, {reinterpret_cast<const char*>(state.data()), sizeof state});
-    return true;
-  }
-
-  void set_memory(const Message& message) {
-    constexpr std::size_t kRegion = 32;
-    memory_.clear();
-    const auto count = std::min<std::size_t>(field<std::uint32_t>(message, 0), message.fds.size());
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t at = 8 + i * kRegion;
-      memory_.add({.guest = field<std::uint64_t>(message, at),
-                   .size = field<std::uint64_t>(message, at + 8),
-                   .user = field<std::uint64_t>(message, at + 16),
-                   .offset = field<std::uint64_t>(message, at + 24)},
-                  message.fds[i].get());
-    }
-  }
-
   fs::path uds_;
   std::uint64_t cid_;
   UniqueFd vhost_listener_;
   UniqueFd host_listener_;
   UniqueFd stop_;
-  UniqueFd vmm_;
   bool stopped_ = false;
   bool more_to_receive_ = false;  ///< the guest's queue was left before it was empty
   GuestMemory memory_;
-  std::array<VirtQueue, 3> queues_{VirtQueue(memory_), VirtQueue(memory_), VirtQueue(memory_)};
-  std::map<int, std::string> handshakes_;  ///< bytes so far
-  std::map<int, UniqueFd> handshake_fds_;
+  VhostUser::Queues queues_{VirtQueue(memory_), VirtQueue(memory_), VirtQueue(memory_)};
+  VhostUser vmm_{memory_, queues_, cid_, [this] { receive_packets(); }};
+  HostHandshakes handshakes_{kMostHandshakes};
+  std::vector<int> waiting_;  ///< handshakes that are polled
   std::map<Key, Connection> connections_;
   std::deque<std::pair<Packet, std::string>> outgoing_;
   std::uint32_t next_port_ = kFirstHostPort;

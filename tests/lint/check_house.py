@@ -110,21 +110,23 @@ for name in re.findall(r'\n      \{"([a-z]+)", "', (root / "compiler/cli/command
     if f"`alephc {name}" not in commands:
         problems.append(f"docs/commands.md says nothing about '{name}'")
 
+MOST_LINES_OF = {"f": 80, "c": 300, "s": 300}  # functions, classes, structs
 if shutil.which("ctags"):
-    out = subprocess.run(["ctags", "--languages=C++", "--langmap=C++:+.hpp", "--kinds-C++=f", "--fields=+ne", "-f", "-",
+    out = subprocess.run(["ctags", "--languages=C++", "--langmap=C++:+.hpp", "--kinds-C++=fcs", "--fields=+nek", "-f", "-",
                           *map(str, sources)], capture_output=True, text=True).stdout
     count = 0
     for line in out.splitlines():
-        span = re.search(r"line:(\d+).*end:(\d+)", line)
+        name, path, *_ = line.split(chr(9))
+        span = re.search(r'\t([fcs])\tline:(\d+).*end:(\d+)', line)
         if not span:
             continue
         count += 1
-        length = int(span[2]) - int(span[1]) + 1
-        if length > 100:
-            problems.append(f"{line.split(chr(9))[1]}: {line.split(chr(9))[0]} has {length} lines, more than 100")
-    print(f"{count} functions measured")
+        length, most = int(span[3]) - int(span[2]) + 1, MOST_LINES_OF[span[1]]
+        if length > most:
+            problems.append(f"{path}: {name} has {length} lines, more than {most}")
+    print(f"{count} functions and classes measured")
 else:
-    print("function lengths not measured: ctags is not installed")
+    print("lengths of functions and classes not measured: ctags is not installed")
 
 for problem in problems:
     print(problem)

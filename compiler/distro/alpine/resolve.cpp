@@ -17,10 +17,23 @@
 #include "distro/alpine/indexes.hpp"
 #include "distro/alpine/package.hpp"
 #include "distro/alpine/solver.hpp"
+#include "distro/layers.hpp"
 #include "distro/package_file.hpp"
 
 namespace alephc::alpine {
 namespace {
+
+/// Empty, and the package has its hash, if the file is the one that the signed index names.
+std::string accept(LockedPackage& package, int fd, const Digest& got) {
+  const CheckedPackage checked = read_package(fd);
+  if (checked.identity != package.identity)
+    return "is " + checked.info.name + " " + checked.info.version + " with the identity " + checked.identity +
+           ", the index names " + package.identity;
+  if (checked.info.name != package.name || checked.info.version != package.version)
+    return "says that it is " + checked.info.name + " " + checked.info.version;
+  package.sha256 = got;
+  return {};
+}
 
 class Resolver {
  public:
@@ -228,79 +241,39 @@ class Resolver {
     tools_.fetcher.fetch(files, [](std::size_t) {});
   }
 
-  /// Empty, and the package has its hash, if the file is the one that the signed index names.
-  static std::string accept(LockedPackage& package, int fd, const Digest& got) {
-    const CheckedPackage checked = read_package(fd);
-    if (checked.identity != package.identity)
-      return "is " + checked.info.name + " " + checked.info.version + " with the identity " +
-             checked.identity + ", the index names " + package.identity;
-    if (checked.info.name != package.name || checked.info.version != package.version)
-      return "says that it is " + checked.info.name + " " + checked.info.version;
-    package.sha256 = got;
-    return {};
+  [[nodiscard]] std::set<std::string> wanted_by(const std::string& part, bool is_last) const {
+    std::set<std::string> names;
+    for (const Wish& wish : wishes_) {
+      const bool is_here =
+          wish.text == nullptr ? is_last : wish.text->at.source && wish.text->at.source->name == part;
+      if (is_here) names.emplace(wish.dependency.name);
+    }
+    return names;
   }
 
-  /// Everything that some names need, within what was chosen.
-  [[nodiscard]] std::set<std::size_t> closure(const std::set<std::string_view>& seeds) const {
-    std::map<std::string_view, std::vector<std::size_t>> providers;
+  [[nodiscard]] ChosenPackages requirements() const {
+    ChosenPackages all;
     for (std::size_t i = 0; i < chosen_.size(); ++i) {
-      providers[chosen_[i]->name].push_back(i);
-      for (const Dependency& provided : chosen_[i]->provides) providers[provided.name].push_back(i);
+      all.provide(chosen_[i]->name, i);
+      for (const Dependency& provided : chosen_[i]->provides) all.provide(provided.name, i);
+      for (const Dependency& dependency : chosen_[i]->depends)
+        if (!dependency.conflict) all.need(i, dependency.name);
     }
-    std::set<std::size_t> found;
-    std::vector<std::size_t> queue;
-    const auto take = [&](std::string_view name) {
-      for (const std::size_t i : providers[name])
-        if (found.insert(i).second) queue.push_back(i);
-    };
-    for (const std::string_view name : seeds) take(name);
-    while (!queue.empty()) {
-      const IndexedPackage& package = *chosen_[queue.back()];
-      queue.pop_back();
-      for (const Dependency& dependency : package.depends)
-        if (!dependency.conflict) take(dependency.name);
-    }
-    return found;
+    return all;
   }
 
-  struct Seed {
-    std::string layer{};
-    std::set<std::string_view> names{};
-  };
-
-  [[nodiscard]] std::vector<Seed> seeds() const {
-    std::vector<Seed> found;
-    for (const std::string& part : manifest_.parts) {
-      const bool is_last = part == manifest_.parts.back();
-      Seed seed{.layer = is_last ? "own" : part};
-      for (const Wish& wish : wishes_) {
-        const bool is_here =
-            wish.text == nullptr ? is_last : wish.text->at.source && wish.text->at.source->name == part;
-        if (is_here) seed.names.insert(wish.dependency.name);
-      }
-      if (!seed.names.empty()) found.push_back(std::move(seed));
-    }
-    if (found.size() == 1) found.front().layer = "packages";
-    return found;
-  }
-
+  /// What install_if brings is in no request's closure and goes last.
   void deal_layers(Resolution& resolution) const {
-    std::vector<bool> placed(packages_.size(), false);
     std::map<std::string, std::string> world;  // a later request for a name takes an earlier one's place
-    const std::vector<Seed> all = seeds();
-    for (const Seed& seed : all) {
-      const std::set<std::size_t> members = closure(seed.names);
+    const std::vector<LayerSeed> seeds = layer_seeds(
+        manifest_.parts, [&](const std::string& part, bool is_last) { return wanted_by(part, is_last); });
+    const auto dealt = requirements().deal(seeds, packages_.size());
+    for (std::size_t i = 0; i < seeds.size(); ++i) {
       for (const Wish& wish : wishes_)
-        if (seed.names.contains(wish.dependency.name))
+        if (seeds[i].wanted.contains(std::string(wish.dependency.name)))
           world[std::string(wish.dependency.name)] = text_of(wish.dependency);
-      LockedLayer layer{.name = seed.layer};
-      const bool is_last = &seed == &all.back();
-      for (std::size_t i = 0; i < packages_.size(); ++i) {
-        // What install_if brings is in no request's closure and goes last.
-        if (placed[i] || !(members.contains(i) || is_last)) continue;
-        placed[i] = true;
-        layer.packages.push_back(packages_[i]);
-      }
+      LockedLayer layer{.name = seeds[i].layer};
+      for (const std::size_t package : dealt[i]) layer.packages.push_back(packages_[package]);
       if (!layer.packages.empty()) resolution.layers.push_back(std::move(layer));
       if (resolution.layers.empty()) continue;
       // A part whose packages are there already still has its say in the world.

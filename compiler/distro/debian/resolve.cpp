@@ -3,7 +3,6 @@
 // choose, then the packages are dealt out to layers: one a part of the manifest that asks for packages, each
 // with what it needs and no earlier layer has. The base system goes with the first.
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include <fcntl.h>
@@ -19,12 +18,55 @@
 #include "distro/debian/debian.hpp"
 #include "distro/debian/indexes.hpp"
 #include "distro/debian/requests.hpp"
+#include "distro/layers.hpp"
 #include "distro/package_file.hpp"
 
 namespace alephc::debian {
 namespace {
 
 constexpr std::int64_t kDefaultPin = 500;  // apt's own
+
+/// As dpkg's status file has an installed package.
+std::string installed_stanza(const IndexedPackage& package) {
+  std::string out = "Package: " + std::string(package.name) +
+                    "\nStatus: install ok installed\nVersion: " + std::string(package.version) +
+                    "\nArchitecture: " + std::string(package.arch) + "\n";
+  if (!package.multi_arch.empty()) out += "Multi-Arch: " + std::string(package.multi_arch) + "\n";
+  if (package.essential) out += "Essential: yes\n";
+  if (!package.depends.empty()) out += "Depends: " + std::string(package.depends) + "\n";
+  if (!package.pre_depends.empty()) out += "Pre-Depends: " + std::string(package.pre_depends) + "\n";
+  if (!package.provides.empty()) out += "Provides: " + std::string(package.provides) + "\n";
+  return out + "\n";
+}
+
+/// A package given as a file.
+struct LocalPackage {
+  LockedPackage package{};
+  std::string index_entry{};
+};
+
+LocalPackage read_local_package(const PackageFile& file, const Manifest& manifest, const ToolBox& tools) {
+  const UniqueFd fd = open_package_file(file, manifest, tools);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + shown_name(file), errno);
+  const Digest digest = file.path.empty() ? file.sha256 : sha256_fd(fd.get());
+  ::lseek(fd.get(), 0, SEEK_SET);
+  const std::string control = read_control(fd.get());
+  std::string_view rest = control;
+  const auto stanza = next_stanza(rest);
+  if (!stanza || stanza->get("Package").empty())
+    throw Error(ErrorKind::failed, "not a Debian package: its control file names none");
+  LockedPackage package{.name = std::string(stanza->get("Package")),
+                        .version = std::string(stanza->get("Version")),
+                        .arch = std::string(stanza->get("Architecture")),
+                        .size = static_cast<std::uint64_t>(info.st_size),
+                        .sha256 = digest,
+                        .repository = file.path.empty() ? "url" : "file",
+                        .path = file.path.empty() ? file.url : file.path};
+  std::string entry = std::string(trim(control)) + "\nFilename: ./" + package.name + "_" + package.arch +
+                      ".deb\nSize: " + std::to_string(package.size) + "\nSHA256: " + digest.hex() + "\n\n";
+  return {std::move(package), std::move(entry)};
+}
 
 class Resolver {
  public:
@@ -95,31 +137,12 @@ class Resolver {
 
   /// Packages given as files: their control data becomes one more index.
   void read_local_packages() {
-    for (const PackageFile& file : manifest_.packages.files) {
-      const std::string shown = shown_name(file);
-      with_context("reading the package " + shown, [&] {
-        const UniqueFd fd = open_package_file(file, manifest_, tools_);
-        struct stat info {};
-        if (::fstat(fd.get(), &info) != 0) throw system_error("look at " + shown, errno);
-        const Digest digest = file.path.empty() ? file.sha256 : sha256_fd(fd.get());
-        ::lseek(fd.get(), 0, SEEK_SET);
-        const std::string control = read_control(fd.get());
-        std::string_view rest = control;
-        const auto stanza = next_stanza(rest);
-        if (!stanza || stanza->get("Package").empty())
-          throw Error(ErrorKind::failed, "not a Debian package: its control file names none");
-        LockedPackage package{.name = std::string(stanza->get("Package")),
-                              .version = std::string(stanza->get("Version")),
-                              .arch = std::string(stanza->get("Architecture")),
-                              .size = static_cast<std::uint64_t>(info.st_size),
-                              .sha256 = digest,
-                              .repository = file.path.empty() ? "url" : "file",
-                              .path = file.path.empty() ? file.url : file.path};
-        local_text_ += std::string(trim(control)) + "\nFilename: ./" + package.name + "_" + package.arch +
-                       ".deb\nSize: " + std::to_string(package.size) + "\nSHA256: " + digest.hex() + "\n\n";
-        local_.push_back(std::move(package));
+    for (const PackageFile& file : manifest_.packages.files)
+      with_context("reading the package " + shown_name(file), [&] {
+        const LocalPackage local = read_local_package(file, manifest_, tools_);
+        local_text_ += local.index_entry;
+        local_.push_back(local.package);
       });
-    }
     if (!local_.empty()) index_.add(local_text_, static_cast<std::uint32_t>(verified_.size()));
   }
 
@@ -209,31 +232,19 @@ class Resolver {
         for (const LockedPackage& local : local_)
           if (local.name == each.name && local.version == each.version) package = local;
       }
+      note_relations(*found, packages_.size());
       packages_.push_back(std::move(package));
       indexed_.push_back(found);
-      for (const auto& group : parse_relations(found->provides))
-        for (const Relation& relation : group) providers_[relation.name].push_back(packages_.size() - 1);
-      providers_[each.name].push_back(packages_.size() - 1);
     }
   }
 
-  /// Everything that the seeds need, within what was chosen.
-  void close_over(const std::set<std::string>& seeds, std::set<std::size_t>& into) const {
-    std::vector<std::size_t> queue;
-    const auto take = [&](const std::string& name) {
-      const auto it = providers_.find(name);
-      if (it == providers_.end()) return;
-      for (const std::size_t i : it->second)
-        if (into.insert(i).second) queue.push_back(i);
-    };
-    for (const std::string& name : seeds) take(name);
-    while (!queue.empty()) {
-      const IndexedPackage* package = indexed_[queue.back()];
-      queue.pop_back();
-      for (const std::string_view field : {package->pre_depends, package->depends})
-        for (const auto& group : parse_relations(field))
-          for (const Relation& relation : group) take(relation.name);
-    }
+  void note_relations(const IndexedPackage& package, std::size_t number) {
+    for (const auto& group : parse_relations(package.provides))
+      for (const Relation& relation : group) all_.provide(relation.name, number);
+    all_.provide(package.name, number);
+    for (const std::string_view field : {package.pre_depends, package.depends})
+      for (const auto& group : parse_relations(field))
+        for (const Relation& relation : group) all_.need(number, relation.name);
   }
 
   void mark_automatic() {
@@ -244,45 +255,39 @@ class Resolver {
     for (const IndexedPackage* package : indexed_)
       if (package->essential) essential.insert(std::string(package->name));
     // What the Essential packages need is there before apt is, and so never marked as automatic.
-    std::set<std::size_t> bootstrap;
-    close_over(essential, bootstrap);
+    const std::set<std::size_t> bootstrap = all_.closure(essential);
     for (std::size_t i = 0; i < packages_.size(); ++i) {
       packages_[i].bootstrap = bootstrap.contains(i);
       packages_[i].automatic = !manual.contains(packages_[i].name) && !bootstrap.contains(i);
     }
   }
 
+  [[nodiscard]] std::set<std::string> wanted_by(const std::string& part, bool is_last, bool& is_first) const {
+    std::set<std::string> wanted;
+    for (const auto* list : {&manifest_.packages.install, &manifest_.packages.build})
+      for (const Text& text : *list)
+        if (text.at.source && text.at.source->name == part) wanted.insert(parse_request(text.value).name);
+    if (is_last)
+      for (const LockedPackage& package : local_) wanted.insert(package.name);
+    if (is_first && (is_last || !wanted.empty())) {
+      wanted.insert(base_.begin(), base_.end());
+      is_first = false;
+    }
+    return wanted;
+  }
+
+  /// Recommended packages and the like are in no request's closure and go last.
   void deal_layers(Resolution& resolution) {
     mark_automatic();
-    std::vector<std::set<std::string>> seeds;
-    std::vector<std::string> names;
-    for (const std::string& part : manifest_.parts) {
-      std::set<std::string> wanted;
-      for (const auto* list : {&manifest_.packages.install, &manifest_.packages.build})
-        for (const Text& text : *list)
-          if (text.at.source && text.at.source->name == part) wanted.insert(parse_request(text.value).name);
-      const bool is_last = part == manifest_.parts.back();
-      if (is_last)
-        for (const LockedPackage& package : local_) wanted.insert(package.name);
-      if (wanted.empty() && !(is_last && seeds.empty())) continue;
-      if (seeds.empty()) wanted.insert(base_.begin(), base_.end());
-      seeds.push_back(std::move(wanted));
-      names.push_back(is_last ? "own" : part);
-    }
-    if (names.size() == 1) names.front() = "packages";
-    std::vector<bool> placed(packages_.size(), false);
-    for (std::size_t layer = 0; layer < seeds.size(); ++layer) {
-      std::set<std::size_t> members;
-      close_over(seeds[layer], members);
-      LockedLayer locked{.name = names[layer]};
-      const bool is_last = layer + 1 == seeds.size();
-      for (std::size_t i = 0; i < packages_.size(); ++i) {
-        // Recommended packages and the like are in no request's closure and go last.
-        if (placed[i] || !(members.contains(i) || is_last)) continue;
-        placed[i] = true;
-        locked.packages.push_back(packages_[i]);
-      }
-      if (!locked.packages.empty()) resolution.layers.push_back(std::move(locked));
+    bool is_first = true;
+    const std::vector<LayerSeed> seeds = layer_seeds(
+        manifest_.parts,
+        [&](const std::string& part, bool is_last) { return wanted_by(part, is_last, is_first); });
+    const auto dealt = all_.deal(seeds, packages_.size());
+    for (std::size_t i = 0; i < seeds.size(); ++i) {
+      LockedLayer layer{.name = seeds[i].layer};
+      for (const std::size_t package : dealt[i]) layer.packages.push_back(packages_[package]);
+      if (!layer.packages.empty()) resolution.layers.push_back(std::move(layer));
     }
   }
 
@@ -339,18 +344,6 @@ class Resolver {
     }
   }
 
-  std::string installed_stanza(const IndexedPackage& package) const {
-    std::string out = "Package: " + std::string(package.name) +
-                      "\nStatus: install ok installed\nVersion: " + std::string(package.version) +
-                      "\nArchitecture: " + std::string(package.arch) + "\n";
-    if (!package.multi_arch.empty()) out += "Multi-Arch: " + std::string(package.multi_arch) + "\n";
-    if (package.essential) out += "Essential: yes\n";
-    if (!package.depends.empty()) out += "Depends: " + std::string(package.depends) + "\n";
-    if (!package.pre_depends.empty()) out += "Pre-Depends: " + std::string(package.pre_depends) + "\n";
-    if (!package.provides.empty()) out += "Provides: " + std::string(package.provides) + "\n";
-    return out + "\n";
-  }
-
   const ResolveRequest& request_;
   const Manifest& manifest_;
   const ToolBox& tools_;
@@ -366,7 +359,7 @@ class Resolver {
   std::vector<std::string> requests_;
   std::vector<LockedPackage> packages_;
   std::vector<const IndexedPackage*> indexed_;  ///< one a package
-  std::map<std::string, std::vector<std::size_t>> providers_;
+  ChosenPackages all_;
 };
 
 }  // namespace

@@ -233,6 +233,45 @@ class Packer {
   std::vector<std::jthread> threads_;
 };
 
+/// The blocks that an image holds, in their order, so that a run which is there already is found.
+class StoredBlocks {
+ public:
+  [[nodiscard]] std::size_t size() const { return stored_.size(); }
+  [[nodiscard]] std::uint64_t offset_of(std::size_t index) const { return stored_[index].offset; }
+
+  void add(const PackedBlock& block, std::uint64_t offset) {
+    positions_[block.packed].push_back(stored_.size());
+    stored_.push_back({block.packed, offset, block.word});
+  }
+
+  void cut(std::size_t size) {
+    for (; stored_.size() > size; stored_.pop_back()) positions_[stored_.back().packed].pop_back();
+  }
+
+  /// The first place where the same blocks follow each other as from begin to the end.
+  [[nodiscard]] std::size_t find_same(std::size_t begin) const {
+    const std::size_t count = stored_.size() - begin;
+    for (const std::size_t at : positions_.at(stored_[begin].packed)) {
+      std::size_t k = 0;
+      while (k < count && stored_[at + k].holds_same_as(stored_[begin + k])) ++k;
+      if (k == count) return at;
+    }
+    return begin;  // not reached: a run is found at its own place at last
+  }
+
+ private:
+  struct Stored {
+    Digest packed{};
+    std::uint64_t offset = 0;
+    std::uint32_t word = 0;
+    [[nodiscard]] bool holds_same_as(const Stored& other) const {
+      return packed == other.packed && word == other.word;
+    }
+  };
+  std::vector<Stored> stored_;
+  std::unordered_map<Digest, std::vector<std::size_t>, DigestHash> positions_;
+};
+
 class DataWriter {
  public:
   DataWriter(const Tree& tree, const WriteOptions& options, ImageFile& file)
@@ -424,7 +463,7 @@ class DataWriter {
   void lay_block_of_run(const PackedBytes& packed) {
     data_.packed.runs.back().blocks.push_back(packed.block);
     if (packed.block.word == 0) return;
-    note_stored(packed.block, file_.size());
+    stored_.add(packed.block, file_.size());
     file_.append(packed.bytes);
   }
 
@@ -441,7 +480,7 @@ class DataWriter {
 
   void note_fragment(const PackedBlock& block) {
     data_.packed.fragments.push_back({.offset = file_.size(), .block = block});
-    note_stored(block, file_.size());
+    stored_.add(block, file_.size());
   }
 
   void lay_known_piece(const Item& item) {
@@ -450,16 +489,11 @@ class DataWriter {
     for (const PackedBlock& block : item.piece->blocks) {
       data_.packed.runs.back().blocks.push_back(block);
       if (block.word == 0) continue;
-      note_stored(block, at);
+      stored_.add(block, at);
       at += packed_size(block.word);
     }
     file_.append(item.packed_bytes);
     if (item.last) end_run(item.index);
-  }
-
-  void note_stored(const PackedBlock& block, std::uint64_t offset) {
-    positions_[block.packed].push_back(stored_.size());
-    stored_.push_back({block.packed, offset, block.word});
   }
 
   void begin_run(std::size_t i) {
@@ -477,8 +511,8 @@ class DataWriter {
 
   void forget_stored(std::size_t from) {
     if (from == stored_.size()) return;
-    file_.truncate(stored_[from].offset);
-    for (; stored_.size() > from; stored_.pop_back()) positions_[stored_.back().packed].pop_back();
+    file_.truncate(stored_.offset_of(from));
+    stored_.cut(from);
   }
 
   void end_run(std::size_t i) {
@@ -490,22 +524,12 @@ class DataWriter {
     }
     const std::size_t count = stored_.size() - run_begin_;
     if (count == 0) return;
-    const std::size_t same = find_same(count);
-    data.start = stored_[same].offset;
+    const std::size_t same = stored_.find_same(run_begin_);
+    data.start = stored_.offset_of(same);
     run.offset = data.start;
     if (same == run_begin_) return;
     // The blocks are there already; where the two overlap, what goes on behind the first stays.
     forget_stored(std::max(run_begin_, same + count));
-  }
-
-  /// The first place where the same blocks follow each other.
-  [[nodiscard]] std::size_t find_same(std::size_t count) const {
-    for (const std::size_t at : positions_.at(stored_[run_begin_].packed)) {
-      std::size_t k = 0;
-      while (k < count && stored_[at + k].holds_same_as(stored_[run_begin_ + k])) ++k;
-      if (k == count) return at;
-    }
-    return run_begin_;  // not reached: a run is found at its own place at last
   }
 
   void add_zeros(std::size_t i) {
@@ -513,15 +537,6 @@ class DataWriter {
     data.words.push_back(0);
     data.zeros += entries_[i].size % block_size_;
   }
-
-  struct Stored {
-    Digest packed{};
-    std::uint64_t offset = 0;
-    std::uint32_t word = 0;
-    [[nodiscard]] bool holds_same_as(const Stored& other) const {
-      return packed == other.packed && word == other.word;
-    }
-  };
 
   const Tree& tree_;
   const Listing& entries_;
@@ -535,8 +550,7 @@ class DataWriter {
   std::vector<std::size_t> run_files_;      ///< whose the runs are
   FragmentPacking packing_;
 
-  std::vector<Stored> stored_;  ///< blocks in the image, in order
-  std::unordered_map<Digest, std::vector<std::size_t>, DigestHash> positions_;
+  StoredBlocks stored_;
   std::size_t run_begin_ = 0;
   std::optional<std::size_t> laid_again_{};  ///< the file whose known run was damaged
 
