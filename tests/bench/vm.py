@@ -1,13 +1,29 @@
 #!/usr/bin/env python3
-"""Figures of a booted image: times of the boot, latency of requests, what many of them leave behind.
+"""Figures of a booted image: times of the boot, latency of requests, what many of them leave
+behind.
 
-vm.py ALEPHC [--requests N] [--seconds N] [--json FILE]     as root, with a Debian mirror in this machine's apt configuration
+vm.py ALEPHC [--requests N] [--seconds N] [--json FILE]     as root, with a Debian mirror in this
+machine's apt configuration
 
 Boots an image with python3 and a bare ASGI program; where KVM cannot run a guest, emulated."""
-import argparse, http.client, json, os, pathlib, re, signal, statistics, subprocess, sys, tempfile, threading, time
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 
-MANIFEST = ('schema = 1\n[runtime]\nname = "vm"\n[base]\ndistro = "debian"\nrelease = "bookworm"\nsuites = ["bookworm"]\n'
-            '[packages]\ninstall = ["python3"]\n')
+MANIFEST = (
+    'schema = 1\n[runtime]\nname = "vm"\n[base]\ndistro = "debian"\nrelease = "bookworm"\nsuites = ["bookworm"]\n'
+    '[packages]\ninstall = ["python3"]\n'
+)
 PROGRAM = """
 import os
 async def app(scope, receive, send):
@@ -37,23 +53,60 @@ def main():
     options = parser.parse_args()
     alephc = os.path.abspath(options.alephc)
     figures = {}
-    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="alephc-bench.") as top:
-        top = pathlib.Path(top)
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="alephc-bench.") as top_name:
+        top = pathlib.Path(top_name)
         (top / "runtime.toml").write_text(MANIFEST)
         (top / "app.py").write_text(PROGRAM)
         base = [alephc, "--store", str(top / "store")]
         env = {key: value for key, value in os.environ.items() if key != "CI"}
-        subprocess.run([*base, "-q", "build", str(top), "-o", str(top / "image")], check=True, stdout=subprocess.DEVNULL, env=env)
+        subprocess.run(
+            [*base, "-q", "build", str(top), "-o", str(top / "image")],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=env,
+        )
         boots = []
         for _ in range(options.boots):
-            out = subprocess.run([*base, "--json", "run", str(top / "image"), "--program", str(top / "app.py"), "--request", "GET /"], check=True,
-                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+            out = subprocess.run(
+                [
+                    *base,
+                    "--json",
+                    "run",
+                    str(top / "image"),
+                    "--program",
+                    str(top / "app.py"),
+                    "--request",
+                    "GET /",
+                ],
+                check=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            ).stdout
             boots.append(json.loads(out))
         figures["accel"], figures["vsock"] = boots[0]["accel"], boots[0]["vsock"]
         figures["init_to_ready_ms"] = [boot["init_to_ready_ms"] for boot in boots]
-        figures["init_to_first_response_ms"] = [boot["response_ms"] - boot["ready_ms"] + boot["init_to_ready_ms"] for boot in boots]
-        process = subprocess.Popen([*base, "run", str(top / "image"), "--program", str(top / "app.py"), "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
-        address = next(found[1] for found in (re.search(r"serving on http://([^ ]+)", line) for line in process.stderr) if found)
+        figures["init_to_first_response_ms"] = [
+            boot["response_ms"] - boot["ready_ms"] + boot["init_to_ready_ms"] for boot in boots
+        ]
+        process = subprocess.Popen(
+            [
+                *base,
+                "run",
+                str(top / "image"),
+                "--program",
+                str(top / "app.py"),
+                "--listen",
+                "127.0.0.1:0",
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        address = next(
+            found[1]
+            for found in (re.search(r"serving on http://([^ ]+)", line) for line in process.stderr)
+            if found
+        )
         threading.Thread(target=process.stderr.read, daemon=True).start()
 
         def get(path="/"):
@@ -69,7 +122,10 @@ def main():
             failures += get() != b"bare"
             times.append((time.monotonic() - start) * 1000)
         figures["requests"] = options.requests
-        figures["request_ms"] = {"median": round(statistics.median(times), 2), "p99": round(sorted(times)[int(len(times) * 0.99)], 2)}
+        figures["request_ms"] = {
+            "median": round(statistics.median(times), 2),
+            "p99": round(sorted(times)[int(len(times) * 0.99)], 2),
+        }
         served, end = [0] * 100, time.monotonic() + options.seconds
 
         def hammer(i):
@@ -81,6 +137,7 @@ def main():
                     good = False
                 failures += not good
                 served[i] += 1
+
         threads = [threading.Thread(target=hammer, args=(i,)) for i in range(100)]
         for thread in threads:
             thread.start()

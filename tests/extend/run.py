@@ -3,8 +3,9 @@
 
 run.py ALEPHC      as root, in a build tree below the project; exit 77 where that cannot be
 
-What is added may touch exactly the files that docs/architecture.md names in "To add …". The project is changed in an overlay
-that only this process sees, so that the build tree compiles no more than what the additions change."""
+What is added may touch exactly the files that docs/architecture.md names in "To add …". The project
+is changed in an overlay that only this process sees, so that the build tree compiles no more than
+what the additions change."""
 import hashlib
 import os
 import pathlib
@@ -26,13 +27,18 @@ FORMAT = {
         ("    tar/tar.hpp\n", "    tar/tar.hpp\n    toy/toy.hpp\n"),
     ],
     "compiler/image/image_format.cpp": [
-        ('#include "image/tar/tar.hpp"\n', '#include "image/tar/tar.hpp"\n#include "image/toy/toy.hpp"\n'),
+        (
+            '#include "image/tar/tar.hpp"\n',
+            '#include "image/tar/tar.hpp"\n#include "image/toy/toy.hpp"\n',
+        ),
         ("std::array<const ImageFormat*, 7>", "std::array<const ImageFormat*, 8>"),
         ("&folder_format()}", "&folder_format(), &toy_format()}"),
     ],
     "compiler/manifest/keys.cpp": [("disk|qcow2|tar|dir", "disk|qcow2|tar|dir|toy")],
     "docs/manifest.md": [(r"tar \| dir |", r"tar \| dir \| toy |")],
-    "docs/formats.md": [("| `dir` | a folder", "| `toy` | a listing and contents | |\n| `dir` | a folder")],
+    "docs/formats.md": [
+        ("| `dir` | a folder", "| `toy` | a listing and contents | |\n| `dir` | a folder")
+    ],
 }
 DISTRO = {
     "compiler/distro/CMakeLists.txt": [
@@ -40,8 +46,14 @@ DISTRO = {
         ("    none/none.hpp\n", "    none/none.hpp\n    toy/toy.hpp\n"),
     ],
     "compiler/distro/distro.cpp": [
-        ('#include "distro/none/none.hpp"\n', '#include "distro/none/none.hpp"\n#include "distro/toy/toy.hpp"\n'),
-        ("Row{none::kTraits, none::distro}", "Row{none::kTraits, none::distro}, Row{toy::kTraits, toy::distro}"),
+        (
+            '#include "distro/none/none.hpp"\n',
+            '#include "distro/none/none.hpp"\n#include "distro/toy/toy.hpp"\n',
+        ),
+        (
+            "Row{none::kTraits, none::distro}",
+            "Row{none::kTraits, none::distro}, Row{toy::kTraits, toy::distro}",
+        ),
     ],
     "compiler/manifest/keys.cpp": [("debian|ubuntu|alpine|none", "debian|ubuntu|alpine|none|toy")],
     "docs/manifest.md": [(r"alpine \| none |", r"alpine \| none \| toy |")],
@@ -57,7 +69,9 @@ def run(*argv, **options):
     words = [str(word) for word in argv]
     result = subprocess.run(words, capture_output=True, text=True, **options)
     if result.returncode != 0:
-        raise SystemExit(f"failed: {' '.join(words)}\n{result.stdout[-3000:]}{result.stderr[-3000:]}")
+        raise SystemExit(
+            f"failed: {' '.join(words)}\n{result.stdout[-3000:]}{result.stderr[-3000:]}"
+        )
     return result.stdout
 
 
@@ -89,7 +103,9 @@ def named_in_docs(what):
         paths = set()
         for path in re.findall(r"`([^`]+)`", line):
             path = re.sub(r"\bx\b", "toy", path)
-            paths.add(path if path.startswith(("docs/", "schemas/", "tests/")) else f"compiler/{path}")
+            paths.add(
+                path if path.startswith(("docs/", "schemas/", "tests/")) else f"compiler/{path}"
+            )
         return paths
     raise SystemExit(f"docs/architecture.md does not say how to add {what}")
 
@@ -97,7 +113,9 @@ def named_in_docs(what):
 def check_touched(what, touched):
     named = named_in_docs(what)
     if touched != named:
-        raise SystemExit(f"to add {what}: docs/architecture.md names {sorted(named)}, and {sorted(touched)} were touched")
+        raise SystemExit(
+            f"to add {what}: docs/architecture.md names {sorted(named)}, and {sorted(touched)} were touched"
+        )
     say(f"{what}: {len(touched)} files, as docs/architecture.md says")
 
 
@@ -124,7 +142,9 @@ class Project:
 
 def use_format(alephc, work):
     text = '[base]\ndistro = "none"\n[init]\nprogram = "none"\n[image]\nformat = "toy"\n'
-    project = Project(work, "format", text + '[[file]]\ntarget = "/etc/motd"\ncontent = "hello\\n"\n')
+    project = Project(
+        work, "format", text + '[[file]]\ntarget = "/etc/motd"\ncontent = "hello\\n"\n'
+    )
     first = project.image(alephc, work / "store", ".toy")
     second = project.image(alephc, work / "second-store", "-again.toy")
     assert first.read_bytes() == second.read_bytes(), "two builds differ"
@@ -154,7 +174,11 @@ def use_distribution(alephc, work):
     index = f"ball 1.5 {pack(archive / 'ball.tar', 'ball', 'round')}\nkite 2 {pack(archive / 'kite.tar', 'kite', 'light')}\n"
     (archive / "index").write_text(index)
     server = Server(work / "archive")
-    text = '[base]\ndistro = "toy"\nrelease = "one"\nmirrors = ["' + server.url + '"]\n[init]\nprogram = "none"\n'
+    text = (
+        '[base]\ndistro = "toy"\nrelease = "one"\nmirrors = ["'
+        + server.url
+        + '"]\n[init]\nprogram = "none"\n'
+    )
     project = Project(work, "distribution", text + '[packages]\ninstall = ["kite"]\n')
     image = project.image(alephc, work / "store", ".squashfs")
     listing = run(alephc, "tree", image)

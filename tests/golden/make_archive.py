@@ -1,7 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/archive again: a small signed index without any package behind it, enough to lock from. The key is thrown
-away, so the golden lock changes too: run golden/run.py with --accept afterwards."""
-import hashlib, pathlib, shutil, subprocess, tempfile
+"""Writes tests/golden/archive again: a small signed index without any package behind it, enough to
+lock from. The key is thrown away, so the golden lock changes too: run golden/run.py with --accept
+afterwards."""
+import hashlib
+import pathlib
+import shutil
+import subprocess
+import tempfile
 
 here = pathlib.Path(__file__).parent / "archive"
 PACKAGES = [  # name, version, further fields
@@ -21,15 +26,27 @@ binary.mkdir(parents=True)
 stanzas = []
 for name, version, fields in PACKAGES:
     file = f"pool/main/{name[0]}/{name}/{name}_{version.split(':')[-1]}_amd64.deb"
-    stanzas.append(f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: Golden <golden@example.org>\n{fields}"
-                   f"Filename: {file}\nSize: {1000 + len(name)}\nSHA256: {hashlib.sha256(name.encode()).hexdigest()}\nDescription: golden\n")
+    stanzas.append(
+        f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: Golden <golden@example.org>\n{fields}"
+        f"Filename: {file}\nSize: {1000 + len(name)}\nSHA256: {hashlib.sha256(name.encode()).hexdigest()}\nDescription: golden\n"
+    )
 (binary / "Packages").write_text("\n".join(stanzas))
 data = (binary / "Packages").read_bytes()
-release = ("Origin: Golden\nSuite: test\nCodename: test\nDate: Mon, 02 Nov 2026 00:00:00 UTC\nArchitectures: amd64\nComponents: main\n"
-           f"SHA256:\n {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n")
+release = (
+    "Origin: Golden\nSuite: test\nCodename: test\nDate: Mon, 02 Nov 2026 00:00:00 UTC\nArchitectures: amd64\nComponents: main\n"
+    f"SHA256:\n {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
+)
 with tempfile.TemporaryDirectory() as home:
     gpg = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback", "--passphrase", ""]
-    subprocess.run([*gpg, "--quick-gen-key", "Golden <golden@example.org>", "ed25519", "sign", "never"], check=True, capture_output=True)
-    (here / "key.gpg").write_bytes(subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout)
-    signed = subprocess.run([*gpg, "--clearsign"], input=release.encode(), check=True, capture_output=True).stdout
+    subprocess.run(
+        [*gpg, "--quick-gen-key", "Golden <golden@example.org>", "ed25519", "sign", "never"],
+        check=True,
+        capture_output=True,
+    )
+    (here / "key.gpg").write_bytes(
+        subprocess.run([*gpg, "--export"], check=True, capture_output=True).stdout
+    )
+    signed = subprocess.run(
+        [*gpg, "--clearsign"], input=release.encode(), check=True, capture_output=True
+    ).stdout
     (here / "dists/test/InRelease").write_bytes(signed)

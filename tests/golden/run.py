@@ -10,6 +10,7 @@ refuse the same files. rules/ breaks rules that a schema cannot say."""
 import argparse
 import difflib
 import fnmatch
+import functools
 import json
 import os
 import pathlib
@@ -40,9 +41,14 @@ class Golden:
     def run(self, *arguments):
         environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
         with tempfile.TemporaryDirectory() as store:
-            return subprocess.run([self.alephc, "--store", f"{store}/store", *arguments],
-                                  capture_output=True, text=True, env=environment,
-                                  cwd=HERE / "manifest", stdin=subprocess.DEVNULL)
+            return subprocess.run(
+                [self.alephc, "--store", f"{store}/store", *arguments],
+                capture_output=True,
+                text=True,
+                env=environment,
+                cwd=HERE / "manifest",
+                stdin=subprocess.DEVNULL,
+            )
 
     def check(self, condition, what):
         if condition:
@@ -58,14 +64,20 @@ class Golden:
             print(f"rewrote {file}")
             expected = got
         if got != expected:
-            print("".join(difflib.unified_diff(expected.splitlines(True), got.splitlines(True),
-                                               str(file), "got")))
+            print(
+                "".join(
+                    difflib.unified_diff(
+                        expected.splitlines(True), got.splitlines(True), str(file), "got"
+                    )
+                )
+            )
         self.check(got == expected, name)
 
 
 def validator_of(schema_text):
     try:
         import jsonschema
+
         return jsonschema.Draft202012Validator(json.loads(schema_text))
     except (ImportError, AttributeError):
         print("skipped: schema checks need python3-jsonschema")
@@ -96,8 +108,10 @@ def test_manifest(golden, kind, name, validator):
     if validator is None or kind == "rules":
         return
     errors = list(validator.iter_errors(tomllib.loads((HERE / "manifest" / name).read_text())))
-    golden.check(bool(errors) == (kind == "bad"),
-                 f"the schema judges {name} as the parser does: {errors[:1]}")
+    golden.check(
+        bool(errors) == (kind == "bad"),
+        f"the schema judges {name} as the parser does: {errors[:1]}",
+    )
 
 
 def test_lock_and_graph(golden):
@@ -109,8 +123,9 @@ def test_lock_and_graph(golden):
         golden.check(locked.returncode == 0, f"the golden project is locked: {locked.stderr}")
         if locked.returncode != 0:
             return
-        golden.compare("lock output", locked.stdout.replace(str(project), "project"),
-                       HERE / "lock/output.txt")
+        golden.compare(
+            "lock output", locked.stdout.replace(str(project), "project"), HERE / "lock/output.txt"
+        )
         lock = (project / "runtime.lock").read_text()
         golden.compare("lock", stable(lock), HERE / "lock/runtime.lock.txt")
         validator = validator_of(golden.run("schema", "lock").stdout)
@@ -129,11 +144,18 @@ def test_help(golden, words):
 
 def test_exit_codes(golden):
     of_missing = 4 if os.geteuid() else 2  # without root a build says so first
-    for words, code in ((["biuld"], 2), (["build", "--frobnicate"], 2), (["hash"], 2),
-                        (["hash", "/nonexistent"], 1), (["build", "/nonexistent"], of_missing)):
+    for words, code in (
+        (["biuld"], 2),
+        (["build", "--frobnicate"], 2),
+        (["hash"], 2),
+        (["hash", "/nonexistent"], 1),
+        (["build", "/nonexistent"], of_missing),
+    ):
         result = golden.run(*words)
-        golden.check(result.returncode == code,
-                     f"alephc {' '.join(words)} exits {code}, not {result.returncode}")
+        golden.check(
+            result.returncode == code,
+            f"alephc {' '.join(words)} exits {code}, not {result.returncode}",
+        )
 
 
 def test_json_error(golden):
@@ -151,16 +173,18 @@ def main():
     options = parser.parse_args()
     golden = Golden(options.alephc, options.only, options.accept)
     validator = validator_of(golden.run("schema").stdout)
-    cases = {"schema": lambda: test_schema(golden), "exit codes": lambda: test_exit_codes(golden),
-             "json error": lambda: test_json_error(golden),
-             "lock and graph": lambda: test_lock_and_graph(golden)}
+    cases = {
+        "schema": lambda: test_schema(golden),
+        "exit codes": lambda: test_exit_codes(golden),
+        "json error": lambda: test_json_error(golden),
+        "lock and graph": lambda: test_lock_and_graph(golden),
+    }
     for words in HELP:
-        cases["help " + " ".join(words)] = lambda words=words: test_help(golden, words)
+        cases["help " + " ".join(words)] = functools.partial(test_help, golden, words)
     for kind in ("good", "bad", "rules"):
         for file in sorted((HERE / "manifest" / kind).glob("*.toml")):
             name = f"{kind}/{file.name}"
-            cases[name] = (lambda kind=kind, name=name:
-                           test_manifest(golden, kind, name, validator))
+            cases[name] = functools.partial(test_manifest, golden, kind, name, validator)
     for name, case in cases.items():
         if golden.wants(name):
             case()

@@ -1,5 +1,12 @@
 """Alpine packages, indexes and keys made by the tests: nothing of it comes from a network."""
-import base64, gzip, hashlib, io, pathlib, subprocess, tarfile, zlib
+import base64
+import gzip
+import hashlib
+import io
+import pathlib
+import subprocess
+import tarfile
+import zlib
 
 BUILD_TIME = 1700000000
 
@@ -20,7 +27,13 @@ class Key:
 
     @property
     def fingerprint(self):
-        return hashlib.sha256(run("openssl", "rsa", "-pubin", "-in", str(self.public), "-outform", "DER")).hexdigest()[:40].upper()
+        return (
+            hashlib.sha256(
+                run("openssl", "rsa", "-pubin", "-in", str(self.public), "-outform", "DER")
+            )
+            .hexdigest()[:40]
+            .upper()
+        )
 
     def sign(self, data, algorithm="RSA"):
         digest = {"RSA": "-sha1", "RSA256": "-sha256", "RSA512": "-sha512"}[algorithm]
@@ -33,7 +46,18 @@ def with_xattrs(entry, xattrs):
     return entry
 
 
-def info(name, type=tarfile.REGTYPE, size=0, mode=0o644, mtime=BUILD_TIME, user="root", uid=0, group=None, gid=None, link=""):
+def info(
+    name,
+    type=tarfile.REGTYPE,
+    size=0,
+    mode=0o644,
+    mtime=BUILD_TIME,
+    user="root",
+    uid=0,
+    group=None,
+    gid=None,
+    link="",
+):
     entry = tarfile.TarInfo(name)
     entry.type, entry.size, entry.mode, entry.mtime, entry.linkname = type, size, mode, mtime, link
     entry.uname, entry.gname = user, user if group is None else group
@@ -59,7 +83,8 @@ def member(entries, end):
 
 
 def split_members(data):
-    """The gzip members of a file, as they are: a signature may hold any bytes, so they are found by reading."""
+    """The gzip members of a file, as they are: a signature may hold any bytes, so they are found by
+    reading."""
     members = []
     while data:
         reader = zlib.decompressobj(31)
@@ -72,7 +97,9 @@ def split_members(data):
 def sha1_of(entry, data):
     if entry.type == tarfile.REGTYPE:
         return hashlib.sha1(data).hexdigest()
-    return hashlib.sha1(entry.linkname.encode()).hexdigest() if entry.type == tarfile.SYMTYPE else None
+    return (
+        hashlib.sha1(entry.linkname.encode()).hexdigest() if entry.type == tarfile.SYMTYPE else None
+    )
 
 
 def identity_of(control):
@@ -80,11 +107,22 @@ def identity_of(control):
 
 
 class Package:
-    """files: path → text, or ("dir", mode), ("link", target), ("hard", path), ("file", text, mode[, user, uid]). scripts: type → text."""
+    """files: path → text, or ("dir", mode), ("link", target), ("hard", path), ("file", text, mode[,
+    user, uid]). scripts: type → text."""
 
     LISTS = ("depend", "provides", "install_if", "replaces", "triggers")
 
-    def __init__(self, name, version="1.0-r0", files=None, scripts=None, arch="x86_64", entries=None, datahash=True, **fields):
+    def __init__(
+        self,
+        name,
+        version="1.0-r0",
+        files=None,
+        scripts=None,
+        arch="x86_64",
+        entries=None,
+        datahash=True,
+        **fields,
+    ):
         self.has_datahash = datahash
         self.name, self.version, self.arch = name, version, arch
         self.scripts, self.fields = scripts or {}, fields
@@ -120,9 +158,19 @@ class Package:
     def make(self, key=None):
         """The bytes; with them self.identity and self.size are known."""
         data = member(self.entries, True)
-        lines = [f"pkgname = {self.name}", f"pkgver = {self.version}", f"pkgdesc = Test package {self.name}", "url = https://example.org/",
-                 f"builddate = {BUILD_TIME}", f"size = {self.installed_size}", f"arch = {self.arch}", f"origin = {self.fields.get('origin', self.name)}",
-                 "commit = 0123456789abcdef0123456789abcdef01234567", "maintainer = Test <test@example.org>", "license = MIT"]
+        lines = [
+            f"pkgname = {self.name}",
+            f"pkgver = {self.version}",
+            f"pkgdesc = Test package {self.name}",
+            "url = https://example.org/",
+            f"builddate = {BUILD_TIME}",
+            f"size = {self.installed_size}",
+            f"arch = {self.arch}",
+            f"origin = {self.fields.get('origin', self.name)}",
+            "commit = 0123456789abcdef0123456789abcdef01234567",
+            "maintainer = Test <test@example.org>",
+            "license = MIT",
+        ]
         for key_name, value in self.fields.items():
             if key_name == "origin":
                 continue
@@ -135,7 +183,9 @@ class Package:
         text = ("\n".join(lines) + "\n").encode()
         control_entries = [(info(".PKGINFO", size=len(text)), text)]
         for kind, script in self.scripts.items():
-            control_entries.append((info(f".{kind}", size=len(script), mode=0o755), script.encode()))
+            control_entries.append(
+                (info(f".{kind}", size=len(script), mode=0o755), script.encode())
+            )
         control = member(control_entries, False)
         self.identity = identity_of(control)
         signature = b""
@@ -148,15 +198,29 @@ class Package:
         return self.bytes
 
     def stanza(self):
-        lines = [f"C:{self.identity}", f"P:{self.name}", f"V:{self.version}", f"A:{self.arch}", f"S:{self.size}", f"I:{self.installed_size}",
-                 f"T:Test package {self.name}", "U:https://example.org/", "L:MIT", f"o:{self.fields.get('origin', self.name)}", "m:Test <test@example.org>",
-                 f"t:{BUILD_TIME}", "c:0123456789abcdef0123456789abcdef01234567"]
+        lines = [
+            f"C:{self.identity}",
+            f"P:{self.name}",
+            f"V:{self.version}",
+            f"A:{self.arch}",
+            f"S:{self.size}",
+            f"I:{self.installed_size}",
+            f"T:Test package {self.name}",
+            "U:https://example.org/",
+            "L:MIT",
+            f"o:{self.fields.get('origin', self.name)}",
+            "m:Test <test@example.org>",
+            f"t:{BUILD_TIME}",
+            "c:0123456789abcdef0123456789abcdef01234567",
+        ]
         if "provider_priority" in self.fields:
             lines.append(f"k:{self.fields['provider_priority']}")
         for letter, key_name in (("D", "depend"), ("p", "provides"), ("i", "install_if")):
             value = self.fields.get(key_name)
             if value:
-                lines.append(f"{letter}:{' '.join(value if isinstance(value, (list, tuple)) else [value])}")
+                lines.append(
+                    f"{letter}:{' '.join(value if isinstance(value, (list, tuple)) else [value])}"
+                )
         return "\n".join(lines) + "\n"
 
 
@@ -177,22 +241,33 @@ class Repository:
             self.packages.append(package)
             # apk looks below the architecture that the index gives the package.
             (self.folder / package.arch).mkdir(exist_ok=True)
-            (self.folder / package.arch / f"{package.name}-{package.version}.apk").write_bytes(package.make(self.key))
+            (self.folder / package.arch / f"{package.name}-{package.version}.apk").write_bytes(
+                package.make(self.key)
+            )
         return self
 
     def write(self, time=BUILD_TIME, algorithm="RSA", key=None):
         text = "".join(package.stanza() + "\n" for package in self.packages).encode()
         description = b"test"
-        index = member([(info("DESCRIPTION", size=len(description), mtime=time), description), (info("APKINDEX", size=len(text), mtime=time), text)], True)
+        index = member(
+            [
+                (info("DESCRIPTION", size=len(description), mtime=time), description),
+                (info("APKINDEX", size=len(text), mtime=time), text),
+            ],
+            True,
+        )
         name, signed = (key or self.key).sign(index, algorithm)
-        (self.folder / self.arch / "APKINDEX.tar.gz").write_bytes(member([(info(name, size=len(signed)), signed)], False) + index)
+        (self.folder / self.arch / "APKINDEX.tar.gz").write_bytes(
+            member([(info(name, size=len(signed)), signed)], False) + index
+        )
         return self
 
 
 def repack(root, key=None):
-    """Packages out of what apk's database in a folder says is installed there: the same files and scripts under the same names."""
+    """Packages out of what apk's database in a folder says is installed there: the same files and
+    scripts under the same names."""
     root = pathlib.Path(root)
-    scripts = {}
+    scripts: dict[str, dict] = {}
     with tarfile.open(root / "lib/apk/db/scripts.tar") as tar:
         for entry in tar:
             stem, identity, kind = entry.name.rsplit(".", 2)
@@ -223,14 +298,21 @@ def repack_one(root, stanza, scripts, triggers):
             path = f"{folder}/{value}".lstrip("/")
             place = root / path
             if place.is_symlink():
-                entries.append((info(path, tarfile.SYMTYPE, mode=0o777, link=str(place.readlink())), None))
+                entries.append(
+                    (info(path, tarfile.SYMTYPE, mode=0o777, link=str(place.readlink())), None)
+                )
             else:
                 data = place.read_bytes()
                 entries.append((info(path, size=len(data)), data))
         elif letter not in "Z":
             fields[letter] = value
     extra = {}
-    for letter, key_name in (("D", "depend"), ("p", "provides"), ("i", "install_if"), ("r", "replaces")):
+    for letter, key_name in (
+        ("D", "depend"),
+        ("p", "provides"),
+        ("i", "install_if"),
+        ("r", "replaces"),
+    ):
         if letter in fields:
             extra[key_name] = fields[letter].split()
     for letter, key_name in (("q", "replaces_priority"), ("k", "provider_priority")):
@@ -238,4 +320,11 @@ def repack_one(root, stanza, scripts, triggers):
             extra[key_name] = fields[letter]
     if fields["C"] in triggers:
         extra["triggers"] = triggers[fields["C"]]
-    return Package(fields["P"], fields["V"], scripts=scripts.get(fields["C"], {}), entries=entries, origin=fields["o"], **extra)
+    return Package(
+        fields["P"],
+        fields["V"],
+        scripts=scripts.get(fields["C"], {}),
+        entries=entries,
+        origin=fields["o"],
+        **extra,
+    )

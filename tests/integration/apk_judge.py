@@ -1,5 +1,11 @@
-"""The real apk as judge: it installs the same packages from the same repository, in a chroot made of Alpine's minirootfs."""
-import difflib, hashlib, os, pathlib, stat, subprocess
+"""The real apk as judge: it installs the same packages from the same repository, in a chroot made
+of Alpine's minirootfs."""
+import difflib
+import hashlib
+import os
+import pathlib
+import stat
+import subprocess
 
 from fixture import Skip, run
 
@@ -23,9 +29,17 @@ class Judge:
             file.unlink()
 
     def apk(self, *arguments, check=True):
-        result = subprocess.run(["chroot", str(self.root), "/sbin/apk", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        result = subprocess.run(
+            ["chroot", str(self.root), "/sbin/apk", *arguments],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
         if check and result.returncode != 0:
-            raise AssertionError(f"apk {' '.join(arguments)} exits {result.returncode}:\n{result.stdout}{result.stderr}")
+            raise AssertionError(
+                f"apk {' '.join(arguments)} exits {result.returncode}:\n{result.stdout}{result.stderr}"
+            )
         return result
 
     def share(self, source, name):
@@ -38,13 +52,28 @@ class Judge:
         (self.root / "keys").mkdir(exist_ok=True)
         run("cp", str(key.public), str(self.root / "keys"))
         (self.root / "repositories").write_text("".join(line + "\n" for line in repositories))
-        self.apk("add", "--root", f"/{into}", "--initdb", "--arch", "x86_64", "--keys-dir", "/keys", "--no-network", "--no-cache", "--repositories-file", "/repositories", *packages)
+        self.apk(
+            "add",
+            "--root",
+            f"/{into}",
+            "--initdb",
+            "--arch",
+            "x86_64",
+            "--keys-dir",
+            "/keys",
+            "--no-network",
+            "--no-cache",
+            "--repositories-file",
+            "/repositories",
+            *packages,
+        )
         return self.root / into
 
 
 def picture(root):
     """What is in a root: path → type, mode, owner and content; hard links by their first path."""
-    seen, found = {}, {}
+    seen: dict = {}
+    found: dict = {}
     for folder, folders, files in os.walk(root):
         folders.sort()
         for name in sorted(folders + files):
@@ -61,8 +90,19 @@ def picture(root):
             link = ""
             if not stat.S_ISDIR(info.st_mode) and info.st_nlink > 1:
                 link = seen.setdefault(info.st_ino, shown)
-            attributes = [(each, os.getxattr(path, each, follow_symlinks=False)) for each in sorted(os.listxattr(path, follow_symlinks=False))]
-            found[shown] = (oct(kind), oct(stat.S_IMODE(info.st_mode)), info.st_uid, info.st_gid, what, link, attributes)
+            attributes = [
+                (each, os.getxattr(path, each, follow_symlinks=False))
+                for each in sorted(os.listxattr(path, follow_symlinks=False))
+            ]
+            found[shown] = (
+                oct(kind),
+                oct(stat.S_IMODE(info.st_mode)),
+                info.st_uid,
+                info.st_gid,
+                what,
+                link,
+                attributes,
+            )
     return found
 
 
@@ -74,5 +114,12 @@ def differences(ours, theirs):
             continue
         lines.append(f"{path}: ours {left.get(path)}, apk's {right.get(path)}")
         if path == "lib/apk/db/installed":
-            lines += difflib.unified_diff((theirs / path).read_text().splitlines(), (ours / path).read_text().splitlines(), "apk's", "ours", n=3, lineterm="")
+            lines += difflib.unified_diff(
+                (theirs / path).read_text().splitlines(),
+                (ours / path).read_text().splitlines(),
+                "apk's",
+                "ours",
+                n=3,
+                lineterm="",
+            )
     return lines

@@ -1,6 +1,22 @@
-"""Attempts of strangers' projects, packages, images, repositories and of other users of the machine. Each says what is tried and what must
-hold; all are tried as root, and those that a user without rights could try in their own namespace as well. SECURITY.md has the threat model."""
-import contextlib, hashlib, json, os, pathlib, pty, re, shutil, signal, socket, subprocess, sys, tarfile, textwrap, threading, time
+"""Attempts of strangers' projects, packages, images, repositories and of other users of the
+machine. Each says what is tried and what must hold; all are tried as root, and those that a user
+without rights could try in their own namespace as well. SECURITY.md has the threat model."""
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import textwrap
+import threading
+import time
 
 from fixture import Skip, run
 from attacks.images import IMAGES
@@ -10,19 +26,62 @@ BUSYBOX = "/usr/bin/busybox"
 
 
 def prepare(archive):
-    archive.add_package("div-zero", scripts=[("preinst", "#!/bin/sh\nset -e\nrm -f /var/lib/dpkg/diversions\nln -s /dev/zero /var/lib/dpkg/diversions\n")])
-    archive.add_package("div-fifo", scripts=[("preinst", "#!/bin/sh\nset -e\nrm -f /var/lib/dpkg/diversions\nmkfifo /var/lib/dpkg/diversions\n")])
-    archive.add_package("div-host", scripts=[("preinst", "#!/bin/sh\nset -e\nrm -f /var/lib/dpkg/diversions\nln -s /etc/hostname /var/lib/dpkg/diversions\n")])
-    archive.add_package("div-blank", scripts=[("preinst", "#!/bin/sh\nprintf '\\n\\n\\n\\n\\n\\n' > /var/lib/dpkg/diversions\n")])
-    archive.add_package("info-link", scripts=[("preinst", "#!/bin/sh\nset -e\nln -s /dev/zero /var/lib/dpkg/info/x.list\nmkfifo /var/lib/dpkg/info/y.list\n")])
-    archive.add_package("after-div", files=[("usr/share/after-div", "x", 0o644)], scripts=[("preinst", "#!/bin/sh\ntrue\n")])
+    archive.add_package(
+        "div-zero",
+        scripts=[
+            (
+                "preinst",
+                "#!/bin/sh\nset -e\nrm -f /var/lib/dpkg/diversions\nln -s /dev/zero /var/lib/dpkg/diversions\n",
+            )
+        ],
+    )
+    archive.add_package(
+        "div-fifo",
+        scripts=[
+            (
+                "preinst",
+                "#!/bin/sh\nset -e\nrm -f /var/lib/dpkg/diversions\nmkfifo /var/lib/dpkg/diversions\n",
+            )
+        ],
+    )
+    archive.add_package(
+        "div-host",
+        scripts=[
+            (
+                "preinst",
+                "#!/bin/sh\nset -e\nrm -f /var/lib/dpkg/diversions\nln -s /etc/hostname /var/lib/dpkg/diversions\n",
+            )
+        ],
+    )
+    archive.add_package(
+        "div-blank",
+        scripts=[
+            ("preinst", "#!/bin/sh\nprintf '\\n\\n\\n\\n\\n\\n' > /var/lib/dpkg/diversions\n")
+        ],
+    )
+    archive.add_package(
+        "info-link",
+        scripts=[
+            (
+                "preinst",
+                "#!/bin/sh\nset -e\nln -s /dev/zero /var/lib/dpkg/info/x.list\nmkfifo /var/lib/dpkg/info/y.list\n",
+            )
+        ],
+    )
+    archive.add_package(
+        "after-div",
+        files=[("usr/share/after-div", "x", 0o644)],
+        scripts=[("preinst", "#!/bin/sh\ntrue\n")],
+    )
 
 
 def project(world, script="true", name="t", text="", user="root"):
     """A project without a distribution: busybox and a script."""
     folder = world.project
     shutil.copy(BUSYBOX, folder / "busybox")
-    (folder / "runtime.toml").write_text(textwrap.dedent(f"""\
+    (folder / "runtime.toml").write_text(
+        textwrap.dedent(
+            f"""\
         schema = 1
         [runtime]
         name = "{name}"
@@ -36,10 +95,52 @@ def project(world, script="true", name="t", text="", user="root"):
         [[file]]
         target = "/etc/passwd"
         content = "root:x:0:0::/:/bin/sh\\napp:x:1001:1001::/:/bin/sh\\n"
-        """) + "".join(f'[[file]]\ntarget = "/bin/{tool}"\nlink = "busybox"\n' for tool in
-                       ("sh", "cat", "ls", "id", "chmod", "chown", "sleep", "dd", "grep", "mkdir", "rm", "ln", "tr", "touch", "head", "yes", "nc", "wget", "ip", "readlink", "wc", "kill", "tail", "mount", "true", "stat", "setsid"))
-        + "".join(f'[[file]]\ntarget = "{place}"\ndir = true\nmode = "{mode}"\n' for place, mode in (("/dev", "0755"), ("/proc", "0755"), ("/tmp", "1777"), ("/run", "0755")))
-        + text + f'[[run]]\nname = "attack"\nuser = "{user}"\nscript = """\n{script}\n"""\n')
+        """
+        )
+        + "".join(
+            f'[[file]]\ntarget = "/bin/{tool}"\nlink = "busybox"\n'
+            for tool in (
+                "sh",
+                "cat",
+                "ls",
+                "id",
+                "chmod",
+                "chown",
+                "sleep",
+                "dd",
+                "grep",
+                "mkdir",
+                "rm",
+                "ln",
+                "tr",
+                "touch",
+                "head",
+                "yes",
+                "nc",
+                "wget",
+                "ip",
+                "readlink",
+                "wc",
+                "kill",
+                "tail",
+                "mount",
+                "true",
+                "stat",
+                "setsid",
+            )
+        )
+        + "".join(
+            f'[[file]]\ntarget = "{place}"\ndir = true\nmode = "{mode}"\n'
+            for place, mode in (
+                ("/dev", "0755"),
+                ("/proc", "0755"),
+                ("/tmp", "1777"),
+                ("/run", "0755"),
+            )
+        )
+        + text
+        + f'[[run]]\nname = "attack"\nuser = "{user}"\nscript = """\n{script}\n"""\n'
+    )
 
 
 def both(world, *arguments):
@@ -47,14 +148,20 @@ def both(world, *arguments):
     yield "root", world.run(*arguments)
     if shutil.which("newuidmap"):
         shutil.rmtree(world.folder / "home", ignore_errors=True)
-        result = as_user(world, *[str(each).replace("project", "home/project") for each in arguments])
+        result = as_user(
+            world, *[str(each).replace("project", "home/project") for each in arguments]
+        )
         if "/proc/sys/" not in result.stderr and "no user namespace" not in result.stderr:
             yield "rootless", result
 
 
 def log_of(world, result):
     """The lines that a failing script left in the error."""
-    return "\n".join(line.removeprefix("  note: log: ") for line in result.stderr.splitlines() if line.startswith("  note: log: "))
+    return "\n".join(
+        line.removeprefix("  note: log: ")
+        for line in result.stderr.splitlines()
+        if line.startswith("  note: log: ")
+    )
 
 
 def memory_of(world, *arguments, seconds=60):
@@ -62,14 +169,25 @@ def memory_of(world, *arguments, seconds=60):
     start = time.monotonic()
     errors = world.folder / "stderr"
     with open(errors, "wb") as file:
-        process = subprocess.Popen([world.alephc, "--store", str(world.store), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file,
-                                   cwd=world.folder, env=world.alephc_env())
+        process = subprocess.Popen(
+            [world.alephc, "--store", str(world.store), *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            cwd=world.folder,
+            env=world.alephc_env(),
+        )
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         _, status, usage = os.wait4(process.pid, 0)
         timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss / 1024, time.monotonic() - start, errors.read_text(errors="replace")
+    return (
+        process.returncode,
+        usage.ru_maxrss / 1024,
+        time.monotonic() - start,
+        errors.read_text(errors="replace"),
+    )
 
 
 # --- Paths of a project are never destinations ---
@@ -88,12 +206,20 @@ def test_inputs_from_above_the_project_stay_in_the_sandbox(world):
             source.parent.mkdir(parents=True, exist_ok=True)
             source.write_text("x")
     world.project = deep
-    names = [f"{'../' * up}{target}/PWNED" for up in range(1, 6) if (deep / ("../" * up) / target / "PWNED").exists()]
+    names = [
+        f"{'../' * up}{target}/PWNED"
+        for up in range(1, 6)
+        if (deep / ("../" * up) / target / "PWNED").exists()
+    ]
     assert names, "the attack names no file"
     for name in names:
         project(world, f"test -f /run/alephc/inputs/{target}/PWNED", text="")
         manifest = deep / "runtime.toml"
-        manifest.write_text(manifest.read_text().replace('name = "attack"\n', f'name = "attack"\ninputs = ["{name}"]\n'))
+        manifest.write_text(
+            manifest.read_text().replace(
+                'name = "attack"\n', f'name = "attack"\ninputs = ["{name}"]\n'
+            )
+        )
         world.ok("build", deep, "-o", "i.img")
         world.ok("build", deep, "-o", "i.img", "--record")
         world.ok("verify", deep, "--rebuild")
@@ -107,7 +233,11 @@ def test_an_input_below_a_link_that_is_an_input_is_refused(world):
     (world.project / "folder").mkdir()
     (world.project / "folder/link").symlink_to("../real")
     manifest = world.project / "runtime.toml"
-    manifest.write_text(manifest.read_text().replace('name = "attack"\n', 'name = "attack"\ninputs = ["folder", "folder/link/file"]\n'))
+    manifest.write_text(
+        manifest.read_text().replace(
+            'name = "attack"\n', 'name = "attack"\ninputs = ["folder", "folder/link/file"]\n'
+        )
+    )
     world.fails(1, "below a link", "build", "project", "-o", "x.squashfs")
 
 
@@ -115,7 +245,9 @@ def test_a_version_is_no_path(world):
     project(world)
     (world.folder / "t-").mkdir()
     manifest = world.project / "runtime.toml"
-    manifest.write_text(manifest.read_text().replace('name = "t"\n', 'name = "t"\nversion = "/../../x"\n'))
+    manifest.write_text(
+        manifest.read_text().replace('name = "t"\n', 'name = "t"\nversion = "/../../x"\n')
+    )
     world.fails(1, "is not a version", "build", "project")
 
 
@@ -149,11 +281,24 @@ def test_a_step_sees_nothing_of_alephc_or_the_host_in_proc(world):
     os.environ["ALEPHC_TEST_SECRET"] = "hunter2-environment"
     for who, result in both(world, "build", "project", "-o", "project.img"):
         assert result.returncode == 1, result.stderr
-        log = next(line for line in result.stderr.splitlines() if "the whole log is " in line).split("the whole log is ")[1]
+        log = next(
+            line for line in result.stderr.splitlines() if "the whole log is " in line
+        ).split("the whole log is ")[1]
         text = pathlib.Path(log.strip()).read_text()
-        for secret in ("hunter2", str(world.folder), str(world.store), "alephc --store", "alephc-test", "ALEPH_API_HOST", "upperdir=/var", "BOOT_IMAGE"):
+        for secret in (
+            "hunter2",
+            str(world.folder),
+            str(world.store),
+            "alephc --store",
+            "alephc-test",
+            "ALEPH_API_HOST",
+            "upperdir=/var",
+            "BOOT_IMAGE",
+        ):
             assert secret not in text, f"{who}: a step sees '{secret}':\n{text}"
-        assert text.count("Permission denied") >= 5 or text.count("Operation not permitted") >= 5, text
+        assert (
+            text.count("Permission denied") >= 5 or text.count("Operation not permitted") >= 5
+        ), text
         host = pathlib.Path("/proc/self/mountinfo").read_text()
         for line in host.splitlines():
             source = line.split(" - ")[1].split()[1]
@@ -166,33 +311,61 @@ def test_pid_1_cannot_be_changed_or_replaced(world):
     shutil.copy(world.alephc, binary)
     before = (binary.stat().st_mode, binary.stat().st_uid)
     world.alephc = str(binary)
-    project(world, "if chmod 6777 /proc/1/exe; then exit 1; fi; if chown 1001:1001 /proc/1/exe; then exit 1; fi; if (echo x > /proc/1/exe); then exit 1; fi; if cat /proc/1/mem; then exit 1; fi")
+    project(
+        world,
+        "if chmod 6777 /proc/1/exe; then exit 1; fi; if chown 1001:1001 /proc/1/exe; then exit 1; fi; if (echo x > /proc/1/exe); then exit 1; fi; if cat /proc/1/mem; then exit 1; fi",
+    )
     for who, result in both(world, "build", "project", "-o", "project.img"):
         assert result.returncode == 0, f"{who}: {result.stderr}"
-        assert (binary.stat().st_mode, binary.stat().st_uid) == before, f"{who}: the binary was changed"
+        assert (
+            binary.stat().st_mode,
+            binary.stat().st_uid,
+        ) == before, f"{who}: the binary was changed"
 
 
 def test_proc_and_dev_are_folders_of_the_image_and_nothing_else(world):
-    for place, target in (("/proc", "/"), ("/proc", "/.."), ("/proc", "/dev"), ("/proc", "/tmp"), ("/dev", "/"), ("/dev", "/proc"), ("/dev", "/tmp")):
+    for place, target in (
+        ("/proc", "/"),
+        ("/proc", "/.."),
+        ("/proc", "/dev"),
+        ("/proc", "/tmp"),
+        ("/dev", "/"),
+        ("/dev", "/proc"),
+        ("/dev", "/tmp"),
+    ):
         project(world, "cat /../cmdline /../sys/kernel/core_pattern; exit 1")
         manifest = world.project / "runtime.toml"
-        manifest.write_text(manifest.read_text().replace(f'target = "{place}"\ndir = true\nmode = "0755"\n', f'target = "{place}"\nlink = "{target}"\n'))
+        manifest.write_text(
+            manifest.read_text().replace(
+                f'target = "{place}"\ndir = true\nmode = "0755"\n',
+                f'target = "{place}"\nlink = "{target}"\n',
+            )
+        )
         for who, result in both(world, "build", "project", "-o", "project.img"):
-            assert result.returncode in (1, 4) and f"{place} is not a folder in the image" in result.stderr, f"{who} {place} -> {target}: {result.stderr}"
+            assert result.returncode in (1, 4), f"{who} {place} -> {target}: {result.stderr}"
+            assert (
+                f"{place} is not a folder in the image" in result.stderr
+            ), f"{who} {place} -> {target}: {result.stderr}"
 
 
 def test_proc_tells_nothing_of_disks_buses_and_consoles(world):
-    project(world, "for d in fs bus irq acpi scsi; do if test -d /proc/$d; then ls -A /proc/$d; fi; done > /tmp/seen; cat /proc/consoles /proc/partitions /proc/iomem /proc/cmdline >> /tmp/seen 2>/dev/null || true; test ! -s /tmp/seen")
+    project(
+        world,
+        "for d in fs bus irq acpi scsi; do if test -d /proc/$d; then ls -A /proc/$d; fi; done > /tmp/seen; cat /proc/consoles /proc/partitions /proc/iomem /proc/cmdline >> /tmp/seen 2>/dev/null || true; test ! -s /tmp/seen",
+    )
     for who, result in both(world, "build", "project", "-o", "project.img"):
         assert result.returncode == 0, f"{who}: {result.stderr}"
 
 
 def test_proc_shows_processes_and_little_else(world):
     shown = "self thread-self net sys mounts filesystems cpuinfo stat meminfo uptime loadavg version sysvipc cgroups"
-    project(world, f"""for p in /proc/*; do n=${{p#/proc/}}; case $n in [0-9]*) continue;; esac
+    project(
+        world,
+        f"""for p in /proc/*; do n=${{p#/proc/}}; case $n in [0-9]*) continue;; esac
 case ' {shown} ' in *" $n "*) continue;; esac
 if test -d $p; then ls -A $p >> /tmp/seen; else cat $p >> /tmp/seen 2>&1; fi; (echo x > $p) 2>/dev/null || true; done
-cat /tmp/seen >&2; test ! -s /tmp/seen""")
+cat /tmp/seen >&2; test ! -s /tmp/seen""",
+    )
     for who, result in both(world, "build", "project", "-o", "project.img"):
         assert result.returncode == 0, f"{who}: {result.stderr}"
 
@@ -201,13 +374,32 @@ def test_an_interrupt_at_any_moment_leaves_no_process(world):
     marker = f"left-by-{os.getpid()}"
     project(world, f"trap '' TERM INT; while true; do yes {marker} | head -c 300000; done")
     for moment in range(12):
-        process = subprocess.Popen([world.alephc, "--store", str(world.folder / "own-store"), "build", "project", "-o", "x.img"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, cwd=world.folder, env=world.alephc_env())
+        process = subprocess.Popen(
+            [
+                world.alephc,
+                "--store",
+                str(world.folder / "own-store"),
+                "build",
+                "project",
+                "-o",
+                "x.img",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=world.folder,
+            env=world.alephc_env(),
+        )
         time.sleep(0.01 + 0.025 * moment)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=10)
-        left = [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if marker.encode() in readable(path)]
-        assert process.returncode in (130, -signal.SIGINT) and not left, (moment, process.returncode, left)
+        left = [
+            path
+            for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
+            if marker.encode() in readable(path)
+        ]
+        assert process.returncode in (130, -signal.SIGINT), (moment, process.returncode, left)
+        assert not left, (moment, process.returncode, left)
 
 
 def readable(path):
@@ -218,27 +410,42 @@ def readable(path):
 
 
 def test_accounts_and_links_without_end_cost_no_memory(world):
-    for script in ("yes : | head -c 32000000 >> /etc/passwd", "yes : | tr -d '\\\\n' | head -c 3000000 >> /etc/passwd"):
+    for script in (
+        "yes : | head -c 32000000 >> /etc/passwd",
+        "yes : | tr -d '\\\\n' | head -c 3000000 >> /etc/passwd",
+    ):
         project(world, script)
         code, peak, seconds, errors = memory_of(world, "build", "project", "-o", "x.img")
-        assert code == 1 and "/etc/passwd has" in errors and peak < 400, (code, peak, errors)
+        assert code == 1, (code, peak, errors)
+        assert "/etc/passwd has" in errors, (code, peak, errors)
+        assert peak < 400, (code, peak, errors)
 
 
 def test_hashing_ends_within_a_moment_of_an_interrupt(world):
     project(world, text='[[file]]\ntarget = "/sparse"\nsource = "sparse"\n')
     with open(world.project / "sparse", "wb") as file:
         file.truncate(100 << 30)
-    process = subprocess.Popen([world.alephc, "--store", str(world.store), "lock", "project"], cwd=world.folder, env=world.alephc_env(), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [world.alephc, "--store", str(world.store), "lock", "project"],
+        cwd=world.folder,
+        env=world.alephc_env(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     time.sleep(1)
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
-    assert process.returncode == 130 and time.monotonic() - start < 1.5
+    assert process.returncode == 130
+    assert time.monotonic() - start < 1.5
 
 
 def test_holes_of_a_step_are_bounded(world):
-    project(world, "i=0; while test $i -lt 10; do dd if=/dev/null of=/tmp/s$i bs=1 seek=8000000000 2>/dev/null; i=$((i+1)); done")
+    project(
+        world,
+        "i=0; while test $i -lt 10; do dd if=/dev/null of=/tmp/s$i bs=1 seek=8000000000 2>/dev/null; i=$((i+1)); done",
+    )
     world.fails(1, "holes count", "build", "project", "-o", "x.squashfs")
 
 
@@ -248,16 +455,43 @@ def test_files_without_end_do_not_fill_the_filesystem_of_the_store(world):
     project(world, "i=0; while true; do i=$((i+1)); true 2>/dev/null >/tmp/f$i || true; done")
     store = world.folder / "small-store"
     store.mkdir(mode=0o700)
-    argv = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o nr_inodes=20000,mode=0700 none "$1" && shift && exec "$@"', "sh", str(store),
-            world.alephc, "--store", str(store), "build", "project", "-o", "x.squashfs"]
-    result = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=world.folder, env=world.alephc_env(), timeout=120)
-    assert result.returncode == 4 and "no room for more files" in result.stderr, result.stderr
+    argv = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o nr_inodes=20000,mode=0700 none "$1" && shift && exec "$@"',
+        "sh",
+        str(store),
+        world.alephc,
+        "--store",
+        str(store),
+        "build",
+        "project",
+        "-o",
+        "x.squashfs",
+    ]
+    result = subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        cwd=world.folder,
+        env=world.alephc_env(),
+        timeout=120,
+    )
+    assert result.returncode == 4, result.stderr
+    assert "no room for more files" in result.stderr, result.stderr
 
 
 def test_what_pid_1_reports_is_bounded(world):
-    project(world, "(cat /dev/zero > /proc/1/fd/3) 2>/dev/null || true; (cat /dev/zero > /proc/1/fd/4) 2>/dev/null || true; exit 3")
+    project(
+        world,
+        "(cat /dev/zero > /proc/1/fd/3) 2>/dev/null || true; (cat /dev/zero > /proc/1/fd/4) 2>/dev/null || true; exit 3",
+    )
     code, peak, seconds, errors = memory_of(world, "build", "project", "-o", "x.img")
-    assert code == 1 and "exit code 3" in errors, errors
+    assert code == 1, errors
+    assert "exit code 3" in errors, errors
     assert peak < 300, peak
 
 
@@ -269,11 +503,18 @@ def test_an_exit_code_of_255_is_not_taken_for_a_signal(world):
 
 
 def test_a_step_has_no_terminal(world):
-    project(world, "if ls -l /proc/self/fd /proc/1/fd 2>&1 | grep -q /dev/pts/; then exit 1; fi; if (echo x > /dev/tty) 2>/dev/null; then exit 1; fi; test ! -t 0; test ! -t 1; test ! -t 2")
+    project(
+        world,
+        "if ls -l /proc/self/fd /proc/1/fd 2>&1 | grep -q /dev/pts/; then exit 1; fi; if (echo x > /dev/tty) 2>/dev/null; then exit 1; fi; test ! -t 0; test ! -t 1; test ! -t 2",
+    )
     pid, master = pty.fork()
     if pid == 0:
         os.chdir(world.folder)
-        os.execve(world.alephc, [world.alephc, "--store", str(world.store), "build", "project", "-o", "x.img"], world.alephc_env())
+        os.execve(
+            world.alephc,
+            [world.alephc, "--store", str(world.store), "build", "project", "-o", "x.img"],
+            world.alephc_env(),
+        )
     output = b""
     with contextlib.suppress(OSError):
         while data := os.read(master, 65536):
@@ -302,22 +543,49 @@ def test_a_shell_cannot_type_into_the_users_terminal(world):
     pid, master = pty.fork()
     if pid == 0:
         os.chdir(world.folder)
-        os.execve("/bin/sh", ["sh", "-c", f"{world.alephc} --store {world.store} shell project -- /bin/sh -c 'readlink /proc/self/fd/0; sti; echo done'; read -t 1 line; echo \"typed[$line]\""], world.alephc_env())
+        os.execve(
+            "/bin/sh",
+            [
+                "sh",
+                "-c",
+                f"{world.alephc} --store {world.store} shell project -- /bin/sh -c 'readlink /proc/self/fd/0; sti; echo done'; read -t 1 line; echo \"typed[$line]\"",
+            ],
+            world.alephc_env(),
+        )
     output = b""
     with contextlib.suppress(OSError):
         while data := os.read(master, 65536):
             output += data
     os.waitpid(pid, 0)
     text = output.decode(errors="replace")
-    assert "sti -1 1 linux -1 1" in text and "done" in text and "typed[]" in text, text
+    assert "sti -1 1 linux -1 1" in text, text
+    assert "done" in text, text
+    assert "typed[]" in text, text
     assert "/dev/pts/0" in text, text  # the sandbox's own
 
 
 def test_a_shell_passes_input_output_and_the_exit_code(world):
     project(world)
     world.ok("build", "project", "-o", "x.img")
-    result = subprocess.run([world.alephc, "--store", str(world.store), "shell", "project", "--", "/bin/sh", "-c", "cat; echo err >&2; exit 7"], input="a line\n",
-                            capture_output=True, text=True, cwd=world.folder, env=world.alephc_env(), timeout=60)
+    result = subprocess.run(
+        [
+            world.alephc,
+            "--store",
+            str(world.store),
+            "shell",
+            "project",
+            "--",
+            "/bin/sh",
+            "-c",
+            "cat; echo err >&2; exit 7",
+        ],
+        input="a line\n",
+        capture_output=True,
+        text=True,
+        cwd=world.folder,
+        env=world.alephc_env(),
+        timeout=60,
+    )
     assert (result.returncode, result.stdout) == (7, "a line\n"), result
     assert "err\n" in result.stderr, result.stderr
 
@@ -354,11 +622,50 @@ int main(void) {
   return 1;
 }
 """
-DENIED = {"mount": 165, "umount2": 166, "ptrace": 101, "bpf": 321, "keyctl": 250, "add_key": 248, "init_module": 175, "finit_module": 313, "kexec_load": 246,
-          "setns": 308, "perf_event_open": 298, "userfaultfd": 323, "open_by_handle_at": 304, "reboot": 169, "swapon": 167, "pidfd_getfd": 438, "kcmp": 312,
-          "process_vm_readv": 310, "fsopen": 430, "fsconfig": 431, "move_mount": 429, "open_tree": 428, "mount_setattr": 442, "clock_settime": 227,
-          "settimeofday": 164, "acct": 163, "quotactl": 179, "iopl": 172, "ioperm": 173, "syslog": 103, "fanotify_init": 300, "sethostname": 170}
-UNKNOWN = {"clone3": 435, "io_uring_setup": 425, "memfd_secret": 447, "modify_ldt": 154, "statmount": 457, "listmount": 458, "open_tree_attr": 467, "set_mempolicy": 238}
+DENIED = {
+    "mount": 165,
+    "umount2": 166,
+    "ptrace": 101,
+    "bpf": 321,
+    "keyctl": 250,
+    "add_key": 248,
+    "init_module": 175,
+    "finit_module": 313,
+    "kexec_load": 246,
+    "setns": 308,
+    "perf_event_open": 298,
+    "userfaultfd": 323,
+    "open_by_handle_at": 304,
+    "reboot": 169,
+    "swapon": 167,
+    "pidfd_getfd": 438,
+    "kcmp": 312,
+    "process_vm_readv": 310,
+    "fsopen": 430,
+    "fsconfig": 431,
+    "move_mount": 429,
+    "open_tree": 428,
+    "mount_setattr": 442,
+    "clock_settime": 227,
+    "settimeofday": 164,
+    "acct": 163,
+    "quotactl": 179,
+    "iopl": 172,
+    "ioperm": 173,
+    "syslog": 103,
+    "fanotify_init": 300,
+    "sethostname": 170,
+}
+UNKNOWN = {
+    "clone3": 435,
+    "io_uring_setup": 425,
+    "memfd_secret": 447,
+    "modify_ldt": 154,
+    "statmount": 457,
+    "listmount": 458,
+    "open_tree_attr": 467,
+    "set_mempolicy": 238,
+}
 
 
 def test_every_call_of_this_kernel_is_known_to_the_filter_or_not_there(world):
@@ -367,15 +674,21 @@ def test_every_call_of_this_kernel_is_known_to_the_filter_or_not_there(world):
     compiled(world, WALK, "walk")
     project(world, "/bin/walk; exit 9", text='[[file]]\ntarget = "/bin/walk"\nsource = "walk"\n')
     result = world.run("build", "project", "-o", "x.img")
-    log = next(line for line in result.stderr.splitlines() if "the whole log is " in line).split("the whole log is ")[1]
-    answers = dict(map(int, line.split()) for line in pathlib.Path(log.strip()).read_text().splitlines() if re.fullmatch(r"\d+ -?\d+", line))
+    log = next(line for line in result.stderr.splitlines() if "the whole log is " in line).split(
+        "the whole log is "
+    )[1]
+    lines = pathlib.Path(log.strip()).read_text().splitlines()
+    found = (re.fullmatch(r"(\d+) (-?\d+)", line) for line in lines)
+    answers = {int(each[1]): int(each[2]) for each in found if each}
     assert len(answers) == 700, len(answers)
     for name, number in DENIED.items():
         assert answers[number] == 1, f"{name} answers {answers[number]}, not EPERM"
     for name, number in UNKNOWN.items():
         assert answers[number] == 38, f"{name} answers {answers[number]}, not ENOSYS"
     for number in range(468, 700):
-        assert answers[number] == 38, f"call {number}, which is newer than the filter, answers {answers[number]}"
+        assert (
+            answers[number] == 38
+        ), f"call {number}, which is newer than the filter, answers {answers[number]}"
 
 
 SOCKETS = r"""
@@ -396,20 +709,49 @@ int main(void) {
 
 def test_a_step_makes_sockets_of_four_families_only(world):
     compiled(world, SOCKETS, "families")
-    project(world, "/bin/families", text='[[file]]\ntarget = "/bin/families"\nsource = "families"\n')
+    project(
+        world, "/bin/families", text='[[file]]\ntarget = "/bin/families"\nsource = "families"\n'
+    )
     for who, result in both(world, "build", "project", "-o", "project.img"):
         found = {int(number) for number in re.findall(r"family (\d+)", log_of(world, result))}
-        assert found <= {1, 2, 10, 16} and {1, 2} <= found, f"{who}: {found}"
+        assert found <= {1, 2, 10, 16}, f"{who}: {found}"
+        assert {1, 2} <= found, f"{who}: {found}"
 
 
 def test_no_account_of_the_host_owns_a_running_step(world):
     project(world, "sleep 4; test ! -e /tmp/x", user="app")
-    process = subprocess.Popen([world.alephc, "--store", str(world.store), "build", "project", "-o", "x.img"], cwd=world.folder, env=world.alephc_env(),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        [world.alephc, "--store", str(world.store), "build", "project", "-o", "x.img"],
+        cwd=world.folder,
+        env=world.alephc_env(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     time.sleep(2)
     attack = "import os\nfor p in os.listdir('/proc'):\n  if p.isdigit() and int(p) != os.getpid():\n    try:\n      open('/proc/'+p+'/root/tmp/x','w').write('TAMPERED'); print('wrote', p)\n    except OSError: pass\n"
-    tried = subprocess.run(["setpriv", "--reuid", "1001", "--regid", "1001", "--clear-groups", sys.executable, "-c", attack], capture_output=True, text=True)
-    sleepers = [pid for pid in os.listdir("/proc") if pid.isdigit() and os.stat(f"/proc/{pid}").st_uid == 1001 if os.path.exists(f"/proc/{pid}")]
+    tried = subprocess.run(
+        [
+            "setpriv",
+            "--reuid",
+            "1001",
+            "--regid",
+            "1001",
+            "--clear-groups",
+            sys.executable,
+            "-c",
+            attack,
+        ],
+        capture_output=True,
+        text=True,
+    )
+    sleepers = [
+        pid
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and os.stat(f"/proc/{pid}").st_uid == 1001
+        if os.path.exists(f"/proc/{pid}")
+    ]
     output, _ = process.communicate(timeout=60)
     doctor = world.run("doctor").stdout
     if "share the ids" in doctor:
@@ -425,9 +767,20 @@ def test_two_builds_never_share_ids(world):
         world.project = world.folder / f"p{i}"
         world.project.mkdir()
         project(world, f"cat /proc/self/uid_map; sleep 2; exit {i + 1}")
-        projects.append(subprocess.Popen([world.alephc, "--store", str(world.store), "build", f"p{i}", "-o", f"x{i}.img"], cwd=world.folder, env=world.alephc_env(),
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
-    maps = [re.search(r"log:\s+0\s+(\d+)\s+65536", each.communicate(timeout=60)[0]) for each in projects]
+        projects.append(
+            subprocess.Popen(
+                [world.alephc, "--store", str(world.store), "build", f"p{i}", "-o", f"x{i}.img"],
+                cwd=world.folder,
+                env=world.alephc_env(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    maps = [
+        re.search(r"log:\s+0\s+(\d+)\s+65536", each.communicate(timeout=60)[0]) for each in projects
+    ]
     if not all(maps):
         raise Skip("this kernel or filesystem cannot map ids")
     assert len({each[1] for each in maps}) == 3, maps
@@ -476,13 +829,21 @@ def served(address, port, text):
             with contextlib.suppress(OSError):
                 client, _ = listener.accept()
                 client.recv(4096)
-                client.sendall(f"HTTP/1.0 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+                client.sendall(
+                    f"HTTP/1.0 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+                )
                 client.close()
+
     threading.Thread(target=serve, daemon=True).start()
 
 
 NETWORK_MAIN = r"""
-import os, pathlib, socket, subprocess, sys, time
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
 sys.path.insert(0, sys.argv[1])
 from attacks_tests import served
 for address, text in (("198.51.100.1", "outside"), ("127.0.0.1", "LOOPBACK"), ("169.254.169.254", "CREDENTIALS")):
@@ -505,11 +866,38 @@ def test_a_script_with_network_reaches_no_loopback_link_local_or_abstract_socket
     exit 1"""
     project(world, script, text='[[file]]\ntarget = "/bin/get"\nsource = "get"\n')
     manifest = world.project / "runtime.toml"
-    manifest.write_text(manifest.read_text().replace('name = "attack"\n', 'name = "attack"\nnetwork = true\n'))
+    manifest.write_text(
+        manifest.read_text().replace('name = "attack"\n', 'name = "attack"\nnetwork = true\n')
+    )
     main = world.folder / "main.py"
     main.write_text(NETWORK_MAIN)
-    argv = ["unshare", "-n", "sh", "-c", NETNS, "sh", sys.executable, str(main), str(pathlib.Path(__file__).parent), world.alephc, "--store", str(world.store), "build", "project", "-o", "x.img"]
-    result = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=world.folder, env=world.alephc_env(), timeout=120)
+    argv = [
+        "unshare",
+        "-n",
+        "sh",
+        "-c",
+        NETNS,
+        "sh",
+        sys.executable,
+        str(main),
+        str(pathlib.Path(__file__).parent),
+        world.alephc,
+        "--store",
+        str(world.store),
+        "build",
+        "project",
+        "-o",
+        "x.img",
+    ]
+    result = subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        cwd=world.folder,
+        env=world.alephc_env(),
+        timeout=120,
+    )
     log = log_of(world, result)
     assert "198.51.100.1: outside" in log, result.stderr
     for word in ("LOOPBACK", "CREDENTIALS", "ABSTRACT"):
@@ -517,7 +905,10 @@ def test_a_script_with_network_reaches_no_loopback_link_local_or_abstract_socket
 
 
 REDIRECT_MAIN = r"""
-import socket, subprocess, sys, threading
+import socket
+import subprocess
+import sys
+import threading
 seen = []
 def serve(address, port, reply):
     listener = socket.create_server((address, port))
@@ -544,24 +935,64 @@ sys.exit(code)
 def test_no_download_is_led_to_this_machine_or_takes_a_login_there(world):
     main = world.folder / "main.py"
     main.write_text(REDIRECT_MAIN)
-    (world.folder / ".netrc").write_text("machine 198.51.100.1 login me password word\nmachine 127.0.0.1 login me password word\n")
+    (world.folder / ".netrc").write_text(
+        "machine 198.51.100.1 login me password word\nmachine 127.0.0.1 login me password word\n"
+    )
     (world.folder / ".netrc").chmod(0o600)
-    env = {key: value for key, value in world.alephc_env().items() if not key.lower().endswith("_proxy")}
-    for url, asked, why in (("http://198.51.100.1:28431/a.tar", "198.51.100.1", "leads to an address of this machine"),
-                            ("http://169.254.169.254:28433/a.tar", None, "leads to an address of this machine"),
-                            ("http://198.51.100.1:28431#@127.0.0.1/a.tar", "198.51.100.1", "leads to an address of this machine")):
+    env = {
+        key: value
+        for key, value in world.alephc_env().items()
+        if not key.lower().endswith("_proxy")
+    }
+    for url, asked, why in (
+        ("http://198.51.100.1:28431/a.tar", "198.51.100.1", "leads to an address of this machine"),
+        ("http://169.254.169.254:28433/a.tar", None, "leads to an address of this machine"),
+        (
+            "http://198.51.100.1:28431#@127.0.0.1/a.tar",
+            "198.51.100.1",
+            "leads to an address of this machine",
+        ),
+    ):
         project(world, text=f'[[archive]]\nname = "a"\nurl = "{url}"\ntarget = "/opt"\n')
-        argv = ["unshare", "-n", "sh", "-c", NETNS, "sh", sys.executable, str(main), world.alephc, "--store", str(world.folder / "s"), "lock", "project"]
-        result = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=world.folder, env={**env, "HOME": str(world.folder)}, timeout=120)
+        argv = [
+            "unshare",
+            "-n",
+            "sh",
+            "-c",
+            NETNS,
+            "sh",
+            sys.executable,
+            str(main),
+            world.alephc,
+            "--store",
+            str(world.folder / "s"),
+            "lock",
+            "project",
+        ]
+        result = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=world.folder,
+            env={**env, "HOME": str(world.folder)},
+            timeout=120,
+        )
         seen = {line.split()[1] for line in result.stdout.splitlines() if line.startswith("SEEN")}
-        assert result.returncode == 1 and why in result.stderr, (url, result.stderr)
-        assert seen == ({asked} if asked else set()) and "WITH A LOGIN" not in result.stdout, (url, result.stdout)
+        assert result.returncode == 1, (url, result.stderr)
+        assert why in result.stderr, (url, result.stderr)
+        assert seen == ({asked} if asked else set()), (url, result.stdout)
+        assert "WITH A LOGIN" not in result.stdout, (url, result.stdout)
 
 
 def test_a_script_without_network_has_a_loopback_device_of_its_own_only(world):
-    project(world, "ip addr 2>&1 | grep -c '^[0-9]'; if wget -T 2 -q -O - http://198.51.100.1/; then exit 1; fi; exit 4")
+    project(
+        world,
+        "ip addr 2>&1 | grep -c '^[0-9]'; if wget -T 2 -q -O - http://198.51.100.1/; then exit 1; fi; exit 4",
+    )
     for who, result in both(world, "build", "project", "-o", "project.img"):
-        assert result.returncode == 1 and "exit code 4" in result.stderr, f"{who}: {result.stderr}"
+        assert result.returncode == 1, f"{who}: {result.stderr}"
+        assert "exit code 4" in result.stderr, f"{who}: {result.stderr}"
         assert log_of(world, result).splitlines()[0] == "1", result.stderr
 
 
@@ -571,11 +1002,21 @@ def test_a_script_without_network_has_a_loopback_device_of_its_own_only(world):
 def test_plan_graph_why_and_shell_run_nothing_when_the_lock_is_stale(world):
     project(world)
     before = set(world.store.glob("actions/*"))
-    for command in (("plan", "project"), ("graph", "project"), ("why", "project", "/bin"), ("shell", "project")):
+    for command in (
+        ("plan", "project"),
+        ("graph", "project"),
+        ("why", "project", "/bin"),
+        ("shell", "project"),
+    ):
         world.fails(1, "alephc lock", *command)
     world.ok("lock", "project")
     project(world, "exit 1")
-    for command in (("plan", "project"), ("graph", "project"), ("why", "project", "/bin"), ("shell", "project")):
+    for command in (
+        ("plan", "project"),
+        ("graph", "project"),
+        ("why", "project", "/bin"),
+        ("shell", "project"),
+    ):
         world.fails(1, "is stale", *command)
     assert set(world.store.glob("actions/*")) == before, "a step ran"
 
@@ -593,8 +1034,19 @@ def test_a_manifest_names_no_files_of_the_host(world):
     def archive_of(url):
         project(world, text=f'[[archive]]\nname = "a"\nurl = "{url}"\ntarget = "/opt"\n')
 
-    for url in (f"file://{secret}", "file:///etc/shadow", "file:///dev/zero", f"file://{world.project}/../secret.tar", f"file://{world.project}/link", f"file://{world.project}/%2e%2e/secret.tar", f"file://{world.project}/a%00/../../secret.tar",
-                f"file://{world.project}/deep/../../secret.tar", f"file://{world.project}/own.tar?x", f"file://{world.project}//own.tar", f"file://{world.project}/%252e%252e/secret.tar"):
+    for url in (
+        f"file://{secret}",
+        "file:///etc/shadow",
+        "file:///dev/zero",
+        f"file://{world.project}/../secret.tar",
+        f"file://{world.project}/link",
+        f"file://{world.project}/%2e%2e/secret.tar",
+        f"file://{world.project}/a%00/../../secret.tar",
+        f"file://{world.project}/deep/../../secret.tar",
+        f"file://{world.project}/own.tar?x",
+        f"file://{world.project}//own.tar",
+        f"file://{world.project}/%252e%252e/secret.tar",
+    ):
         archive_of(url)
         world.fails(1, "outside of the project", "lock", "project")
     archive_of(f"file://{world.project}/fifo")
@@ -606,7 +1058,9 @@ def test_a_manifest_names_no_files_of_the_host(world):
     for table in ('mirrors = ["file:///etc"]', 'mirrors = ["https://example.org", "file:///"]'):
         project(world)
         manifest = world.project / "runtime.toml"
-        manifest.write_text(manifest.read_text().replace('distro = "none"\n', f'distro = "none"\n{table}\n'))
+        manifest.write_text(
+            manifest.read_text().replace('distro = "none"\n', f'distro = "none"\n{table}\n')
+        )
         world.fails(1, "outside of the project", "lock", "project")
 
 
@@ -634,7 +1088,17 @@ def test_publish_runs_nothing_of_the_projects_git_configuration(world):
     for key in ("filter.evil.clean", "filter.evil.process", "core.fsmonitor"):
         run(*inner, "config", key, str(hook))
     os.utime(world.project / "sub/file", (1, 1))
-    for key in ("core.fsmonitor", "filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "diff.evil.textconv", "core.pager", "core.sshCommand", "credential.helper", "core.editor"):
+    for key in (
+        "core.fsmonitor",
+        "filter.evil.clean",
+        "filter.evil.smudge",
+        "filter.evil.process",
+        "diff.evil.textconv",
+        "core.pager",
+        "core.sshCommand",
+        "credential.helper",
+        "core.editor",
+    ):
         run(*git, "config", key, str(hook))
     for name in ("post-index-change", "fsmonitor-watchman", "pre-commit", "reference-transaction"):
         shutil.copy(hook, world.project / ".git/hooks" / name)
@@ -651,14 +1115,18 @@ def test_publish_runs_nothing_of_the_projects_git_configuration(world):
 
 
 def forged(world, honest, manifest):
-    """The lock that alephc writes for `manifest`, with what it says of the declaration taken from `honest`: a forger's best work."""
+    """The lock that alephc writes for `manifest`, with what it says of the declaration taken from
+    `honest`: a forger's best work."""
     file = world.project / "runtime.toml"
     reviewed = file.read_text()
     file.write_text(manifest)
     world.ok("lock", "project")
     file.write_text(reviewed)
     declared = re.compile(r"^declared = .*$", re.M)
-    return relocked((world.project / "runtime.lock").read_text(), lambda body: declared.sub(declared.search(honest)[0], body))
+    return relocked(
+        (world.project / "runtime.lock").read_text(),
+        lambda body: declared.sub(declared.search(honest)[0], body),
+    )
 
 
 def test_a_lock_with_another_manifest_is_refused_by_every_command(world):
@@ -668,17 +1136,38 @@ def test_a_lock_with_another_manifest_is_refused_by_every_command(world):
     lock = file.read_text()
     manifest = world.project / "runtime.toml"
     text = manifest.read_text()
-    for what, other in (("a backdoor user", text + '[[user]]\nname = "evil"\nuid = 999\n'),
-                        ("a hidden network", text.replace('name = "attack"\n', 'name = "attack"\nnetwork = true\n')),
-                        ("another file", text.replace('content = "good"', 'content = "evil"'))):
+    for what, other in (
+        ("a backdoor user", text + '[[user]]\nname = "evil"\nuid = 999\n'),
+        (
+            "a hidden network",
+            text.replace('name = "attack"\n', 'name = "attack"\nnetwork = true\n'),
+        ),
+        ("another file", text.replace('content = "good"', 'content = "evil"')),
+    ):
         assert other != text, what
         file.write_text(forged(world, lock, other))
-        for command in (["lock", "project", "--check"], ["build", "project", "--locked", "-o", "x.squashfs"], ["build", "project", "-o", "x.squashfs"],
-                        ["verify", "project"], ["plan", "project"], ["shell", "project", "--", "true"]):
+        for command in (
+            ["lock", "project", "--check"],
+            ["build", "project", "--locked", "-o", "x.squashfs"],
+            ["build", "project", "-o", "x.squashfs"],
+            ["verify", "project"],
+            ["plan", "project"],
+            ["shell", "project", "--", "true"],
+        ):
             world.fails(3, "its manifest is not the one of runtime.toml", *command)
     # A lock that no alephc writes is refused whatever it says.
-    file.write_text(relocked(lock, lambda body: body + '\n[[manifest.user]]\nname = "evil"\nuid = 0\n'))
-    world.fails(3, "it is not in the form in which 'alephc lock' writes it", "build", "project", "--locked", "-o", "x.squashfs")
+    file.write_text(
+        relocked(lock, lambda body: body + '\n[[manifest.user]]\nname = "evil"\nuid = 0\n')
+    )
+    world.fails(
+        3,
+        "it is not in the form in which 'alephc lock' writes it",
+        "build",
+        "project",
+        "--locked",
+        "-o",
+        "x.squashfs",
+    )
     file.write_text(lock)
     world.ok("lock", "project", "--check")
     manifest.write_text(text.replace('content = "good"', 'content = "new"'))
@@ -690,9 +1179,22 @@ def test_a_lock_of_another_draft_or_epoch_is_stale(world):
     world.ok("lock", "project")
     file = world.project / "runtime.lock"
     lock = file.read_text()
-    for change in (("\ndraft = 2\n", "\ndraft = 1\n"), ("\ndraft = 2\n", "\n"), ("\ndraft = 2\n", "\ndraft = 3\n"), ("\nepoch = 1\n", "\nepoch = 0\n")):
+    for change in (
+        ("\ndraft = 2\n", "\ndraft = 1\n"),
+        ("\ndraft = 2\n", "\n"),
+        ("\ndraft = 2\n", "\ndraft = 3\n"),
+        ("\nepoch = 1\n", "\nepoch = 0\n"),
+    ):
         file.write_text(relocked(lock, lambda body: body.replace(*change)))
-        world.fails(1, "and this alephc builds draft 2 of output epoch 1", "build", "project", "--locked", "-o", "x.squashfs")
+        world.fails(
+            1,
+            "and this alephc builds draft 2 of output epoch 1",
+            "build",
+            "project",
+            "--locked",
+            "-o",
+            "x.squashfs",
+        )
     file.write_text(relocked(lock, lambda body: body.replace("\nepoch = 1\n", "\nepoch = 2\n")))
     world.fails(1, "made by a later alephc", "build", "project", "--locked", "-o", "x.squashfs")
 
@@ -700,13 +1202,23 @@ def test_a_lock_of_another_draft_or_epoch_is_stale(world):
 def test_recorded_parts_of_the_stdlib_are_those_that_alephc_shipped(world):
     world.manifest(packages=["after-div"])
     manifest = world.project / "runtime.toml"
-    manifest.write_text(manifest.read_text().replace('name = "t"\n', 'name = "t"\nextends = ["stdlib:debian/slim"]\n', 1))
+    manifest.write_text(
+        manifest.read_text().replace(
+            'name = "t"\n', 'name = "t"\nextends = ["stdlib:debian/slim"]\n', 1
+        )
+    )
     world.ok("lock", "project")
     file = world.project / "runtime.lock"
     lock = file.read_text()
     assert 'name = "stdlib:debian/slim"' in lock
-    file.write_text(relocked(lock, lambda body: body.replace('lines = [\n', 'lines = [\n  "# evil",\n', 1)))
-    for command in (["lock", "project", "--check"], ["build", "project", "--locked", "-o", "x.squashfs"], ["verify", "project"]):
+    file.write_text(
+        relocked(lock, lambda body: body.replace("lines = [\n", 'lines = [\n  "# evil",\n', 1))
+    )
+    for command in (
+        ["lock", "project", "--check"],
+        ["build", "project", "--locked", "-o", "x.squashfs"],
+        ["verify", "project"],
+    ):
         world.fails(3, "is of no alephc", *command)
     # Without a record it counts while today's stdlib gives the same manifest.
     bare = re.sub(r"\n\[\[part\]\]\n.*?\n\]\n", "", lock, flags=re.S)
@@ -722,14 +1234,26 @@ def content(world, image, path):
 
 
 def test_a_file_that_changes_during_a_build_poisons_nothing(world):
-    project(world, "sleep 2; cp /run/alephc/inputs/payload /tmp-payload", text='[[file]]\ntarget = "/bin/cp"\nlink = "busybox"\n[[file]]\ntarget = "/payload"\nsource = "payload"\n')
+    project(
+        world,
+        "sleep 2; cp /run/alephc/inputs/payload /tmp-payload",
+        text='[[file]]\ntarget = "/bin/cp"\nlink = "busybox"\n[[file]]\ntarget = "/payload"\nsource = "payload"\n',
+    )
     manifest = world.project / "runtime.toml"
-    manifest.write_text(manifest.read_text().replace('name = "attack"\n', 'name = "attack"\ninputs = ["payload"]\n'))
+    manifest.write_text(
+        manifest.read_text().replace('name = "attack"\n', 'name = "attack"\ninputs = ["payload"]\n')
+    )
     payload = world.project / "payload"
     payload.write_text("HONEST")
     world.ok("lock", "project")
-    process = subprocess.Popen([world.alephc, "--store", str(world.store), "build", "project", "--locked", "-o", "a.img"], stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=world.folder, env=world.alephc_env())
+    process = subprocess.Popen(
+        [world.alephc, "--store", str(world.store), "build", "project", "--locked", "-o", "a.img"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=world.folder,
+        env=world.alephc_env(),
+    )
     time.sleep(1)
     payload.write_text("SWAPPED")
     _, errors = process.communicate(timeout=60)
@@ -742,7 +1266,10 @@ def test_a_file_that_changes_during_a_build_poisons_nothing(world):
 
 
 def test_a_linked_input_is_bound_by_its_content(world):
-    project(world, text='[[run]]\nname = "linked"\nsource = "build.sh"\n[[file]]\ntarget = "/etc/app"\nsource = "app"\nappend = true\n')
+    project(
+        world,
+        text='[[run]]\nname = "linked"\nsource = "build.sh"\n[[file]]\ntarget = "/etc/app"\nsource = "app"\nappend = true\n',
+    )
     for name in ("build.sh", "app"):
         (world.project / f"{name}.real").write_text("true\n")
         (world.project / name).symlink_to(f"{name}.real")
@@ -763,7 +1290,15 @@ def test_an_empty_folder_of_a_project_is_in_the_lock(world):
     world.ok("lock", "project")
     world.ok("build", "project", "--locked", "-o", "a.img")
     (world.project / "data/empty").rmdir()  # as git leaves it out
-    world.fails(1, "the empty folder 'data/empty' is gone", "build", "project", "--locked", "-o", "b.squashfs")
+    world.fails(
+        1,
+        "the empty folder 'data/empty' is gone",
+        "build",
+        "project",
+        "--locked",
+        "-o",
+        "b.squashfs",
+    )
 
 
 # --- Trees that strangers filled ---
@@ -774,7 +1309,9 @@ def test_diversions_that_lead_out_are_not_followed(world):
         world.manifest(packages=[package, "after-div"])
         (world.project / "base.toml").write_text('schema = 1\n[packages]\ninstall = ["dpkg"]\n')
         manifest = world.project / "runtime.toml"
-        manifest.write_text(manifest.read_text().replace('name = "t"\n', 'name = "t"\nextends = ["base.toml"]\n'))
+        manifest.write_text(
+            manifest.read_text().replace('name = "t"\n', 'name = "t"\nextends = ["base.toml"]\n')
+        )
         start = time.monotonic()
         result = world.run("build", "project", "-o", "x.img")
         assert result.returncode in (0, 1), f"{package}: exit {result.returncode}\n{result.stderr}"
@@ -784,9 +1321,17 @@ def test_diversions_that_lead_out_are_not_followed(world):
 
 
 def test_deep_folders_are_an_error_and_the_store_lives_on(world):
-    compiled(world, "#include <sys/stat.h>\n#include <unistd.h>\nint main(void) { for (int i = 0; i < 3000; ++i) if (mkdir(\"d\", 0755) || chdir(\"d\")) return 2; return 0; }\n", "deep")
+    compiled(
+        world,
+        '#include <sys/stat.h>\n#include <unistd.h>\nint main(void) { for (int i = 0; i < 3000; ++i) if (mkdir("d", 0755) || chdir("d")) return 2; return 0; }\n',
+        "deep",
+    )
     for code, text in ((1, "exit 1"), (0, "exit 0")):
-        project(world, f"cd /tmp && /bin/deep; {text}", text='[[file]]\ntarget = "/bin/deep"\nsource = "deep"\n')
+        project(
+            world,
+            f"cd /tmp && /bin/deep; {text}",
+            text='[[file]]\ntarget = "/bin/deep"\nsource = "deep"\n',
+        )
         for who, result in both(world, "build", "project", "-o", "project.img"):
             assert result.returncode == 1, f"{who}: {result.stderr}"
             assert code == 1 or "nested too deep" in result.stderr, result.stderr
@@ -801,9 +1346,18 @@ def test_marks_of_an_overlay_in_an_archive_mean_nothing(world):
     with tarfile.open(world.project / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
         member = tarfile.TarInfo("etc")
         member.type, member.mode = tarfile.DIRTYPE, 0o755
-        member.pax_headers = {"SCHILY.xattr.user.overlay.opaque": "y", "SCHILY.xattr.user.overlay.redirect": "/bin", "SCHILY.xattr.trusted.overlay.opaque": "y", "SCHILY.xattr.user.kept": "yes"}
+        member.pax_headers = {
+            "SCHILY.xattr.user.overlay.opaque": "y",
+            "SCHILY.xattr.user.overlay.redirect": "/bin",
+            "SCHILY.xattr.trusted.overlay.opaque": "y",
+            "SCHILY.xattr.user.kept": "yes",
+        }
         archive.addfile(member)
-    project(world, "test -f /etc/early", text='[[file]]\ntarget = "/etc/early"\nsource = "early"\nbefore = "packages"\n[[archive]]\nname = "x"\nsource = "x.tar"\ntarget = "/"\n')
+    project(
+        world,
+        "test -f /etc/early",
+        text='[[file]]\ntarget = "/etc/early"\nsource = "early"\nbefore = "packages"\n[[archive]]\nname = "x"\nsource = "x.tar"\ntarget = "/"\n',
+    )
     images = {}
     for who, result in both(world, "build", "project", "-o", "project.img"):
         assert result.returncode == 0, f"{who}: {result.stderr}"
@@ -815,7 +1369,12 @@ def test_marks_of_an_overlay_in_an_archive_mean_nothing(world):
 
 
 def test_dotted_keys_without_end_are_an_error(world):
-    for text in ("a" + ".a" * 200000 + " = 1\n", "[" + "a" + ".a" * 200000 + "]\n", "x = {" + "a" + ".a" * 5000 + " = 1}\n", "x = " + "[" * 100000 + "\n"):
+    for text in (
+        "a" + ".a" * 200000 + " = 1\n",
+        "[" + "a" + ".a" * 200000 + "]\n",
+        "x = {" + "a" + ".a" * 5000 + " = 1}\n",
+        "x = " + "[" * 100000 + "\n",
+    ):
         (world.project / "runtime.toml").write_text(text)
         result = world.run("lock", "project")
         assert result.returncode == 1, result.returncode
@@ -836,22 +1395,33 @@ def test_an_archive_that_unpacks_without_end_is_refused(world):
         packer.communicate()
     project(world, text='[[archive]]\nname = "bomb"\nsource = "bomb.tar.bz2"\ntarget = "/opt"\n')
     code, peak, seconds, errors = memory_of(world, "build", "project", "-o", "x.img", seconds=120)
-    assert code == 3 and "times its size" in errors, errors
+    assert code == 3, errors
+    assert "times its size" in errors, errors
     assert peak < 300, peak
 
 
 def test_names_and_attributes_of_an_archive_cost_no_memory(world):
-    for what, headers, count in (("extended attribute of more", {"SCHILY.xattr.user.a": "x" * 900_000}, 100),
-                                 ("of names, links and extended attributes", {"path": "/".join(["p" * 200] * 18)}, 40_000)):
+    for what, headers, count in (
+        ("extended attribute of more", {"SCHILY.xattr.user.a": "x" * 900_000}, 100),
+        ("of names, links and extended attributes", {"path": "/".join(["p" * 200] * 18)}, 40_000),
+    ):
         with tarfile.open(world.project / "long.tar", "w", format=tarfile.PAX_FORMAT) as tar:
             for number in range(count):
                 entry = tarfile.TarInfo(f"f{number}")
-                entry.pax_headers = {key: f"{value}/{number}" if key == "path" else value for key, value in headers.items()}
+                entry.pax_headers = {
+                    key: f"{value}/{number}" if key == "path" else value
+                    for key, value in headers.items()
+                }
                 tar.addfile(entry)
         run("zstd", "-q", "-f", str(world.project / "long.tar"))
-        project(world, text='[[archive]]\nname = "long"\nsource = "long.tar.zst"\ntarget = "/opt"\n')
-        code, peak, seconds, errors = memory_of(world, "build", "project", "-o", "x.img", seconds=120)
-        assert code == 3 and what in errors, errors
+        project(
+            world, text='[[archive]]\nname = "long"\nsource = "long.tar.zst"\ntarget = "/opt"\n'
+        )
+        code, peak, seconds, errors = memory_of(
+            world, "build", "project", "-o", "x.img", seconds=120
+        )
+        assert code == 3, errors
+        assert what in errors, errors
         assert peak < 900, peak
 
 
@@ -864,14 +1434,18 @@ def test_files_of_a_project_are_regular(world):
             place.unlink(missing_ok=True)
             make()
             code, peak, seconds, errors = memory_of(world, "build", "project", "-o", "x.img")
-            assert code == 1 and "is not a regular file" in errors and peak < 300 and seconds < 20, (name, code, peak, errors)
+            assert code == 1, (name, code, peak, errors)
+            assert "is not a regular file" in errors, (name, code, peak, errors)
+            assert peak < 300, (name, code, peak, errors)
+            assert seconds < 20, (name, code, peak, errors)
         place.unlink()
 
 
 def test_a_long_log_costs_no_memory(world):
     project(world, "yes | head -c 300000000; exit 1")
     code, peak, seconds, errors = memory_of(world, "build", "project", "-o", "x.img", seconds=120)
-    assert code == 1 and peak < 300, (code, peak)
+    assert code == 1, (code, peak)
+    assert peak < 300, (code, peak)
     assert sum(file.stat().st_size for file in (world.store / "logs").iterdir()) < 60 << 20
 
 
@@ -881,11 +1455,17 @@ def test_hostile_images_are_refused_with_little_memory_and_time(world):
         images.append(world.folder / f"{name}.img")
         images[-1].write_bytes(make())
     for image in images:
-        for command in (("tree", image), ("inspect", image), ("diff", image, image), ("verify", "--image", image, "--expect", "0" * 64)):
+        for command in (
+            ("tree", image),
+            ("inspect", image),
+            ("diff", image, image),
+            ("verify", "--image", image, "--expect", "0" * 64),
+        ):
             code, peak, seconds, errors = memory_of(world, *command)
             assert code in (0, 1, 3), f"{image.name}: {command[0]} exits {code}\n{errors}"
             print(f"  {image.name} {command[0]}: exit {code}, {peak:.0f} MB, {seconds:.1f} s")
-            assert peak <= 512 and seconds <= 60, f"{image.name}: {command[0]} took {peak:.0f} MB, {seconds:.1f} s"
+            assert peak <= 512, f"{image.name}: {command[0]} took {peak:.0f} MB, {seconds:.1f} s"
+            assert seconds <= 60, f"{image.name}: {command[0]} took {peak:.0f} MB, {seconds:.1f} s"
 
 
 def test_two_files_with_one_inode_number_are_refused(world):
@@ -895,12 +1475,25 @@ def test_two_files_with_one_inode_number_are_refused(world):
         (folder / name).write_text(text)
     os.link(folder / "c", folder / "d")
     image = world.folder / "image.img"
-    run("mksquashfs", str(folder), str(image), "-noI", "-noD", "-noF", "-noX", "-noappend", "-all-root", "-no-xattrs", "-quiet", "-no-progress")
+    run(
+        "mksquashfs",
+        str(folder),
+        str(image),
+        "-noI",
+        "-noD",
+        "-noF",
+        "-noX",
+        "-noappend",
+        "-all-root",
+        "-no-xattrs",
+        "-quiet",
+        "-no-progress",
+    )
     world.ok("tree", image)
     data = bytearray(image.read_bytes())
     start = int.from_bytes(data[64:72], "little") + 2  # of the inode table, behind its block's head
-    assert data[start:start + 2] == data[start + 32:start + 34] == b"\2\0"  # two basic files
-    data[start + 32 + 12:start + 32 + 16] = data[start + 12:start + 16]
+    assert data[start : start + 2] == data[start + 32 : start + 34] == b"\2\0"  # two basic files
+    data[start + 32 + 12 : start + 32 + 16] = data[start + 12 : start + 16]
     image.write_bytes(data)
     for command in (["tree", image], ["inspect", image], ["diff", image, image]):
         world.fails(3, "has the inode number of another file", *command)
@@ -919,15 +1512,31 @@ def test_reading_an_image_ends_within_a_moment_of_an_interrupt(world):
     tree.mkdir()
     with open(tree / "zeros", "wb") as file:
         file.truncate(4 << 30)
-    run("mksquashfs", str(tree), str(world.folder / "large.image"), "-quiet", "-no-progress", "-comp", "xz")
-    process = subprocess.Popen([world.alephc, "tree", "large.image"], cwd=world.folder, env=world.alephc_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run(
+        "mksquashfs",
+        str(tree),
+        str(world.folder / "large.image"),
+        "-quiet",
+        "-no-progress",
+        "-comp",
+        "xz",
+    )
+    process = subprocess.Popen(
+        [world.alephc, "tree", "large.image"],
+        cwd=world.folder,
+        env=world.alephc_env(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     time.sleep(0.7)
     if process.poll() is not None:
         raise Skip("this machine reads the image in no time")
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
-    assert time.monotonic() - start < 1.5 and process.returncode == 130, process.returncode
+    assert time.monotonic() - start < 1.5, process.returncode
+    assert process.returncode == 130, process.returncode
 
 
 def test_a_mirror_that_drips_is_given_up(world):
@@ -941,9 +1550,13 @@ def test_a_mirror_that_drips_is_given_up(world):
             for _ in range(300):
                 client.sendall(b"x")
                 time.sleep(0.4)
+
     threading.Thread(target=drip, daemon=True).start()
     port = listener.getsockname()[1]
-    project(world, text=f'[[archive]]\nname = "a"\nurl = "http://127.0.0.1:{port}/a.tar"\ntarget = "/opt"\n')
+    project(
+        world,
+        text=f'[[archive]]\nname = "a"\nurl = "http://127.0.0.1:{port}/a.tar"\ntarget = "/opt"\n',
+    )
     start = time.monotonic()
     assert world.run("lock", "project").returncode == 1
     assert time.monotonic() - start < 120
@@ -957,8 +1570,31 @@ def test_run_opens_no_file_that_an_image_names(world):
     secret.write_bytes(os.urandom(1 << 20))
     if not shutil.which("qemu-img"):
         raise Skip("qemu-img is not installed")
-    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", str(secret), "-F", "raw", str(world.folder / "backing.qcow2"), "64M")
-    run("qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={secret},data_file_raw=on", str(world.folder / "data.qcow2"), "1M", check=False)
+    run(
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-b",
+        str(secret),
+        "-F",
+        "raw",
+        str(world.folder / "backing.qcow2"),
+        "64M",
+    )
+    run(
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-o",
+        f"data_file={secret},data_file_raw=on",
+        str(world.folder / "data.qcow2"),
+        "1M",
+        check=False,
+    )
     for image in ("backing.qcow2", "data.qcow2"):
         if (world.folder / image).exists():
             world.fails(1, "needs a backing file", "run", image, "--accel", "tcg")
@@ -967,7 +1603,11 @@ def test_run_opens_no_file_that_an_image_names(world):
 
 def test_a_store_that_others_can_write_to_is_refused(world):
     project(world)
-    for mode, owner, why in ((0o777, 0, "can be changed by other users"), (0o770, 0, "can be changed by other users"), (0o700, 1001, "belongs to another user")):
+    for mode, owner, why in (
+        (0o777, 0, "can be changed by other users"),
+        (0o770, 0, "can be changed by other users"),
+        (0o700, 1001, "belongs to another user"),
+    ):
         store = world.folder / "store-x"
         shutil.rmtree(store, ignore_errors=True)
         store.mkdir()
@@ -993,25 +1633,42 @@ def test_what_killed_runs_left_in_the_temporary_folder_is_removed(world):
 def test_control_characters_of_names_do_not_reach_stdout(world):
     tree = world.folder / "names"
     (tree / "var/lib/dpkg").mkdir(parents=True)
-    (tree / "var/lib/dpkg/status").write_text("Package: evil\x1b[2J\nStatus: install ok installed\nVersion: 1\x1b]0;x\x07\nArchitecture: amd64\nInstalled-Size: 1\n\n")
+    (tree / "var/lib/dpkg/status").write_text(
+        "Package: evil\x1b[2J\nStatus: install ok installed\nVersion: 1\x1b]0;x\x07\nArchitecture: amd64\nInstalled-Size: 1\n\n"
+    )
     (tree / "a\x1b[31mb").write_text("x")
     run("mksquashfs", str(tree), str(world.folder / "names.squashfs"), "-quiet", "-no-progress")
     other = world.folder / "other"
     (other / "var/lib/dpkg").mkdir(parents=True)
-    (other / "var/lib/dpkg/status").write_text("Package: evil\x1b[2J\nStatus: install ok installed\nVersion: 2\x1b]0;x\x07\nArchitecture: amd64\n\n")
+    (other / "var/lib/dpkg/status").write_text(
+        "Package: evil\x1b[2J\nStatus: install ok installed\nVersion: 2\x1b]0;x\x07\nArchitecture: amd64\n\n"
+    )
     run("mksquashfs", str(other), str(world.folder / "other.squashfs"), "-quiet", "-no-progress")
-    for command in (("inspect", "names.squashfs", "--sizes"), ("diff", "names.squashfs", "other.squashfs"), ("tree", "names.squashfs"), ("inspect", "names.squashfs")):
+    for command in (
+        ("inspect", "names.squashfs", "--sizes"),
+        ("diff", "names.squashfs", "other.squashfs"),
+        ("tree", "names.squashfs"),
+        ("inspect", "names.squashfs"),
+    ):
         result = world.run(*command)
-        assert "\x1b" not in result.stdout + result.stderr and "\x07" not in result.stdout, command
+        assert "\x1b" not in result.stdout + result.stderr, command
+        assert "\x07" not in result.stdout, command
 
 
 def test_a_disk_with_other_boot_code_is_another_image(world):
     """The files are the same; the machine would start something else."""
-    (world.project / "runtime.toml").write_text('schema = 1\n[runtime]\nname = "d"\n[base]\ndistro = "none"\n[init]\nprogram = "none"\n'
-                                                '[[file]]\ntarget = "/srv/hello"\ncontent = "hello"\n[boot]\nkernel = "none"\n[image]\nformat = "disk"\n')
+    (world.project / "runtime.toml").write_text(
+        'schema = 1\n[runtime]\nname = "d"\n[base]\ndistro = "none"\n[init]\nprogram = "none"\n'
+        '[[file]]\ntarget = "/srv/hello"\ncontent = "hello"\n[boot]\nkernel = "none"\n[image]\nformat = "disk"\n'
+    )
     for kind in ("qcow2", "disk"):
-        outcome = json.loads(world.ok("--json", "build", "project", "-o", f"good.{kind}", "--set", f"image.format={kind}").stdout)
-        assert re.fullmatch("[0-9a-f]{64}", outcome["outside"]) and outcome["tree"].startswith("2:"), outcome
+        outcome = json.loads(
+            world.ok(
+                "--json", "build", "project", "-o", f"good.{kind}", "--set", f"image.format={kind}"
+            ).stdout
+        )
+        assert re.fullmatch("[0-9a-f]{64}", outcome["outside"]), outcome
+        assert outcome["tree"].startswith("2:"), outcome
         seen = json.loads(world.ok("--json", "tree", f"good.{kind}").stdout)
         assert (seen["tree"], seen["outside"]) == (outcome["tree"], outcome["outside"])
         assert outcome["tree"] == "2:" + hashlib.sha256(seen["listing"].encode()).hexdigest()
@@ -1020,32 +1677,56 @@ def test_a_disk_with_other_boot_code_is_another_image(world):
     evil[:16] = b"\xeb\xfe" + b"EVIL BOOT CODE"
     (world.folder / "evil.disk").write_bytes(evil)
     found = json.loads(world.ok("--json", "tree", "evil.disk").stdout)
-    assert found["tree"] == outcome["tree"] and found["outside"] != outcome["outside"], found
+    assert found["tree"] == outcome["tree"], found
+    assert found["outside"] != outcome["outside"], found
     result = world.run("diff", "good.disk", "evil.disk")
-    assert result.returncode == 1 and "outside their filesystems differs" in result.stdout, result.stdout
-    verify = lambda name: json.loads(world.run("--json", "verify", "project", "--rebuild", "--image", name, "--level", "tree").stdout)
+    assert result.returncode == 1, result.stdout
+    assert "outside their filesystems differs" in result.stdout, result.stdout
+    verify = lambda name: json.loads(
+        world.run(
+            "--json", "verify", "project", "--rebuild", "--image", name, "--level", "tree"
+        ).stdout
+    )
     assert verify("good.disk")["verdict"] == "verified"
     report = verify("evil.disk")
-    assert report["verdict"] == "mismatch" and "outside its filesystems" in str(report), report
+    assert report["verdict"] == "mismatch", report
+    assert "outside its filesystems" in str(report), report
 
 
 def test_what_a_mount_shows_and_a_listing_did_not_is_listed_or_refused(world):
-    """lost+found, flags of chattr, links and orphans of ext4; copies and the two indexes of btrfs."""
+    """lost+found, flags of chattr, links and orphans of ext4; copies and the two indexes of
+    btrfs."""
     tree = world.folder / "tree"
     tree.mkdir()
     (tree / "a").write_text("a")
     (tree / "su").write_text("#!/bin/sh\n")
     digest = lambda image: json.loads(world.ok("--json", "tree", image).stdout)["tree"]
+
     def made(name, *commands):
         image = world.folder / name
         with open(image, "wb") as file:
             file.truncate(16 << 20)
-        subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(image)], check=True, capture_output=True)
+        subprocess.run(
+            ["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(image)],
+            check=True,
+            capture_output=True,
+        )
         for command in commands:
-            subprocess.run(["debugfs", "-w", "-R", command, str(image)], check=True, capture_output=True, cwd=world.folder)
+            subprocess.run(
+                ["debugfs", "-w", "-R", command, str(image)],
+                check=True,
+                capture_output=True,
+                cwd=world.folder,
+            )
         return image
+
     honest = digest(made("honest.ext4"))
-    assert digest(made("hidden.ext4", f"write {tree}/su lost+found/su", "sif lost+found/su mode 0104755")) != honest
+    assert (
+        digest(
+            made("hidden.ext4", f"write {tree}/su lost+found/su", "sif lost+found/su mode 0104755")
+        )
+        != honest
+    )
     assert digest(made("mode.ext4", "sif lost+found mode 040777")) != honest
     world.fails(3, "has no links", "tree", made("links.ext4", "sif a links_count 0"))
     world.fails(3, "a flag of chattr", "tree", made("flag.ext4", "sif a flags 0x80010"))
@@ -1054,7 +1735,11 @@ def test_what_a_mount_shows_and_a_listing_did_not_is_listed_or_refused(world):
     with open(image, "wb") as file:
         file.truncate(300 << 20)
     (tree / "large").write_bytes(b"GOOD" * 5000)
-    subprocess.run(["mkfs.btrfs", "-q", "-d", "dup", "--rootdir", str(tree), str(image)], check=True, capture_output=True)
+    subprocess.run(
+        ["mkfs.btrfs", "-q", "-d", "dup", "--rootdir", str(tree), str(image)],
+        check=True,
+        capture_output=True,
+    )
     world.ok("tree", image)
     data = bytearray(image.read_bytes())
     at = data.find(b"GOODGOOD")
@@ -1072,12 +1757,28 @@ def test_an_index_of_a_squashfs_folder_that_leads_elsewhere_is_refused(world):
     for name in names:
         (tree / name).write_text("x")
     image = world.folder / "large.image"
-    subprocess.run(["mksquashfs", str(tree), str(image), "-noI", "-noD", "-noF", "-noX", "-quiet", "-no-progress"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            "mksquashfs",
+            str(tree),
+            str(image),
+            "-noI",
+            "-noD",
+            "-noF",
+            "-noX",
+            "-quiet",
+            "-no-progress",
+        ],
+        check=True,
+        capture_output=True,
+    )
     world.ok("tree", image)
     data = image.read_bytes()
     indexed = [name.encode() for name in names if data.count(name.encode()) > 1]
     assert indexed, "mksquashfs made no index"
-    at = data.find(indexed[0])  # behind the byte of the folder, the block and the length of the name
+    at = data.find(
+        indexed[0]
+    )  # behind the byte of the folder, the block and the length of the name
     for field in (12, 8, 1 - len(indexed[0])):
         evil = bytearray(data)
         evil[at - field] ^= 1

@@ -1,6 +1,17 @@
-"""A signed package archive of our own on loopback: real Debian packages of the minimal system, fetched once through this
-machine's mirror, plus packages made here. The server can be told to misbehave."""
-import base64, hashlib, http.server, os, pathlib, shutil, subprocess, tempfile, threading, time, tomllib, urllib.parse
+"""A signed package archive of our own on loopback: real Debian packages of the minimal system,
+fetched once through this machine's mirror, plus packages made here. The server can be told to
+misbehave."""
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+import tomllib
+import urllib.parse
+
+from http_server import Handler, HttpServer
 
 
 class Skip(Exception):
@@ -8,33 +19,32 @@ class Skip(Exception):
 
 
 def run(*argv, check=True, **options):
-    result = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options)
+    result = subprocess.run(
+        argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options
+    )
     if check and result.returncode != 0:
         raise RuntimeError(f"{argv[0]} failed: {result.stderr[-2000:]}")
     return result
 
 
-class Server:
-    """Serves a folder, also as a proxy for any host; faults maps a part of a path to what goes wrong there, login is "name:password" or
-    None."""
+class Server(HttpServer):
+    """Serves a folder, also as a proxy for any host; faults maps a part of a path to what goes
+    wrong there, login is "name:password" or None."""
 
     def __init__(self, folder):
-        self.folder, self.faults, self.requests, self.login = folder, {}, [], None
+        self.folder, self.login = folder, None
+        self.faults: dict[str, str] = {}
+        self.requests: list[str] = []
         outer = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
+        class FolderHandler(Handler):
             def do_GET(self):
                 outer.requests.append(self.path)
-                fault = next((what for part, what in outer.faults.items() if part in self.path), None)
-                if outer.login:
-                    wanted = "Basic " + base64.b64encode(outer.login.encode()).decode()
-                    if self.headers.get("Authorization") != wanted:
-                        return self.answer(401, b"")
+                fault = next(
+                    (what for part, what in outer.faults.items() if part in self.path), None
+                )
+                if not self.is_allowed(outer.login):
+                    return self.answer(401, b"")
                 file = outer.folder / urllib.parse.urlparse(self.path).path.lstrip("/")
                 if fault == "gone" or not file.is_file():
                     return self.answer(404, b"")
@@ -64,22 +74,15 @@ class Server:
                     self.close_connection = True
                     return
                 if fault == "truncate-once":
-                    outer.faults = {part: what for part, what in outer.faults.items() if what != "truncate-once"}
+                    outer.faults = {
+                        part: what for part, what in outer.faults.items() if what != "truncate-once"
+                    }
                     self.wfile.write(body[: len(body) // 2])
                     self.close_connection = True
                     return
                 self.wfile.write(body)
 
-            def answer(self, status, body):
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        super().__init__(FolderHandler)
 
 
 class Archive:
@@ -91,11 +94,26 @@ class Archive:
         self.gnupg.mkdir(mode=0o700)
         self.root = folder / "debian"
         (self.root / "pool").mkdir(parents=True)
-        self.gpg("--batch", "--passphrase", "", "--quick-gen-key", "Fixture <f@example.org>", "ed25519", "sign", "never")
+        self.gpg(
+            "--batch",
+            "--passphrase",
+            "",
+            "--quick-gen-key",
+            "Fixture <f@example.org>",
+            "ed25519",
+            "sign",
+            "never",
+        )
         self.key = folder / "key.gpg"
-        self.key.write_bytes(subprocess.run(["gpg", "--homedir", str(self.gnupg), "--export"], capture_output=True, check=True).stdout)
+        self.key.write_bytes(
+            subprocess.run(
+                ["gpg", "--homedir", str(self.gnupg), "--export"], capture_output=True, check=True
+            ).stdout
+        )
         listing = self.gpg("--list-keys", "--with-colons").stdout
-        self.fingerprint = next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:"))
+        self.fingerprint = next(
+            line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:")
+        )
         self.server = Server(folder)
 
     def gpg(self, *arguments):
@@ -103,11 +121,12 @@ class Archive:
 
     def add_package(self, name, version="1", files=(), scripts=(), fields="", tar=None):
         """files: (path, text, mode); tar: a raw data.tar instead."""
-        with tempfile.TemporaryDirectory() as work:
-            work = pathlib.Path(work)
+        with tempfile.TemporaryDirectory() as work_name:
+            work = pathlib.Path(work_name)
             (work / "p/DEBIAN").mkdir(parents=True)
             (work / "p/DEBIAN/control").write_text(
-                f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: F <f@example.org>\n{fields}Description: fixture\n")
+                f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: F <f@example.org>\n{fields}Description: fixture\n"
+            )
             for path, text, mode in files:
                 file = work / "p" / path
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +135,10 @@ class Archive:
             for script, text in scripts:
                 (work / "p/DEBIAN" / script).write_text(text)
                 (work / "p/DEBIAN" / script).chmod(0o755)
-            sums = [f"{hashlib.md5((work / 'p' / path).read_bytes()).hexdigest()}  {path}\n" for path, _, _ in files]
+            sums = [
+                f"{hashlib.md5((work / 'p' / path).read_bytes()).hexdigest()}  {path}\n"
+                for path, _, _ in files
+            ]
             (work / "p/DEBIAN/md5sums").write_text("".join(sums))
             conffiles = [f"/{path}\n" for path, _, _ in files if path.startswith("etc/")]
             if conffiles:
@@ -139,18 +161,40 @@ class Archive:
         packages = run("apt-ftparchive", "packages", "pool", cwd=self.root).stdout
         (binary / "Packages").write_text(packages)
         run("xz", "-kf", str(binary / "Packages"))
-        lines = ["Origin: Fixture", "Suite: test", "Codename: test", f"Date: {date}", "Architectures: amd64", "Components: main",
-                 "Acquire-By-Hash: no"] + ([f"Valid-Until: {valid_until}"] if valid_until else []) + ["SHA256:"]
+        lines = (
+            [
+                "Origin: Fixture",
+                "Suite: test",
+                "Codename: test",
+                f"Date: {date}",
+                "Architectures: amd64",
+                "Components: main",
+                "Acquire-By-Hash: no",
+            ]
+            + ([f"Valid-Until: {valid_until}"] if valid_until else [])
+            + ["SHA256:"]
+        )
         for name in ("Packages", "Packages.xz"):
             data = (binary / name).read_bytes()
-            lines.append(f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/{name}")
+            lines.append(
+                f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/{name}"
+            )
         (suite / "Release").write_text("\n".join(lines) + "\n")
         self.sign(suite)
 
     def sign(self, suite, *options):
         """Makes suite/InRelease of suite/Release; options go to gpg."""
         (suite / "InRelease").unlink(missing_ok=True)
-        self.gpg("--batch", "--passphrase", "", *options, "--clearsign", "-o", str(suite / "InRelease"), str(suite / "Release"))
+        self.gpg(
+            "--batch",
+            "--passphrase",
+            "",
+            *options,
+            "--clearsign",
+            "-o",
+            str(suite / "InRelease"),
+            str(suite / "Release"),
+        )
 
     @property
     def url(self):
@@ -158,7 +202,8 @@ class Archive:
 
 
 class UbuntuArchive(Archive):
-    """Laid out and signed as Ubuntu's: pockets of one archive, by-hash, no end of validity, packages packed with zstd."""
+    """Laid out and signed as Ubuntu's: pockets of one archive, by-hash, no end of validity,
+    packages packed with zstd."""
 
     def __init__(self, folder):
         folder.mkdir()
@@ -172,12 +217,26 @@ class UbuntuArchive(Archive):
     def publish_pocket(self, suite, pools, date):
         """pools: component → folder below the archive."""
         root = self.root / "dists" / suite
-        lines = ["Origin: Ubuntu", "Label: Ubuntu", f"Suite: {suite}", "Version: 22.04", f"Codename: {suite.split('-')[0]}", f"Date: {date}",
-                 "Architectures: amd64 arm64 armhf i386 ppc64el riscv64 s390x", "Components: main restricted universe multiverse", "Acquire-By-Hash: yes", "SHA256:"]
+        lines = [
+            "Origin: Ubuntu",
+            "Label: Ubuntu",
+            f"Suite: {suite}",
+            "Version: 22.04",
+            f"Codename: {suite.split('-')[0]}",
+            f"Date: {date}",
+            "Architectures: amd64 arm64 armhf i386 ppc64el riscv64 s390x",
+            "Components: main restricted universe multiverse",
+            "Acquire-By-Hash: yes",
+            "SHA256:",
+        ]
         for component in ("main", "restricted", "universe", "multiverse"):
             binary = root / component / "binary-amd64"
             (binary / "by-hash/SHA256").mkdir(parents=True)
-            packages = run("apt-ftparchive", "packages", pools[component], cwd=self.root).stdout if component in pools else ""
+            packages = (
+                run("apt-ftparchive", "packages", pools[component], cwd=self.root).stdout
+                if component in pools
+                else ""
+            )
             (binary / "Packages").write_text(packages)
             run("xz", "-kf", str(binary / "Packages"))
             for name in ("Packages", "Packages.xz"):
@@ -187,7 +246,15 @@ class UbuntuArchive(Archive):
                 lines.append(f" {digest} {len(data)} {component}/binary-amd64/{name}")
             (binary / "Packages").unlink()  # the archive has the packed ones only
         (root / "Release").write_text("\n".join(lines) + "\n")
-        self.gpg("--batch", "--passphrase", "", "--clearsign", "-o", str(root / "InRelease"), str(root / "Release"))
+        self.gpg(
+            "--batch",
+            "--passphrase",
+            "",
+            "--clearsign",
+            "-o",
+            str(root / "InRelease"),
+            str(root / "Release"),
+        )
 
 
 def base_packages(alephc, cache):
@@ -197,11 +264,22 @@ def base_packages(alephc, cache):
         return cache / "debs"
     project = cache / "project"
     project.mkdir(parents=True, exist_ok=True)
-    (project / "runtime.toml").write_text('schema = 1\n[runtime]\nname = "base"\n[base]\ndistro = "debian"\nrelease = "bookworm"\n'
-                                          'suites = ["bookworm"]\n[init]\nprogram = "none"\n')
+    (project / "runtime.toml").write_text(
+        'schema = 1\n[runtime]\nname = "base"\n[base]\ndistro = "debian"\nrelease = "bookworm"\n'
+        'suites = ["bookworm"]\n[init]\nprogram = "none"\n'
+    )
     store = cache / "store"
-    result = run(alephc, "--store", str(store), "build", str(project), "-o", str(cache / "base.squashfs"), check=False,
-                 env={key: value for key, value in os.environ.items() if key != "CI"})
+    result = run(
+        alephc,
+        "--store",
+        str(store),
+        "build",
+        str(project),
+        "-o",
+        str(cache / "base.squashfs"),
+        check=False,
+        env={key: value for key, value in os.environ.items() if key != "CI"},
+    )
     if result.returncode == 1 and "no mirror" in result.stderr:
         raise Skip("no Debian mirror can be reached")
     if result.returncode != 0:
@@ -210,7 +288,11 @@ def base_packages(alephc, cache):
     (cache / "debs").mkdir()
     for layer in lock["layer"]:
         for package in layer["packages"]:
-            name = f'{package["name"]}_{package["version"].replace(":", "%3a")}_{package["arch"]}.deb'
-            shutil.copy(store / "blobs" / package["sha256"][:2] / package["sha256"], cache / "debs" / name)
+            name = (
+                f'{package["name"]}_{package["version"].replace(":", "%3a")}_{package["arch"]}.deb'
+            )
+            shutil.copy(
+                store / "blobs" / package["sha256"][:2] / package["sha256"], cache / "debs" / name
+            )
     done.touch()
     return cache / "debs"

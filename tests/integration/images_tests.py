@@ -1,16 +1,41 @@
-"""Output formats, read back by their own tools: e2fsck, btrfs check, the kernel's mounts, tar, qemu-img, fsck.fat, veritysetup."""
-import hashlib, json, os, pathlib, shutil, subprocess, tempfile
+"""Output formats, read back by their own tools: e2fsck, btrfs check, the kernel's mounts, tar,
+qemu-img, fsck.fat, veritysetup."""
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
 
 from fixture import Skip, run
 from nasty_tree import NastyTree
 
-SETTINGS = {"ext4": [], "btrfs": [], "btrfs zstd": ["compression=zstd", "subvolume=root"], "tar": [], "disk": [], "disk btrfs": ["filesystem=btrfs"], "qcow2": [],
-            "qcow2 gzip": ["compression=gzip"], "qcow2 none": ["compression=none", "filesystem=btrfs"]}
+SETTINGS: dict[str, list[str]] = {
+    "ext4": [],
+    "btrfs": [],
+    "btrfs zstd": ["compression=zstd", "subvolume=root"],
+    "tar": [],
+    "disk": [],
+    "disk btrfs": ["filesystem=btrfs"],
+    "qcow2": [],
+    "qcow2 gzip": ["compression=gzip"],
+    "qcow2 none": ["compression=none", "filesystem=btrfs"],
+}
 
 
 def write_image(world, folder, name, file, *settings, jobs=2, check=True):
     tool = pathlib.Path(world.alephc).parent / "tests/write_image"
-    return run(str(tool), str(folder), name.split()[0], str(file), f"jobs={jobs}", *SETTINGS.get(name, []), *settings, check=check)
+    return run(
+        str(tool),
+        str(folder),
+        name.split()[0],
+        str(file),
+        f"jobs={jobs}",
+        *SETTINGS.get(name, []),
+        *settings,
+        check=check,
+    )
 
 
 def tree_of(world, image, store=None):
@@ -23,14 +48,20 @@ def digest_of(world, image):
 
 def sha256(file):
     with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(stream.read()).hexdigest()
+        return (
+            hashlib.file_digest(stream, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else hashlib.sha256(stream.read()).hexdigest()
+        )
 
 
 class Mounted:
     """The kernel's own view of a filesystem in a file."""
 
     def __init__(self, world, image, kind, options="loop,ro"):
-        if kind not in pathlib.Path("/proc/filesystems").read_text() or not os.path.exists("/dev/loop-control"):
+        if kind not in pathlib.Path("/proc/filesystems").read_text() or not os.path.exists(
+            "/dev/loop-control"
+        ):
             raise Skip(f"the kernel mounts no {kind} here")
         self.folder = world.folder / "mount"
         self.argv = ["mount", "-t", kind, "-o", options, str(image), str(self.folder)]
@@ -41,7 +72,8 @@ class Mounted:
         return self.folder
 
     def __exit__(self, *_):
-        # A sandbox that another test starts at this moment has a copy of the mount: then umount does not write what is left.
+        # A sandbox that another test starts at this moment has a copy of the mount: then umount
+        # does not write what is left.
         run("sync", "-f", str(self.folder))
         run("umount", str(self.folder))
 
@@ -67,7 +99,9 @@ def test_every_format_holds_a_nasty_tree_and_is_the_same_for_any_number_of_jobs(
         digest = write_image(world, tree, name, first, jobs=1).stdout.strip()
         write_image(world, tree, name, second, jobs=8)
         assert sha256(first) == sha256(second), f"{name}: 1 and 8 jobs differ"
-        got = [line for line in tree_of(world, first).splitlines() if not line.startswith("# outside ")]
+        got = [
+            line for line in tree_of(world, first).splitlines() if not line.startswith("# outside ")
+        ]
         different = [pair for pair in zip(wanted, got) if pair[0] != pair[1]][:3]
         assert got == wanted, f"{name} reads back another tree: {different}"
         assert wanted[-1].endswith(digest)
@@ -81,11 +115,17 @@ def test_filesystems_are_clean_and_the_kernel_reads_the_same_tree(world):
         digest = write_image(world, tree, name, image).stdout.strip()
         check_filesystem(image, kind)
         with Mounted(world, image, kind) as folder:
-            assert list(pathlib.Path(folder).glob("lost+found")) == ([folder / "lost+found"] if kind == "ext4" else [])
+            assert list(pathlib.Path(folder).glob("lost+found")) == (
+                [folder / "lost+found"] if kind == "ext4" else []
+            )
             if kind == "btrfs":
                 assert digest_of(world, folder) == digest, name
             else:
-                got = [line for line in tree_of(world, folder).splitlines() if not line.startswith("lost+found ")]
+                got = [
+                    line
+                    for line in tree_of(world, folder).splitlines()
+                    if not line.startswith("lost+found ")
+                ]
                 assert got[:-1] == tree_of(world, tree).splitlines()[:-1]
         # What was written is a filesystem to live in, too.
         with Mounted(world, image, kind, "loop") as folder:
@@ -98,7 +138,12 @@ def test_filesystems_are_clean_and_the_kernel_reads_the_same_tree(world):
 def test_btrfs_of_the_kernel_is_read_with_and_without_root(world):
     tree = small_tree(world)
     wanted = digest_of(world, tree)
-    for options in ("loop", "loop,compress-force=zlib", "loop,compress-force=zstd:5", "loop,nodatacow"):
+    for options in (
+        "loop",
+        "loop,compress-force=zlib",
+        "loop,compress-force=zstd:5",
+        "loop,nodatacow",
+    ):
         image = world.folder / "other"
         with open(image, "wb") as file:
             file.truncate(600 << 20)
@@ -112,8 +157,23 @@ def test_btrfs_of_the_kernel_is_read_with_and_without_root(world):
         assert digest_of(world, image) == wanted, options
         image.chmod(0o644)
         world.folder.parent.chmod(0o755), world.folder.chmod(0o755)
-        rootless = run("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups", world.alephc, "--store", "/nonexistent", "tree", str(image), check=False, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
-        assert rootless.returncode == 0 and wanted in rootless.stdout, rootless.stderr
+        rootless = run(
+            "setpriv",
+            "--reuid",
+            "4321",
+            "--regid",
+            "4321",
+            "--clear-groups",
+            world.alephc,
+            "--store",
+            "/nonexistent",
+            "tree",
+            str(image),
+            check=False,
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+        )
+        assert rootless.returncode == 0, rootless.stderr
+        assert wanted in rootless.stdout, rootless.stderr
         image.unlink()
 
 
@@ -122,11 +182,17 @@ def test_btrfs_of_mkfs_is_read(world):
     image = world.folder / "other"
     with open(image, "wb") as file:
         file.truncate(900 << 20)
-    for name in ("user.large", "user.empty", "user.bytes"):  # what mkfs.btrfs leaves out, or stumbles over
+    for name in (
+        "user.large",
+        "user.empty",
+        "user.bytes",
+    ):  # what mkfs.btrfs leaves out, or stumbles over
         os.removexattr(tree / "attributes/user", name)
     run("mkfs.btrfs", "-q", "--rootdir", str(tree), str(image))
     wanted, got = tree_of(world, tree).splitlines(), tree_of(world, image).splitlines()
-    links = lambda lines: [line for line in lines if line.startswith(("links/", "contents/", "names/"))]
+    links = lambda lines: [
+        line for line in lines if line.startswith(("links/", "contents/", "names/"))
+    ]
     assert links(got) == links(wanted)
 
 
@@ -142,7 +208,8 @@ def test_a_tree_of_fifty_thousand_files_and_four_gibibytes_of_nothing(world):
         image.unlink()
     (tree / "attributes/acl").chmod(0o750)
     result = write_image(world, tree, "squashfs", world.folder / "image", check=False)
-    assert result.returncode == 1 and "/attributes/acl has an access list" in result.stderr, result.stderr
+    assert result.returncode == 1, result.stderr
+    assert "/attributes/acl has an access list" in result.stderr, result.stderr
     assert not (world.folder / "image").exists()
 
 
@@ -156,20 +223,27 @@ def test_limits_are_told_with_the_path(world):
     assert result.returncode == 0, result.stderr
     (tree / "lost+found").write_text("no folder")
     result = write_image(world, tree, "ext4", world.folder / "image", check=False)
-    assert result.returncode == 1 and "/lost+found is not a folder" in result.stderr, result.stderr
+    assert result.returncode == 1, result.stderr
+    assert "/lost+found is not a folder" in result.stderr, result.stderr
     (tree / "lost+found").unlink()
-    result = write_image(world, tree, "ext4", world.folder / "image2", "label=" + "l" * 17, check=False)
-    assert result.returncode == 1 and "16 bytes" in result.stderr, result.stderr
+    result = write_image(
+        world, tree, "ext4", world.folder / "image2", "label=" + "l" * 17, check=False
+    )
+    assert result.returncode == 1, result.stderr
+    assert "16 bytes" in result.stderr, result.stderr
     (tree / "big").write_bytes(os.urandom(20 << 20))
     for name in ("ext4", "btrfs", "disk"):
-        result = write_image(world, tree, name, world.folder / f"small-{name}", "size=16M", check=False)
-        assert result.returncode == 1 and 'image.size = "16M" is too small: the tree needs ' in result.stderr, result.stderr
+        result = write_image(
+            world, tree, name, world.folder / f"small-{name}", "size=16M", check=False
+        )
+        assert result.returncode == 1, result.stderr
+        assert 'image.size = "16M" is too small: the tree needs ' in result.stderr, result.stderr
         needed = result.stderr.split("the tree needs ")[1].split()[0]
         write_image(world, tree, name, world.folder / f"fits-{name}", f"size={needed}")
         assert os.stat(world.folder / f"fits-{name}").st_size == int(needed[:-1]) << 20
 
 
-PROJECT = '''schema = 1
+PROJECT = """schema = 1
 [runtime]
 name = "t"
 kind = "instance"
@@ -180,7 +254,7 @@ target = "/srv"
 source = "srv"
 [boot]
 kernel = "none"
-'''
+"""
 
 
 def small_project(world, text=""):
@@ -191,8 +265,22 @@ def small_project(world, text=""):
 
 
 def build(world, output, *arguments):
-    return subprocess.run([world.alephc, "--store", str(world.folder / "store"), "build", "project", "-o", str(output), *arguments], capture_output=True, text=True,
-                          cwd=world.folder, env=world.alephc_env())
+    return subprocess.run(
+        [
+            world.alephc,
+            "--store",
+            str(world.folder / "store"),
+            "build",
+            "project",
+            "-o",
+            str(output),
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        cwd=world.folder,
+        env=world.alephc_env(),
+    )
 
 
 def test_build_makes_every_format_and_inspect_and_diff_read_it(world):
@@ -205,14 +293,23 @@ def test_build_makes_every_format_and_inspect_and_diff_read_it(world):
         image = world.folder / f"image.{kind}"
         assert outcome["format"] == kind
         if kind != "dir":
-            assert outcome["sha256"] == sha256(image) and outcome["size"] == image.stat().st_size and outcome["size"] % 4096 == 0
+            assert outcome["sha256"] == sha256(image)
+            assert outcome["size"] == image.stat().st_size
+            assert outcome["size"] % 4096 == 0
         digests.add(outcome["tree"])
         assert digest_of(world, image) == outcome["tree"], kind
         shown = json.loads(run(world.alephc, "inspect", str(image), "--json").stdout)
         assert shown["format"] == kind, shown
     assert len(digests) == 1
-    result = run(world.alephc, "diff", str(world.folder / "image.qcow2"), str(world.folder / "image.btrfs"), check=False)
-    assert "tree" in result.stdout and "/srv/1" not in result.stdout, result.stdout
+    result = run(
+        world.alephc,
+        "diff",
+        str(world.folder / "image.qcow2"),
+        str(world.folder / "image.btrfs"),
+        check=False,
+    )
+    assert "tree" in result.stdout, result.stdout
+    assert "/srv/1" not in result.stdout, result.stdout
 
 
 def test_a_disk_is_what_partition_tools_expect(world):
@@ -220,20 +317,32 @@ def test_a_disk_is_what_partition_tools_expect(world):
     efi = tree / "boot/efi/EFI/BOOT"
     for folder in (tree / "boot", tree / "boot/efi", tree / "boot/efi/EFI", efi):
         folder.mkdir(mode=0o755)
-    contents = {"BOOTX64.EFI": os.urandom(100000), "A rather long name for a file.txt": b"long", "grubx64.efi": b"", "übergröße.cfg": b"wide"}
+    contents = {
+        "BOOTX64.EFI": os.urandom(100000),
+        "A rather long name for a file.txt": b"long",
+        "grubx64.efi": b"",
+        "übergröße.cfg": b"wide",
+    }
     for name, content in contents.items():
         (efi / name).write_bytes(content)
         (efi / name).chmod(0o755)
     image = world.folder / "disk.img"
     digest = write_image(world, tree, "disk", image, "uefi=true").stdout.strip()
     assert digest_of(world, image) == digest
-    for tool, argv in (("sgdisk", ["sgdisk", "-v", str(image)]), ("sfdisk", ["sfdisk", "--verify", str(image)])):
+    for tool, argv in (
+        ("sgdisk", ["sgdisk", "-v", str(image)]),
+        ("sfdisk", ["sfdisk", "--verify", str(image)]),
+    ):
         if shutil.which(tool):
             result = run(*argv)
-            assert "No problems found" in result.stdout or "No errors detected" in result.stdout, result.stdout
+            assert (
+                "No problems found" in result.stdout or "No errors detected" in result.stdout
+            ), result.stdout
     with open(image, "rb") as file:
         table = file.read(1 << 20)
-    assert table[510:512] == b"\x55\xaa" and table[512:520] == b"EFI PART" and table[450] == 0xee
+    assert table[510:512] == b"\x55\xaa"
+    assert table[512:520] == b"EFI PART"
+    assert table[450] == 0xEE
     if shutil.which("fsck.fat"):
         esp = world.folder / "esp.img"
         with open(image, "rb") as file, open(esp, "wb") as out:
@@ -242,7 +351,15 @@ def test_a_disk_is_what_partition_tools_expect(world):
         run("fsck.fat", "-n", str(esp))
         if shutil.which("mcopy"):
             copied = world.folder / "copied"
-            run("mcopy", "-s", "-i", str(esp), "::EFI", str(copied), env={**os.environ, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"})
+            run(
+                "mcopy",
+                "-s",
+                "-i",
+                str(esp),
+                "::EFI",
+                str(copied),
+                env={**os.environ, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"},
+            )
             for name, content in contents.items():
                 if name.isascii():
                     assert (copied / "BOOT" / name).read_bytes() == content, name
@@ -258,7 +375,10 @@ def test_qcow2_is_what_qemu_reads(world):
         image = world.folder / "image.qcow2"
         write_image(world, tree, name, image, *(["compression=none"] if image.exists() else []))
         assert "No errors were found" in run("qemu-img", "check", str(image)).stdout
-        assert "identical" in run("qemu-img", "compare", "-f", "qcow2", "-F", "raw", str(image), str(disk)).stdout
+        assert (
+            "identical"
+            in run("qemu-img", "compare", "-f", "qcow2", "-F", "raw", str(image), str(disk)).stdout
+        )
         image.unlink()
 
 
@@ -267,19 +387,46 @@ def test_qcow2_of_others_is_read(world):
         raise Skip("qemu-img is not installed")
     disk = world.folder / "disk"
     digest = write_image(world, small_tree(world), "disk", disk).stdout.strip()
-    for options in (["-c"], [], ["-o", "cluster_size=4k"], ["-c", "-o", "compression_type=zstd"], ["-o", "compat=0.10"]):
+    variants: list[list[str]] = [
+        ["-c"],
+        [],
+        ["-o", "cluster_size=4k"],
+        ["-c", "-o", "compression_type=zstd"],
+        ["-o", "compat=0.10"],
+    ]
+    for options in variants:
         other = world.folder / "other.qcow2"
         run("qemu-img", "convert", "-O", "qcow2", *options, str(disk), str(other))
         assert digest_of(world, other) == digest, options
-    run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(world.folder / "over.qcow2"))
+    run(
+        "qemu-img",
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-F",
+        "raw",
+        "-b",
+        str(disk),
+        str(world.folder / "over.qcow2"),
+    )
     result = run(world.alephc, "tree", str(world.folder / "over.qcow2"), check=False)
-    assert result.returncode == 1 and "backing file" in result.stderr, result.stderr
+    assert result.returncode == 1, result.stderr
+    assert "backing file" in result.stderr, result.stderr
 
 
 def test_verity_is_what_veritysetup_verifies(world):
     small_project(world)
     for kind in ("squashfs", "ext4", "btrfs"):
-        result = build(world, f"image.{kind}", "--set", f"image.format={kind}", "--set", "image.verity=true", "--json")
+        result = build(
+            world,
+            f"image.{kind}",
+            "--set",
+            f"image.format={kind}",
+            "--set",
+            "image.verity=true",
+            "--json",
+        )
         assert result.returncode == 0, result.stderr
         image = world.folder / f"image.{kind}"
         root = pathlib.Path(f"{image}.roothash").read_text().strip()
@@ -292,19 +439,33 @@ def test_verity_is_what_veritysetup_verifies(world):
             byte = file.read(1)
             file.seek(5000)
             file.write(bytes([byte[0] ^ 1]))
-        assert run("veritysetup", "verify", str(image), f"{image}.verity", root, check=False).returncode != 0
+        assert (
+            run(
+                "veritysetup", "verify", str(image), f"{image}.verity", root, check=False
+            ).returncode
+            != 0
+        )
 
 
 def test_what_cannot_be_written_leaves_nothing_behind(world):
     small_project(world, '[image]\nformat = "ext4"\nsize = "1M"\n')
     result = build(world, "image")
-    assert result.returncode == 1 and "is too small" in result.stderr, result.stderr
-    small_project(world, '[image]\nformat = "btrfs"\nverity = true\nblock_size = "64K"\nfilesystem = "ext4"\n')
+    assert result.returncode == 1, result.stderr
+    assert "is too small" in result.stderr, result.stderr
+    small_project(
+        world, '[image]\nformat = "btrfs"\nverity = true\nblock_size = "64K"\nfilesystem = "ext4"\n'
+    )
     result = build(world, "image")
-    assert result.returncode == 1 and "'filesystem' means nothing for btrfs" in result.stderr, result.stderr
-    (world.project / "runtime.toml").write_text(PROJECT.replace('kernel = "none"', 'kernel = "auto"') + '[image]\nformat = "disk"\n')
+    assert result.returncode == 1, result.stderr
+    assert "'filesystem' means nothing for btrfs" in result.stderr, result.stderr
+    (world.project / "runtime.toml").write_text(
+        PROJECT.replace('kernel = "none"', 'kernel = "auto"') + '[image]\nformat = "disk"\n'
+    )
     result = build(world, "image")
-    assert result.returncode == 1 and "there is no kernel" in result.stderr and "grub-mkimage" in result.stderr and "runtime.toml:" in result.stderr, result.stderr
+    assert result.returncode == 1, result.stderr
+    assert "there is no kernel" in result.stderr, result.stderr
+    assert "grub-mkimage" in result.stderr, result.stderr
+    assert "runtime.toml:" in result.stderr, result.stderr
     assert sorted(path.name for path in world.folder.iterdir()) == ["project", "store"]
 
 
@@ -317,9 +478,28 @@ def test_a_full_disk_is_told_and_nothing_is_left(world):
         small.mkdir(exist_ok=True)
         run("mount", "-t", "tmpfs", "-o", "size=60M", "tmpfs", str(small))
         try:
-            result = subprocess.run([world.alephc, "--store", str(small / "store"), "build", "project", "-o", str(small / "image"), "--set", f"image.format={kind}"],
-                                    capture_output=True, text=True, cwd=world.folder, env=world.alephc_env())
-            assert result.returncode == 4 and "No space left" in result.stderr, result.stderr
-            assert not (small / "image").exists() and not list((small / "store").glob("work*/*")), list((small / "store").glob("work*/*"))
+            result = subprocess.run(
+                [
+                    world.alephc,
+                    "--store",
+                    str(small / "store"),
+                    "build",
+                    "project",
+                    "-o",
+                    str(small / "image"),
+                    "--set",
+                    f"image.format={kind}",
+                ],
+                capture_output=True,
+                text=True,
+                cwd=world.folder,
+                env=world.alephc_env(),
+            )
+            assert result.returncode == 4, result.stderr
+            assert "No space left" in result.stderr, result.stderr
+            assert not (small / "image").exists(), list((small / "store").glob("work*/*"))
+            assert not list((small / "store").glob("work*/*")), list(
+                (small / "store").glob("work*/*")
+            )
         finally:
             run("umount", str(small))

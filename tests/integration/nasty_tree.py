@@ -1,5 +1,8 @@
-"""A folder with everything that an image format may stumble over. Made by root: it has device nodes and owners."""
-import os, pathlib, struct
+"""A folder with everything that an image format may stumble over. Made by root: it has device nodes
+and owners."""
+import os
+import pathlib
+import struct
 
 SPARSE_SIZE = 4 << 30
 
@@ -11,8 +14,14 @@ def capability(permitted):
 
 def access_list(user):
     """POSIX_ACL_XATTR_VERSION 2: u::rwx, u:USER:r-x, g::r-x, m::r-x, o::---"""
-    undefined = 0xffffffff
-    entries = [(1, 7, undefined), (2, 5, user), (4, 5, undefined), (16, 5, undefined), (32, 0, undefined)]
+    undefined = 0xFFFFFFFF
+    entries = [
+        (1, 7, undefined),
+        (2, 5, user),
+        (4, 5, undefined),
+        (16, 5, undefined),
+        (32, 0, undefined),
+    ]
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
@@ -21,7 +30,10 @@ class NastyTree:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(mode=0o755)
         for index in range(files):
-            self.file(f"many/{index % 7}/{'x' * (index % 40)}{index}", str(index).encode() * (index % 900) if index % 3 else b"")
+            self.file(
+                f"many/{index % 7}/{'x' * (index % 40)}{index}",
+                str(index).encode() * (index % 900) if index % 3 else b"",
+            )
         self.names()
         self.links()
         self.attributes()
@@ -66,14 +78,29 @@ class NastyTree:
         for index in range(1200):
             os.link(first, self.path(f"hard/{'again-' * 6}{index}"))
         os.link(first, self.path("other/again"))
-        for name, target in {"short": "x", "59": "a" * 59, "60": "b" * 60, "long": ("target/" * 585)[:4095]}.items():
+        for name, target in {
+            "short": "x",
+            "59": "a" * 59,
+            "60": "b" * 60,
+            "long": ("target/" * 585)[:4095],
+        }.items():
             os.symlink(target, self.path(f"links/{name}"))
 
     def attributes(self):
-        self.file("attributes/ping", b"ELF", 0o755, xattrs={"security.capability": capability(1 << 13)})
-        self.file("attributes/acl", b"acl", 0o750, xattrs={"system.posix_acl_access": access_list(1234)})
-        os.setxattr(self.folder_at("attributes/default"), "system.posix_acl_default", access_list(77))
-        self.file("attributes/user", b"user", xattrs={"user.empty": b"", "user.large": b"L" * 2500, "user.bytes": bytes(range(256))})
+        self.file(
+            "attributes/ping", b"ELF", 0o755, xattrs={"security.capability": capability(1 << 13)}
+        )
+        self.file(
+            "attributes/acl", b"acl", 0o750, xattrs={"system.posix_acl_access": access_list(1234)}
+        )
+        os.setxattr(
+            self.folder_at("attributes/default"), "system.posix_acl_default", access_list(77)
+        )
+        self.file(
+            "attributes/user",
+            b"user",
+            xattrs={"user.empty": b"", "user.large": b"L" * 2500, "user.bytes": bytes(range(256))},
+        )
         self.file("attributes/setuid", b"suid", 0o6755, owner=(70000, 2000000000))
 
     def special(self):
@@ -87,7 +114,11 @@ class NastyTree:
             self.file(f"contents/zeros-{size}", bytes(size))
         block = os.urandom(4096)
         # Holes that are worth one and some that are not, at both ends and between.
-        self.file("contents/holes", b"".join(bytes(hole) + block for hole in (65536, 4096, 131072, 61440, 200000, 12)) + bytes(300000))
+        self.file(
+            "contents/holes",
+            b"".join(bytes(hole) + block for hole in (65536, 4096, 131072, 61440, 200000, 12))
+            + bytes(300000),
+        )
         self.file("contents/many-holes", (block + bytes(65536)) * 700)
         self.file("contents/text", b"the same line again and again\n" * 100000)
         with open(self.path("contents/sparse"), "wb") as file:
@@ -98,4 +129,5 @@ class NastyTree:
 
 if __name__ == "__main__":
     import sys
+
     NastyTree(sys.argv[1])

@@ -1,16 +1,27 @@
 #!/usr/bin/env python3
 """End-to-end tests of the real program, as root, against an archive of our own on loopback.
 
-run.py ALEPHC SUITE [TEST…]     SUITE: locks, builds, hostile, trust, vm, alpine
-A test is a function called test_… in SUITE_tests.py that takes a World. A suite without prepare() has no archive of Debian packages."""
-import importlib, os, pathlib, shutil, subprocess, sys, tempfile, time, traceback
+run.py ALEPHC SUITE [TEST…]     SUITE: locks, builds, hostile, trust, vm, alpine, …
+
+A test is a function called test_… in SUITE_tests.py that takes a World. A suite without prepare()
+has no archive of Debian packages."""
+import importlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from fixture import Archive, Skip, base_packages, run
 
 
 class World:
-    """What a test works with: a fresh folder, the archive, and alephc with a store that keeps the base layer warm."""
+    """What a test works with: a fresh folder, the archive, and alephc with a store that keeps the
+    base layer warm."""
 
     def __init__(self, alephc, archive, store, folder):
         self.alephc, self.archive, self.store, self.folder = alephc, archive, store, folder
@@ -23,30 +34,56 @@ class World:
         listed = ", ".join(f'"{package}"' for package in packages)
         (self.project / "runtime.toml").write_text(
             f'schema = 1\n[runtime]\nname = "{name}"\n[base]\ndistro = "debian"\nrelease = "test"\nsuites = ["test"]\nkeyring = "key.gpg"\n'
-            f'{base}\n[packages]\ninstall = [{listed}]\n[init]\nprogram = "none"\n{text}')
+            f'{base}\n[packages]\ninstall = [{listed}]\n[init]\nprogram = "none"\n{text}'
+        )
 
     def alephc_env(self):
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "ALEPH_API_HOST": "http://127.0.0.1:1"}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "LC_ALL": "C.UTF-8",
+            "ALEPH_API_HOST": "http://127.0.0.1:1",
+        }
 
     def run(self, *arguments, store=None, mirror=None, env=None, **options):
-        argv = [self.alephc, "--store", str(store or self.store), "--mirror", mirror or self.archive.url, *map(str, arguments)]
-        return subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=self.folder,
-                              env={**self.alephc_env(), **(env or {})}, timeout=600, **options)
+        argv = [
+            self.alephc,
+            "--store",
+            str(store or self.store),
+            "--mirror",
+            mirror or self.archive.url,
+            *map(str, arguments),
+        ]
+        return subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            cwd=self.folder,
+            env={**self.alephc_env(), **(env or {})},
+            timeout=600,
+            **options,
+        )
 
     def ok(self, *arguments, **options):
         result = self.run(*arguments, **options)
-        assert result.returncode == 0, f"alephc {' '.join(map(str, arguments))} exits {result.returncode}:\n{result.stdout[-3000:]}{result.stderr}"
+        assert (
+            result.returncode == 0
+        ), f"alephc {' '.join(map(str, arguments))} exits {result.returncode}:\n{result.stdout[-3000:]}{result.stderr}"
         return result
 
     def fails(self, code, text, *arguments, **options):
         result = self.run(*arguments, **options)
-        assert result.returncode == code, f"exit {result.returncode}, not {code}:\n{result.stdout}{result.stderr}"
+        assert (
+            result.returncode == code
+        ), f"exit {result.returncode}, not {code}:\n{result.stdout}{result.stderr}"
         assert text in result.stderr, f"'{text}' is not in:\n{result.stderr}"
         assert not list(self.folder.glob("*.squashfs")), "an image was left behind"
         return result
 
     def build(self, *arguments, **options):
-        """Builds to a folder image.squashfs's content and returns (result, path of the unpacked tree)."""
+        """Builds to a folder image.squashfs's content and returns (result, path of the unpacked
+        tree)."""
         self.ok("build", "project", "-o", "image.squashfs", *arguments, **options)
         tree = self.folder / "tree"
         shutil.rmtree(tree, ignore_errors=True)
@@ -72,7 +109,11 @@ def main():
     if os.geteuid() != 0:
         print("skipped: these tests need root")
         return 77
-    missing = [tool for tool in ("gpg", "apt-ftparchive", "dpkg-deb", "unsquashfs", "ar", "xz") if not shutil.which(tool)]
+    missing = [
+        tool
+        for tool in ("gpg", "apt-ftparchive", "dpkg-deb", "unsquashfs", "ar", "xz")
+        if not shutil.which(tool)
+    ]
     if missing:
         print(f"skipped: not installed: {', '.join(missing)}")
         return 77
@@ -80,8 +121,8 @@ def main():
     cache = pathlib.Path(os.environ.get("ALEPHC_TEST_CACHE", "/var/tmp/alephc-test-cache"))
     cache.mkdir(parents=True, exist_ok=True)
     passed = failed = skipped = 0
-    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="alephc-test.") as top:
-        top = pathlib.Path(top)
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="alephc-test.") as top_name:
+        top = pathlib.Path(top_name)
         archive = None
         if hasattr(module, "prepare"):
             try:
@@ -89,7 +130,11 @@ def main():
             except Skip as reason:
                 print(f"skipped: {reason}")
                 return 77
-        tests = [(name, test) for name, test in vars(module).items() if name.startswith("test_") and (not wanted or name in wanted)]
+        tests = [
+            (name, test)
+            for name, test in vars(module).items()
+            if name.startswith("test_") and (not wanted or name in wanted)
+        ]
         for name, test in tests:
             folder = top / name
             folder.mkdir()

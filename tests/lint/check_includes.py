@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a folder of compiler/ includes is what its CMakeLists.txt says it USES, and no two folders use each other.
+"""What a folder of compiler/ includes is what its CMakeLists.txt says it USES, and no two folders
+use each other.
 
 check_includes.py COMPILER     prints every difference; exit 1 if there is one"""
 import pathlib
@@ -18,7 +19,7 @@ def declared(folder):
 
 def included(folder):
     """Folder → where it is included first."""
-    places = {}
+    places: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix not in (".hpp", ".cpp", ".in"):
             continue
@@ -35,7 +36,7 @@ def circle(uses):
 
     def visit(name, way):
         if name in way:
-            return way[way.index(name):] + [name]
+            return way[way.index(name) :] + [name]
         if name in done:
             return None
         for other in sorted(uses.get(name, ())):
@@ -61,7 +62,9 @@ def main():
         says, does = declared(folder), included(folder)
         uses[folder.name] = says
         for name in sorted(does.keys() - says):
-            problems.append(f"{does[name]}: includes '{name}', which compiler/{folder.name} does not USE")
+            problems.append(
+                f"{does[name]}: includes '{name}', which compiler/{folder.name} does not USE"
+            )
         for name in sorted(says - does.keys()):
             problems.append(f"{folder}/CMakeLists.txt: USES {name} and includes nothing of it")
     way = circle(uses)

@@ -3,11 +3,17 @@
 
 compare.py ALEPHC REFERENCE [REFERENCE2] [--exceptions FILE]
 
-Paths in which the two references differ from each other are noise. Every other difference must match a line of the
-exceptions file: "KIND GLOB  # reason", KIND being missing (only in the reference), extra, or differs. A "sorted" exception
-still demands the same lines. Exits 1 when anything else differs, or when an exception of the list was never needed.
+Paths in which the two references differ from each other are noise. Every other difference must
+match a line of the exceptions file: "KIND GLOB  # reason", KIND being missing (only in the
+reference), extra, or differs. A "sorted" exception still demands the same lines. Exits 1 when
+anything else differs, or when an exception of the list was never needed.
 """
-import argparse, fnmatch, hashlib, os, stat, sys
+import argparse
+import fnmatch
+import hashlib
+import os
+import stat
+import sys
 
 
 def describe(root, path):
@@ -68,7 +74,9 @@ def main():
     args = parser.parse_args()
     ours, reference = walk(args.ours), walk(args.reference)
     second = walk(args.second) if args.second else reference
-    noise = {path for path in reference.keys() | second.keys() if reference.get(path) != second.get(path)}
+    noise = {
+        path for path in reference.keys() | second.keys() if reference.get(path) != second.get(path)
+    }
     exceptions = read_exceptions(args.exceptions) if args.exceptions else []
     used, bad, excused = set(), 0, 0
     for path in sorted(ours.keys() | reference.keys()):
@@ -77,8 +85,14 @@ def main():
         kind = "missing" if path not in ours else "extra" if path not in reference else "differs"
         match = None
         for row in exceptions:
-            if fnmatch.fnmatchcase(path, row[1]) and (row[0] == kind or (
-                    row[0] == "sorted" and kind == "differs" and same_lines(args.ours, args.reference, path))):
+            if fnmatch.fnmatchcase(path, row[1]) and (
+                row[0] == kind
+                or (
+                    row[0] == "sorted"
+                    and kind == "differs"
+                    and same_lines(args.ours, args.reference, path)
+                )
+            ):
                 match = row
         if match:
             used.add(match)
@@ -88,9 +102,11 @@ def main():
         if bad <= 60:
             detail = ""
             if kind == "differs":
-                detail = ", ".join(f"{key}: {ours[path].get(key)!r} against {reference[path].get(key)!r}"
-                                   for key in sorted(ours[path].keys() | reference[path].keys())
-                                   if ours[path].get(key) != reference[path].get(key))
+                detail = ", ".join(
+                    f"{key}: {ours[path].get(key)!r} against {reference[path].get(key)!r}"
+                    for key in sorted(ours[path].keys() | reference[path].keys())
+                    if ours[path].get(key) != reference[path].get(key)
+                )
             print(f"{kind} {path} {detail}")
     print(f"{len(ours)} paths compared, {len(noise)} noise, {excused} excused, {bad} unexplained")
     return 1 if bad else 0

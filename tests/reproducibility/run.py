@@ -1,22 +1,49 @@
 #!/usr/bin/env python3
-"""The same lock, built under variation: one factor at a time and all at once, every recipe, every format. As root.
+"""The same lock, built under variation: one factor at a time and all at once, every recipe, every
+format. As root.
 
-run.py ALEPHC [--pairwise | --formats] [--markdown FILE] [RECIPE…]     RECIPE: a folder, or "init" for what alephc init makes; default: all
-below recipes/
+run.py ALEPHC [--pairwise | --formats] [--markdown FILE] [RECIPE…]     RECIPE: a folder, or "init"
+for what alephc init makes; default: all below recipes/
 
---formats builds each output format ten times: root and rootless, 1 and 9 jobs, the store on three filesystems. Without RECIPE on a small tree
-of its own, which needs no mirror.
+--formats builds each output format ten times: root and rootless, 1 and 9 jobs, the store on three
+filesystems. Without RECIPE on a small tree of its own, which needs no mirror.
 
---pairwise builds so few combinations that each pair of levels of two factors meets at least once: what CI runs."""
-import argparse, hashlib, itertools, json, os, pathlib, shutil, subprocess, sys, tempfile
+--pairwise builds so few combinations that each pair of levels of two factors meets at least once:
+what CI runs."""
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FORMATS = {"squashfs zstd": [], "squashfs xz": ["image.compression=xz", "image.level=6"], "squashfs gzip": ["image.compression=gzip"], "squashfs lz4": ["image.compression=lz4"],
-           "tar": ["image.format=tar"], "ext4": ["image.format=ext4"], "ext4 of 200 MiB with verity": ["image.format=ext4", "image.size=200M", "image.verity=true"],
-           "btrfs": ["image.format=btrfs"], "btrfs zstd in a subvolume": ["image.format=btrfs", "image.compression=zstd", "image.subvolume=root"]}
-DISKS = {"disk": ["image.format=disk"], "disk btrfs": ["image.format=disk", "image.filesystem=btrfs"], "qcow2": ["image.format=qcow2"],
-         "qcow2 gzip": ["image.format=qcow2", "image.compression=gzip"]}
-SMALL = '''schema = 1
+FORMATS = {
+    "squashfs zstd": [],
+    "squashfs xz": ["image.compression=xz", "image.level=6"],
+    "squashfs gzip": ["image.compression=gzip"],
+    "squashfs lz4": ["image.compression=lz4"],
+    "tar": ["image.format=tar"],
+    "ext4": ["image.format=ext4"],
+    "ext4 of 200 MiB with verity": ["image.format=ext4", "image.size=200M", "image.verity=true"],
+    "btrfs": ["image.format=btrfs"],
+    "btrfs zstd in a subvolume": [
+        "image.format=btrfs",
+        "image.compression=zstd",
+        "image.subvolume=root",
+    ],
+}
+DISKS = {
+    "disk": ["image.format=disk"],
+    "disk btrfs": ["image.format=disk", "image.filesystem=btrfs"],
+    "qcow2": ["image.format=qcow2"],
+    "qcow2 gzip": ["image.format=qcow2", "image.compression=gzip"],
+}
+SMALL = """schema = 1
 [runtime]
 name = "small"
 kind = "instance"
@@ -37,7 +64,9 @@ link = "../bin/busybox"
 [[file]]
 target = "/links/long"
 link = "%s"
-''' % ("/".join(["target"] * 30))
+""" % (
+    "/".join(["target"] * 30)
+)
 
 
 class Variant:
@@ -52,7 +81,19 @@ class Variant:
         self.cwd, self.preload, self.twice, self.copies = work, [], False, 1
 
     def script(self, output, extra):
-        argv = [*self.around, str(self.alephc), "--store", str(self.store), "-q", *self.options, "build", str(self.project), *self.build, "-o", str(output)]
+        argv = [
+            *self.around,
+            str(self.alephc),
+            "--store",
+            str(self.store),
+            "-q",
+            *self.options,
+            "build",
+            str(self.project),
+            *self.build,
+            "-o",
+            str(output),
+        ]
         for each in extra:
             argv += ["--set", each]
         return "\n".join(["set -e", *self.before, "exec " + " ".join(f"'{word}'" for word in argv)])
@@ -60,12 +101,30 @@ class Variant:
     def run(self, output, extra):
         if self.preload:
             self.env["LD_PRELOAD"] = ":".join(self.preload)
-        argv = ["unshare", "-mu", "--propagation", "private", "sh", "-c", self.script(output, extra)]
-        return subprocess.Popen(argv, cwd=self.cwd, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
+        argv = [
+            "unshare",
+            "-mu",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            self.script(output, extra),
+        ]
+        return subprocess.Popen(
+            argv,
+            cwd=self.cwd,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
 
 
 def library(variant, name):
-    return str(pathlib.Path(variant.alephc).resolve().parent / f"compiler/vary/alephc-vary-{name}.so")
+    return str(
+        pathlib.Path(variant.alephc).resolve().parent / f"compiler/vary/alephc-vary-{name}.so"
+    )
 
 
 def clock(variant):
@@ -81,7 +140,9 @@ def directory_order(variant):
 def disorderfs(variant):
     shutil.move(variant.project, variant.work / "ordered")
     variant.project.mkdir()
-    variant.before.append(f"disorderfs --shuffle-dirents=yes '{variant.work / 'ordered'}' '{variant.project}' >/dev/null")
+    variant.before.append(
+        f"disorderfs --shuffle-dirents=yes '{variant.work / 'ordered'}' '{variant.project}' >/dev/null"
+    )
 
 
 def time_zone(variant):
@@ -121,7 +182,12 @@ def btrfs(variant):
     image = variant.work / "btrfs.img"
     with open(image, "wb") as file:
         file.truncate(6 << 30)
-    subprocess.run(["mkfs.btrfs", "-q", str(image)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        ["mkfs.btrfs", "-q", str(image)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     variant.store.mkdir(parents=True, exist_ok=True)
     variant.before.append(f"mount -o loop '{image}' '{variant.store}'")
 
@@ -137,8 +203,18 @@ def working_folder(variant):
 
 
 def noise(variant):
-    variant.env.update({f"NOISE_{i}": "x" * i for i in range(50)}, DEBUG="1", VERBOSE="1", MAKEFLAGS="-j7", PYTHONHASHSEED="random", PERL_HASH_SEED="1", USER="somebody",
-                       SOURCE_DATE_EPOCH="1", DEBIAN_FRONTEND="readline", LD_BIND_NOW="1")
+    variant.env.update(
+        {f"NOISE_{i}": "x" * i for i in range(50)},
+        DEBUG="1",
+        VERBOSE="1",
+        MAKEFLAGS="-j7",
+        PYTHONHASHSEED="random",
+        PERL_HASH_SEED="1",
+        USER="somebody",
+        SOURCE_DATE_EPOCH="1",
+        DEBIAN_FRONTEND="readline",
+        LD_BIND_NOW="1",
+    )
 
 
 def warm(variant):
@@ -158,13 +234,23 @@ def rootless(variant):
     shutil.chown(variant.work, 4321, 4321)
     subprocess.run(["chown", "-R", "4321:4321", str(variant.project)], check=True)
     (variant.work / "ids").write_text("builder:200000:65536\n")
-    (variant.work / "passwd").write_text(pathlib.Path("/etc/passwd").read_text() + "builder:x:4321:4321::/:/bin/sh\n")
+    (variant.work / "passwd").write_text(
+        pathlib.Path("/etc/passwd").read_text() + "builder:x:4321:4321::/:/bin/sh\n"
+    )
     for file in ("/etc/subuid", "/etc/subgid"):
         pathlib.Path(file).touch()
         variant.before.append(f"mount --bind '{variant.work}/ids' {file}")
     variant.before.append(f"mount --bind '{variant.work}/passwd' /etc/passwd")
     variant.env["TMPDIR"] = str(variant.work)
-    variant.around = [*variant.around, "setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups"]
+    variant.around = [
+        *variant.around,
+        "setpriv",
+        "--reuid",
+        "4321",
+        "--regid",
+        "4321",
+        "--clear-groups",
+    ]
 
 
 # factor: levels; the first is the reference. Levels of one factor exclude each other.
@@ -186,11 +272,25 @@ FACTORS = {
     "mirrors": {"a dead one first": dead_mirror},
     "builds": {"two at once": at_once},
 }
-# What cannot be had together: a store that only root can mount belongs to root, each build mounts its own, a bundle needs no mirror.
-APART = {frozenset(pair) for pair in (("user", "store's filesystem"), ("user", "order of folders"), ("store's path", "store's filesystem"), ("mirrors", "user"), ("builds", "store's filesystem"))}
+# What cannot be had together: a store that only root can mount belongs to root, each build mounts
+# its own, a bundle needs no mirror.
+APART = {
+    frozenset(pair)
+    for pair in (
+        ("user", "store's filesystem"),
+        ("user", "order of folders"),
+        ("store's path", "store's filesystem"),
+        ("mirrors", "user"),
+        ("builds", "store's filesystem"),
+    )
+}
 NEEDS = {btrfs: "mkfs.btrfs", disorderfs: "disorderfs", rootless: "newuidmap", one_core: "taskset"}
-NOT_VARIED = ["the kernel and its version", "the CPU's model and architecture", "the machine's own clock (programs that are linked statically see it)",
-              "versions of the libraries that pack images (the receipt names them)"]
+NOT_VARIED = [
+    "the kernel and its version",
+    "the CPU's model and architecture",
+    "the machine's own clock (programs that are linked statically see it)",
+    "versions of the libraries that pack images (the receipt names them)",
+]
 
 
 def missing(make):
@@ -199,9 +299,29 @@ def missing(make):
         return f"{tool} is not installed"
     if make is disorderfs and not os.path.exists("/dev/fuse"):
         return "no /dev/fuse"
-    if make is btrfs and not ("btrfs" in pathlib.Path("/proc/filesystems").read_text() and os.path.exists("/dev/loop-control")):
+    if make is btrfs and not (
+        "btrfs" in pathlib.Path("/proc/filesystems").read_text()
+        and os.path.exists("/dev/loop-control")
+    ):
         return "the kernel mounts no btrfs here"
-    if make is rootless and subprocess.run(["setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups", "unshare", "-U", "true"], capture_output=True).returncode != 0:
+    if (
+        make is rootless
+        and subprocess.run(
+            [
+                "setpriv",
+                "--reuid",
+                "4321",
+                "--regid",
+                "4321",
+                "--clear-groups",
+                "unshare",
+                "-U",
+                "true",
+            ],
+            capture_output=True,
+        ).returncode
+        != 0
+    ):
         return "user namespaces are forbidden"
     return None
 
@@ -211,14 +331,21 @@ def prepare(alephc, recipe, work, mirror=None):
     work.mkdir(exist_ok=True)
     project = work / "project"
     if str(recipe) == "init":
-        subprocess.run([str(alephc), "-q", "init", str(project)], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [str(alephc), "-q", "init", str(project)], check=True, stdout=subprocess.DEVNULL
+        )
     else:
         shutil.copytree(recipe, project, ignore=shutil.ignore_patterns("runtime.lock"))
     store = work / "lock-store"
     bundle = work / "bundle"
     argv = [str(alephc), "--store", str(store), "-q", *(["--mirror", mirror] if mirror else [])]
     env = {key: value for key, value in os.environ.items() if key != "CI"}
-    result = subprocess.run([*argv, "lock", str(project), "--update", "--vendor", str(bundle)], capture_output=True, text=True, env=env)
+    result = subprocess.run(
+        [*argv, "lock", str(project), "--update", "--vendor", str(bundle)],
+        capture_output=True,
+        text=True,
+        env=env,
+    )
     if result.returncode != 0 and "no mirror" in result.stderr:
         print("skipped: no Debian mirror can be reached")
         sys.exit(77)
@@ -234,8 +361,10 @@ def digest(path):
 
 def build(alephc, project, bundle, levels, extra=()):
     """sha256 of the image under some levels; several when builds ran at once or again."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp"), prefix="alephc-vary.") as work:
-        work = pathlib.Path(work)
+    with tempfile.TemporaryDirectory(
+        dir=os.environ.get("TMPDIR", "/var/tmp"), prefix="alephc-vary."
+    ) as work_name:
+        work = pathlib.Path(work_name)
         work.chmod(0o755)
         variant = Variant(work, alephc, bundle)
         shutil.copytree(project, variant.project)
@@ -268,7 +397,19 @@ def small_recipe(folder):
 
 
 def format_rows():
-    for levels in ([], [jobs_one], [jobs_nine], [tmpfs], [btrfs], [rootless], [rootless, jobs_one], [tmpfs, jobs_nine], [btrfs, jobs_one], [clock, jobs_nine]):
+    rows: tuple[list, ...] = (
+        [],
+        [jobs_one],
+        [jobs_nine],
+        [tmpfs],
+        [btrfs],
+        [rootless],
+        [rootless, jobs_one],
+        [tmpfs, jobs_nine],
+        [btrfs, jobs_one],
+        [clock, jobs_nine],
+    )
+    for levels in rows:
         yield " + ".join(level.__name__ for level in levels) or "as it is", levels
 
 
@@ -277,7 +418,9 @@ def compare_formats(alephc, recipe, top):
     project, bundle = prepare(alephc, recipe, top)
     good = True
     for name, extra in {**FORMATS, **DISKS}.items():
-        if name.startswith("squashfs") and name != "squashfs zstd":  # the compressor is all that differs
+        if (
+            name.startswith("squashfs") and name != "squashfs zstd"
+        ):  # the compressor is all that differs
             continue
         hashes, built = set(), 0
         for _, makes in format_rows():
@@ -287,7 +430,15 @@ def compare_formats(alephc, recipe, top):
             built += 1
         same = len(hashes) == 1 and not any("FAILED" in each for each in hashes)
         good = good and same
-        print(f"  {recipe.name} {name}: " + (f"{built} of {built} builds are the same" if same else f"DIFFERENT: {', '.join(sorted(hashes))}"), flush=True)
+        print(
+            f"  {recipe.name} {name}: "
+            + (
+                f"{built} of {built} builds are the same"
+                if same
+                else f"DIFFERENT: {', '.join(sorted(hashes))}"
+            ),
+            flush=True,
+        )
     return good
 
 
@@ -295,29 +446,52 @@ def single_rows():
     for factor, levels in FACTORS.items():
         for level, make in levels.items():
             yield f"{factor}: {level}", [make]
-    together = [next(iter(levels.values())) for factor, levels in FACTORS.items() if factor not in ("user", "mirrors", "store's path", "builds")]
+    together = [
+        next(iter(levels.values()))
+        for factor, levels in FACTORS.items()
+        if factor not in ("user", "mirrors", "store's path", "builds")
+    ]
     yield "all at once, as root", together
-    together = [next(iter(levels.values())) for factor, levels in FACTORS.items() if factor not in ("mirrors", "store's filesystem", "order of folders")]
+    together = [
+        next(iter(levels.values()))
+        for factor, levels in FACTORS.items()
+        if factor not in ("mirrors", "store's filesystem", "order of folders")
+    ]
     yield "all at once, rootless", together
 
 
 def pairwise_rows():
     """Greedy: rows are filled with the levels that cover most pairs not met yet."""
     choices = {factor: [None, *levels] for factor, levels in FACTORS.items() if factor != "mirrors"}
-    pairs = lambda row: {frozenset(pair) for pair in itertools.combinations([(factor, row[factor]) for factor in row], 2)}
-    allowed = lambda row: not any(frozenset(pair) in APART for pair in itertools.combinations([factor for factor in row if row[factor]], 2))
-    wanted = {frozenset(((a, x), (b, y))) for a, b in itertools.combinations(choices, 2) for x in choices[a] for y in choices[b]
-              if not (x and y and frozenset((a, b)) in APART)}
+    pairs = lambda row: {
+        frozenset(pair)
+        for pair in itertools.combinations([(factor, row[factor]) for factor in row], 2)
+    }
+    allowed = lambda row: not any(
+        frozenset(pair) in APART
+        for pair in itertools.combinations([factor for factor in row if row[factor]], 2)
+    )
+    wanted = {
+        frozenset(((a, x), (b, y)))
+        for a, b in itertools.combinations(choices, 2)
+        for x in choices[a]
+        for y in choices[b]
+        if not (x and y and frozenset((a, b)) in APART)
+    }
     while wanted:
         row = dict(next(iter(sorted(wanted, key=lambda pair: sorted(map(str, pair))))))
         for factor in choices:
             if factor in row:
                 continue
             options = [level for level in choices[factor] if allowed({**row, factor: level})]
-            row[factor] = max(options, key=lambda level: len(pairs({**row, factor: level}) & wanted))
+            row[factor] = max(
+                options, key=lambda level: len(pairs({**row, factor: level}) & wanted)
+            )
         wanted -= pairs(row)
         chosen = {factor: level for factor, level in row.items() if level}
-        yield ", ".join(f"{factor} {level}" for factor, level in chosen.items()) or "nothing varied", [FACTORS[factor][level] for factor, level in chosen.items()]
+        yield ", ".join(
+            f"{factor} {level}" for factor, level in chosen.items()
+        ) or "nothing varied", [FACTORS[factor][level] for factor, level in chosen.items()]
 
 
 def main():
@@ -333,30 +507,57 @@ def main():
         print("skipped: these tests need root")
         return 77
     alephc = arguments.alephc.resolve()
-    recipes = arguments.recipes or sorted(path.parent for path in (ROOT / "recipes").glob("*/runtime.toml"))
-    rows, columns, different = {}, [], 0
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp"), prefix="alephc-lock.") as top:
-        top = pathlib.Path(top)
+    recipes = arguments.recipes or sorted(
+        path.parent for path in (ROOT / "recipes").glob("*/runtime.toml")
+    )
+    rows: dict[str, dict[str, str]] = {}
+    columns: list[str] = []
+    different = 0
+    with tempfile.TemporaryDirectory(
+        dir=os.environ.get("TMPDIR", "/var/tmp"), prefix="alephc-lock."
+    ) as top_name:
+        top = pathlib.Path(top_name)
         top.chmod(0o755)
         if arguments.formats:
             chosen = arguments.recipes or [small_recipe(top)]
-            return 0 if all([compare_formats(alephc, recipe, top / f"{recipe.name}.work") for recipe in chosen]) else 1
+            return (
+                0
+                if all(
+                    [
+                        compare_formats(alephc, recipe, top / f"{recipe.name}.work")
+                        for recipe in chosen
+                    ]
+                )
+                else 1
+            )
         for recipe in recipes:
             project, bundle = prepare(alephc, recipe, top / recipe.name, arguments.mirror)
             reference = build(alephc, project, bundle, [])
             columns.append(recipe.name)
             print(f"{recipe.name}: {', '.join(reference)}", flush=True)
-            plan = [(name, makes, []) for name, makes in (pairwise_rows() if arguments.pairwise else single_rows())]
+            plan: list[tuple] = [
+                (name, makes, [])
+                for name, makes in (pairwise_rows() if arguments.pairwise else single_rows())
+            ]
             if not arguments.pairwise:
-                plan += [(f"format {name}: jobs 1 and 9, another clock", [clock, jobs_nine], extra) for name, extra in FORMATS.items()]
+                plan += [
+                    (f"format {name}: jobs 1 and 9, another clock", [clock, jobs_nine], extra)
+                    for name, extra in FORMATS.items()
+                ]
             for name, makes, extra in plan:
                 why = next(filter(None, map(missing, makes)), None)
                 if why:
                     verdict = f"not varied: {why}"
                 else:
-                    wanted = build(alephc, project, bundle, [jobs_one], extra) if extra else reference
+                    wanted = (
+                        build(alephc, project, bundle, [jobs_one], extra) if extra else reference
+                    )
                     got = build(alephc, project, bundle, makes, extra)
-                    verdict = "same" if got == wanted and len(got) == 1 else "DIFFERENT: " + ", ".join(sorted(got))
+                    verdict = (
+                        "same"
+                        if got == wanted and len(got) == 1
+                        else "DIFFERENT: " + ", ".join(sorted(got))
+                    )
                     different += verdict != "same"
                 rows.setdefault(name, {})[recipe.name] = verdict
                 print(f"  {name}: {verdict}", flush=True)
@@ -365,7 +566,10 @@ def main():
         print(f"not varied: {each}")
     if arguments.markdown:
         lines = ["| factor | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
-        lines += [f"| {name} | " + " | ".join(row.get(column, "") for column in columns) + " |" for name, row in rows.items()]
+        lines += [
+            f"| {name} | " + " | ".join(row.get(column, "") for column in columns) + " |"
+            for name, row in rows.items()
+        ]
         arguments.markdown.write_text("\n".join(lines) + "\n")
     return 1 if different else 0
 

@@ -20,7 +20,22 @@ class Squashfs:
         """A file that is one hole."""
         number, position = self.number(), len(self.inodes)
         blocks = (size + (1 << 20) - 1) >> 20
-        self.inodes += struct.pack("<HHHHIIQQQIIII", 9, 0o644, 0, 0, 0, number, 96, size, size, 1, 0xFFFFFFFF, 0, 0xFFFFFFFF) + bytes(4 * blocks)
+        self.inodes += struct.pack(
+            "<HHHHIIQQQIIII",
+            9,
+            0o644,
+            0,
+            0,
+            0,
+            number,
+            96,
+            size,
+            size,
+            1,
+            0xFFFFFFFF,
+            0,
+            0xFFFFFFFF,
+        ) + bytes(4 * blocks)
         return position, number, 2
 
     def folder(self, entries):
@@ -28,23 +43,51 @@ class Squashfs:
         number, position, start, listing = self.number(), len(self.inodes), len(self.folders), b""
         for name, (at, child, kind) in entries:
             block, offset = self.place(at)
-            listing += struct.pack("<IIIHhHH", 0, block, child, offset, 0, kind, len(name) - 1) + name
+            listing += (
+                struct.pack("<IIIHhHH", 0, block, child, offset, 0, kind, len(name) - 1) + name
+            )
         self.folders += listing
         block, offset = self.place(start)
-        self.inodes += struct.pack("<HHHHIIIIHHI", 1, 0o755, 0, 0, 0, number, block, 2, len(listing) + 3, offset, 1)
+        self.inodes += struct.pack(
+            "<HHHHIIIIHHI", 1, 0o755, 0, 0, 0, number, block, 2, len(listing) + 3, offset, 1
+        )
         return position, number, 1
 
     def image(self, root):
         def table(data):
-            return b"".join(struct.pack("<H", 0x8000 | len(data[i:i + 8192])) + data[i:i + 8192] for i in range(0, len(data), 8192))
+            return b"".join(
+                struct.pack("<H", 0x8000 | len(data[i : i + 8192])) + data[i : i + 8192]
+                for i in range(0, len(data), 8192)
+            )
+
         inodes, folders = table(self.inodes), table(self.folders)
         inode_at, folder_at = 96, 96 + len(inodes)
         ids_at = folder_at + len(folders)
         ids = table(struct.pack("<I", 0)) + struct.pack("<Q", ids_at)
         block, offset = self.place(root[0])
         none = 0xFFFFFFFFFFFFFFFF
-        head = struct.pack("<IIIIIHHHHHHQQQQQQQQ", 0x73717368, self.last, 0, 1 << 20, 0, 1, 20, 0x0001 | 0x0010 | 0x0200, 1, 4, 0, block << 16 | offset,
-                           ids_at + len(ids), ids_at + len(ids) - 8, none, inode_at, folder_at, none, none)
+        head = struct.pack(
+            "<IIIIIHHHHHHQQQQQQQQ",
+            0x73717368,
+            self.last,
+            0,
+            1 << 20,
+            0,
+            1,
+            20,
+            0x0001 | 0x0010 | 0x0200,
+            1,
+            4,
+            0,
+            block << 16 | offset,
+            ids_at + len(ids),
+            ids_at + len(ids) - 8,
+            none,
+            inode_at,
+            folder_at,
+            none,
+            none,
+        )
         data = head + inodes + folders + ids
         return data + bytes(-len(data) % 4096)
 
@@ -76,7 +119,27 @@ def qcow2_of_one_cluster(gib=64):
     """Every cluster of a large disk is the same one of the file."""
     cluster = 65536
     tables = gib * (1 << 30) // (cluster * 8192)
-    head = struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", 3, 0, 0, 16, gib << 30, 0, tables, cluster, 0, 0, 0, 0, 0, 0, 0, 4, 104)
+    head = struct.pack(
+        ">4sIQIIQIIQQIIQQQQII",
+        b"QFI\xfb",
+        3,
+        0,
+        0,
+        16,
+        gib << 30,
+        0,
+        tables,
+        cluster,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        4,
+        104,
+    )
     level1 = struct.pack(">Q", 1 << 63 | 2 * cluster) * tables
     level2 = struct.pack(">Q", 1 << 63 | 3 * cluster) * 8192
     pad = lambda data: data + bytes(-len(data) % cluster)
@@ -97,4 +160,9 @@ def disk_with_looping_fat():
     return bytes(boot) + bytes(31 * sector) + table + bytes(262144 * 16)
 
 
-IMAGES = {"shared-folders": shared_folders, "huge-hole": huge_hole, "huge-lock": huge_lock, "one-cluster": qcow2_of_one_cluster}
+IMAGES = {
+    "shared-folders": shared_folders,
+    "huge-hole": huge_hole,
+    "huge-lock": huge_lock,
+    "one-cluster": qcow2_of_one_cluster,
+}
