@@ -2,11 +2,11 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include "attest/envelope.hpp"
-#include "attest/statement.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "cli/command.hpp"
+#include "evidence/envelope.hpp"
+#include "evidence/statement.hpp"
 #include "image/image_format.hpp"
 #include "pipeline/locking.hpp"
 #include "pipeline/rebuild.hpp"

@@ -10,10 +10,10 @@
 #include "base/text.hpp"
 #include "cli/command.hpp"
 #include "cli/version.hpp"
+#include "evidence/receipt.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
 #include "pipeline/build.hpp"
-#include "receipt/receipt.hpp"
 #include "sbom/sbom.hpp"
 #include "tree/listing_text.hpp"
 

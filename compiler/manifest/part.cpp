@@ -7,6 +7,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "manifest/keys.hpp"
+#include "manifest/shape.hpp"
 #include "manifest/stdlib.hpp"
 
 namespace alephc {

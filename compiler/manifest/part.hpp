@@ -32,9 +32,6 @@ struct Project {
 [[nodiscard]] std::vector<Part> read_parts(const std::filesystem::path& file, const Project& project,
                                            const std::vector<StdlibPart>& recorded, DiagnosticList& problems);
 
-/// Checks one table tree against the key table: unknown keys, types, formats, choices, later steps.
-void check_shape(const Value& value, DiagnosticList& problems);
-
 /// Where a project path of a part leads, relative to the project folder; reports paths that lead outside.
 [[nodiscard]] std::string rebase_path(const std::string& path, const std::filesystem::path& part_folder,
                                       const Project& project, const SourceSpan& at, DiagnosticList& problems);

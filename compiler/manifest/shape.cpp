@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "manifest/shape.hpp"
+
 #include <algorithm>
 
 #include "base/text.hpp"
 #include "manifest/keys.hpp"
-#include "manifest/part.hpp"
 
 namespace alephc {
 namespace {

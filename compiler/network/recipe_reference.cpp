@@ -4,11 +4,11 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "evidence/receipt.hpp"
 #include "fetch/fetcher.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/load.hpp"
 #include "network/git.hpp"
-#include "receipt/receipt.hpp"
 
 namespace alephc {
 namespace {

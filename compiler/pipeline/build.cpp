@@ -13,7 +13,7 @@
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
-#include "bundle/bundle.hpp"
+#include "evidence/bundle.hpp"
 #include "image/image_format.hpp"
 #include "image/squashfs/compressed_blocks.hpp"
 #include "lock/lock_file.hpp"

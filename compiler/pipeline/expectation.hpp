@@ -3,9 +3,9 @@
 
 #include <string>
 
+#include "evidence/receipt.hpp"
 #include "graph/run.hpp"
 #include "manifest/manifest.hpp"
-#include "receipt/receipt.hpp"
 #include "store/store.hpp"
 
 namespace alephc {

@@ -5,9 +5,9 @@
 #include <map>
 #include <string>
 
+#include "evidence/receipt.hpp"
 #include "pipeline/build.hpp"
 #include "pipeline/locking.hpp"
-#include "receipt/receipt.hpp"
 
 namespace alephc {
 

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "evidence/receipt.hpp"
 #include "pipeline/locking.hpp"
-#include "receipt/receipt.hpp"
 #include "store/store.hpp"
 
 namespace alephc {

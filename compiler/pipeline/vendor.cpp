@@ -3,7 +3,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
-#include "bundle/bundle.hpp"
+#include "evidence/bundle.hpp"
 #include "pipeline/locking.hpp"
 #include "pipeline/rebuild.hpp"
 #include "pipeline/step_tools.hpp"

@@ -10,9 +10,9 @@
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
 #include "guest/guest_files.hpp"
+#include "language/npm/registry.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/merge.hpp"
-#include "npm/registry.hpp"
 
 namespace alephc {
 namespace {

@@ -14,7 +14,7 @@
 #include "base/root_folder.hpp"
 #include "base/text.hpp"
 #include "distro/traits.hpp"
-#include "python/index_proxy.hpp"
+#include "language/python/index_proxy.hpp"
 #include "sandbox/given_files.hpp"
 #include "sandbox/network.hpp"
 #include "sandbox/run_checked.hpp"

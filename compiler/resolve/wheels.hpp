@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "language/python/lock_file.hpp"
+#include "language/python/package_index.hpp"
 #include "lock/lock.hpp"
 #include "manifest/manifest.hpp"
-#include "python/lock_file.hpp"
-#include "python/package_index.hpp"
 #include "steps/workplace.hpp"
 
 namespace alephc {

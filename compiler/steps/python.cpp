@@ -3,7 +3,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "python/package_index.hpp"
+#include "language/python/package_index.hpp"
 #include "sandbox/given_files.hpp"
 #include "sandbox/run_checked.hpp"
 #include "steps/pip.hpp"

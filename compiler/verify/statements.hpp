@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "attest/policy.hpp"
+#include "evidence/policy.hpp"
 #include "verify/checks.hpp"
 #include "verify/claims.hpp"
 

@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <optional>
 
-#include "attest/policy.hpp"
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
-#include "bundle/bundle.hpp"
 #include "compare/image_diff.hpp"
+#include "evidence/bundle.hpp"
+#include "evidence/policy.hpp"
 #include "image/image_format.hpp"
 #include "message/store_message.hpp"
 #include "pipeline/expectation.hpp"

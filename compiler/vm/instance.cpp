@@ -19,6 +19,7 @@
 #include "base/interrupt.hpp"
 #include "image/disk/fat.hpp"
 #include "image/disk/qcow2.hpp"
+#include "vm/kvm_probe.hpp"
 
 namespace alephc {
 namespace {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "vm/kvm_probe.hpp"
+
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -12,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/fd.hpp"
-#include "vm/machine.hpp"
 
 namespace alephc {
 namespace {

@@ -20,6 +20,7 @@
 #include "base/limits.hpp"
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
+#include "vm/kvm_probe.hpp"
 #include "vm/unix_socket.hpp"
 
 namespace alephc {

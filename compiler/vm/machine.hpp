@@ -38,9 +38,6 @@ struct MachineSpec {
   bool quiet_kernel = true;
 };
 
-/// Whether a guest really runs under KVM here: a /dev/kvm that opens but cannot run one does not count.
-[[nodiscard]] bool kvm_works();
-
 /// A path in an option of QEMU, where commas are doubled.
 [[nodiscard]] std::string qemu_path(const std::filesystem::path& path);
 /// Arguments that every machine has: accelerator, processors, memory.

@@ -15,6 +15,7 @@
 #include "base/limits.hpp"
 #include "base/text.hpp"
 #include "init/message.hpp"
+#include "vm/kvm_probe.hpp"
 
 namespace alephc {
 namespace {

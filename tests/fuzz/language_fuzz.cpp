@@ -4,9 +4,9 @@
 #include <string>
 
 #include "base/diagnostic.hpp"
-#include "npm/package_lock.hpp"
-#include "python/lock_file.hpp"
-#include "python/package_index.hpp"
+#include "language/npm/package_lock.hpp"
+#include "language/python/lock_file.hpp"
+#include "language/python/package_index.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace alephc;

@@ -5,7 +5,7 @@
 #include "manifest/check_manifest.hpp"
 #include "manifest/fill_manifest.hpp"
 #include "manifest/merge.hpp"
-#include "manifest/part.hpp"
+#include "manifest/shape.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace alephc;

@@ -21,6 +21,22 @@ for path in sources:
     if path.suffix == ".hpp" and "#pragma once" not in lines[:3]:
         problems.append(f"{path}: no #pragma once")
 
+# Who sees a name called finds its source: it has a header of its own name, or of the first word of
+# it, or is declared by the header of its folder (image/ext4/writer.cpp, ext4.hpp). Not programs and
+# commands.
+for path in sources:
+    folder_name = path.relative_to(root / "compiler").parts[0]
+    if path.suffix != ".cpp" or path.stem == "main" or folder_name in ("boot", "cli", "vary"):
+        continue
+    names = (path.stem, path.stem.split("_")[0], path.parent.name)
+    same = any(
+        (folder / f"{name}.hpp").exists()
+        for name in names
+        for folder in (path.parent, path.parent.parent)
+    )
+    if not same:
+        problems.append(f"{path}: no header is called as it, nor as its folder")
+
 # A library's headers have one home each.
 HOMES = {
     "toml++/": ["manifest/value.cpp"],
@@ -31,7 +47,7 @@ HOMES = {
     "seccomp.h": ["sandbox/seccomp.cpp", "decode/confinement.cpp"],
     "openssl/": ["base/digest.cpp", "distro/alpine/signature.cpp"],
     "httplib.h": ["vm/http_front.cpp"],
-    "sodium.h": ["attest/key.cpp", "message/"],
+    "sodium.h": ["evidence/key.cpp", "message/"],
     "secp256k1": ["message/"],
     "ext2fs/": ["image/ext4/ext2fs.hpp"],
     "zlib.h": [

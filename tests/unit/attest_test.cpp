@@ -9,12 +9,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "attest/envelope.hpp"
-#include "attest/key.hpp"
-#include "attest/policy.hpp"
-#include "attest/statement.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "evidence/envelope.hpp"
+#include "evidence/key.hpp"
+#include "evidence/policy.hpp"
+#include "evidence/statement.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
 

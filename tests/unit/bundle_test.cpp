@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "evidence/bundle.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -11,7 +13,6 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
-#include "bundle/bundle.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
 #include "support/catch.hpp"

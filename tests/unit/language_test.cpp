@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "base/diagnostic.hpp"
-#include "npm/package_lock.hpp"
-#include "npm/registry.hpp"
-#include "python/index_proxy.hpp"
-#include "python/lock_file.hpp"
-#include "python/package_index.hpp"
+#include "language/npm/package_lock.hpp"
+#include "language/npm/registry.hpp"
+#include "language/python/index_proxy.hpp"
+#include "language/python/lock_file.hpp"
+#include "language/python/package_index.hpp"
 #include "support/catch.hpp"
 
 namespace alephc {

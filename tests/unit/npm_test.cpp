@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What a package-lock.json installs, and what it is refused for.
-#include "npm/package_lock.hpp"
-
 #include <map>
 #include <string>
 #include <vector>
 
-#include "npm/registry.hpp"
+#include "language/npm/package_lock.hpp"
+#include "language/npm/registry.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Python's indexes: where this machine's pip looks, what lock files allow, and the proxy that a sandbox asks.
-#include "python/package_index.hpp"
+#include "language/python/package_index.hpp"
 
-#include <cstdlib>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -25,8 +25,8 @@
 #include "base/digest.hpp"
 #include "base/fd.hpp"
 #include "base/files.hpp"
-#include "python/index_proxy.hpp"
-#include "python/lock_file.hpp"
+#include "language/python/index_proxy.hpp"
+#include "language/python/lock_file.hpp"
 #include "support/catch.hpp"
 #include "support/environment_guard.hpp"
 #include "support/fakes.hpp"

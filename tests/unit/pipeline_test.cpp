@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "attest/key.hpp"
 #include "base/dates.hpp"
 #include "base/files.hpp"
-#include "bundle/bundle.hpp"
+#include "evidence/bundle.hpp"
+#include "evidence/key.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
 #include "manifest/load.hpp"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "evidence/receipt.hpp"
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -6,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
-#include "receipt/receipt.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
 

@@ -12,8 +12,8 @@
 #include "base/files.hpp"
 #include "base/reporter.hpp"
 #include "base/subprocess.hpp"
+#include "evidence/receipt.hpp"
 #include "network/git.hpp"
-#include "receipt/receipt.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "verify/statements.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -7,15 +9,14 @@
 #include <utility>
 #include <vector>
 
-#include "attest/envelope.hpp"
-#include "attest/key.hpp"
-#include "attest/policy.hpp"
-#include "attest/statement.hpp"
 #include "base/dates.hpp"
 #include "base/diagnostic.hpp"
+#include "evidence/envelope.hpp"
+#include "evidence/key.hpp"
+#include "evidence/policy.hpp"
+#include "evidence/statement.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
-#include "verify/statements.hpp"
 
 using namespace alephc;
 

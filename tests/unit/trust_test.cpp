@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include <filesystem>
 
-#include "attest/envelope.hpp"
-#include "attest/policy.hpp"
 #include "base/dates.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "compare/causes.hpp"
 #include "compare/image_diff.hpp"
+#include "evidence/envelope.hpp"
+#include "evidence/policy.hpp"
 #include "message/keccak.hpp"
 #include "message/signature.hpp"
 #include "message/store_message.hpp"

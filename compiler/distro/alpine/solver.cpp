@@ -31,13 +31,8 @@ class Search {
     for (const Dependency& dependency : world) world_.push_back({all_.name_id(dependency.name), dependency});
     for (const Need& need : world_) discover(need.name);
     order_names();
-    for (const Need& need : world_) {
-      if (need.dependency.tag.empty()) continue;
-      for (const Provider& provider : names_[need.name].providers) {
-        packages_[provider.package].tags |= all_.bit_of(need.dependency.tag);
-        packages_[provider.package].preferred_tags = all_.bit_of(need.dependency.tag);
-      }
-    }
+    for (const Need& need : world_)
+      if (!need.dependency.tag.empty()) all_.prefer_tag(need.name, need.dependency.tag);
     for (const Need& need : world_) apply(kNone, need);
     while (step()) {
     }

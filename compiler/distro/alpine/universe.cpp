@@ -18,6 +18,13 @@ std::uint64_t Universe::bit_of(std::string_view tag) {
   return std::uint64_t{1} << std::min<std::uint64_t>(i, 63);
 }
 
+void Universe::prefer_tag(std::uint32_t name, std::string_view tag) {
+  for (const Provider& provider : names[name].providers) {
+    packages[provider.package].tags |= bit_of(tag);
+    packages[provider.package].preferred_tags = bit_of(tag);
+  }
+}
+
 std::uint32_t Universe::name_id(std::string_view text) {
   const auto [it, is_new] = ids_.try_emplace(text, static_cast<std::uint32_t>(names.size()));
   if (is_new) names.push_back({.text = text});

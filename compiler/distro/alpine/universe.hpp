@@ -67,6 +67,8 @@ class Universe {
 
   /// The bit of a tag in Package::tags; the 64th and later ones share one.
   std::uint64_t bit_of(std::string_view tag);
+  /// A request with a tag: providers of the name may come from there, and better do.
+  void prefer_tag(std::uint32_t name, std::string_view tag);
   /// The number of a name; a new one if it is new.
   std::uint32_t name_id(std::string_view text);
 

@@ -8,7 +8,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "distro/debian/control.hpp"
-#include "distro/debian/embedded_keys.hpp"
+#include "distro/debian/keyring.hpp"
 #include "distro/signed_index.hpp"
 
 namespace alephc::debian {

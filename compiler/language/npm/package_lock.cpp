@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "npm/package_lock.hpp"
+#include "language/npm/package_lock.hpp"
 
 #include <algorithm>
 

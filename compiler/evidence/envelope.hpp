@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "attest/key.hpp"
+#include "evidence/key.hpp"
 
 namespace alephc {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "attest/envelope.hpp"
-#include "attest/statement.hpp"
+#include "evidence/envelope.hpp"
+#include "evidence/statement.hpp"
 
 namespace alephc {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "python/lock_file.hpp"
+#include "language/python/lock_file.hpp"
 
 #include <algorithm>
 
@@ -75,8 +75,9 @@ class UvLock {
 
   static std::string origin_of(const Value& source) {
     for (const auto& [key, what] :
-         {std::pair{"virtual", "from a folder of the project"}, std::pair{"editable", "from a folder of the project"},
-          std::pair{"directory", "from a folder"}, std::pair{"path", "from a file"}, std::pair{"git", "from a repository"},
+         {std::pair{"virtual", "from a folder of the project"},
+          std::pair{"editable", "from a folder of the project"}, std::pair{"directory", "from a folder"},
+          std::pair{"path", "from a file"}, std::pair{"git", "from a repository"},
           std::pair{"url", "from an address"}})
       if (const std::string place = text_at(source, key); !place.empty())
         return std::string(what) + ", '" + place + "'";
@@ -128,7 +129,7 @@ class UvLock {
   }
 
   const Value& root_;
-  std::set<std::string> names_;  ///< of all packages, normalized
+  std::set<std::string> names_;                   ///< of all packages, normalized
   std::map<std::string, const Value*> projects_;  ///< packages that come from elsewhere than an index
   PythonLockFile out_;
   bool has_project_ = false;
@@ -169,16 +170,19 @@ PythonLockFile read_python_lock(const std::string& name, std::string text) {
   if (root.find("lock-version") != nullptr) return read_pylock(root);
   // Others have [[package]] as well, with other meanings: each is refused as what it is.
   const Value* metadata = root.find("metadata");
-  const bool is_poetry = metadata != nullptr && (metadata->find("content-hash") != nullptr || metadata->find("files") != nullptr ||
-                                                 metadata->find("lock-version") != nullptr);
-  const bool is_pdm = metadata != nullptr && (metadata->find("lock_version") != nullptr || metadata->find("content_hash") != nullptr);
+  const bool is_poetry = metadata != nullptr &&
+                         (metadata->find("content-hash") != nullptr || metadata->find("files") != nullptr ||
+                          metadata->find("lock-version") != nullptr);
+  const bool is_pdm = metadata != nullptr && (metadata->find("lock_version") != nullptr ||
+                                              metadata->find("content_hash") != nullptr);
   if (is_pdm)
     refuse(root, name + " is a pdm.lock, which alephc does not read",
            "write one that it reads: pdm export --format pylock --output pylock.toml");
   if (is_poetry)
-    refuse(root, name + " is a poetry.lock, which alephc does not read",
-           "write requirements with hashes and name them in python.requirements_files: poetry export --output "
-           "requirements.txt");
+    refuse(
+        root, name + " is a poetry.lock, which alephc does not read",
+        "write requirements with hashes and name them in python.requirements_files: poetry export --output "
+        "requirements.txt");
   const bool is_uv = root.find("version") != nullptr && root.find("requires-python") != nullptr;
   if (is_uv) return UvLock(root).read();
   refuse(root, name + " is neither a pylock.toml nor a uv.lock");

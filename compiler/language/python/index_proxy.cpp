@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "python/index_proxy.hpp"
+#include "language/python/index_proxy.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,7 +15,7 @@
 #include "base/diagnostic.hpp"
 #include "base/limits.hpp"
 #include "base/text.hpp"
-#include "python/package_index.hpp"
+#include "language/python/package_index.hpp"
 
 namespace alephc {
 namespace {
@@ -55,7 +55,9 @@ std::string path_of(const std::string& head) {
 /// A project's page: "name/", in the characters of PEP 503's normalized names and those that pip leaves in.
 bool is_page_name(const std::string& rest) {
   const std::string name = rest.substr(0, rest.find('/'));
-  const auto good = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.'; };
+  const auto good = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+  };
   return !name.empty() && name != "." && name != ".." && std::all_of(name.begin(), name.end(), good) &&
          (rest == name || rest == name + "/");
 }
@@ -155,8 +157,8 @@ void IndexProxy::answer(int connection) {
   struct stat info {};
   if (reply.file && ::fstat(reply.file.get(), &info) == 0) length = static_cast<std::uint64_t>(info.st_size);
   const std::string head = "HTTP/1.1 " + std::to_string(reply.status) + " " + reason_of(reply.status) +
-                           "\r\nContent-Type: " + reply.type + "\r\nContent-Length: " + std::to_string(length) +
-                           "\r\nConnection: close\r\n\r\n";
+                           "\r\nContent-Type: " + reply.type +
+                           "\r\nContent-Length: " + std::to_string(length) + "\r\nConnection: close\r\n\r\n";
   if (!send_all(connection, head) || !send_all(connection, reply.body) || !reply.file) return;
   std::vector<char> buffer(256 * 1024);
   std::uint64_t at = 0;
@@ -231,10 +233,12 @@ std::string IndexProxy::rewritten(const FetchedText& page) {
   const std::string& base = page.url;
   std::string out = "<!DOCTYPE html><html><body>\n";
   for (const IndexLink& link : index_links(page.text)) {
-    const std::string target = with_login_of(base, resolve_url(base, link.target.substr(0, link.target.find('#'))));
+    const std::string target =
+        with_login_of(base, resolve_url(base, link.target.substr(0, link.target.find('#'))));
     if (!target.starts_with("http://") && !target.starts_with("https://")) continue;
     const std::string fragment = fragment_of(link.target);
-    const std::string here = address_ + "/file/" + std::to_string(link_number({target + fragment, !page.is_local})) + "/" +
+    const std::string here = address_ + "/file/" +
+                             std::to_string(link_number({target + fragment, !page.is_local})) + "/" +
                              file_name_of(target) + fragment;
     out += "<a href=\"" + here + "\"" + link.attributes + ">" + link.text + "</a>\n";
   }
@@ -290,11 +294,13 @@ std::string with_indexes(const std::string& file, const std::string& text,
   for (std::string& line : lines) {
     const Option option = option_of(line);
     if (option.name == "-f" || option.name == "--find-links")
-      throw Error(ErrorKind::failed, file + " names files with " + option.name + ", which alephc does not follow",
+      throw Error(ErrorKind::failed,
+                  file + " names files with " + option.name + ", which alephc does not follow",
                   "only packages of an index can be locked: remove the line");
     if (option.name != "-i" && option.name != "--index-url" && option.name != "--extra-index-url") continue;
     if (!option.value.starts_with("http://") && !option.value.starts_with("https://"))
-      throw Error(ErrorKind::failed, file + " names the index '" + option.value + "', which is not an http address",
+      throw Error(ErrorKind::failed,
+                  file + " names the index '" + option.value + "', which is not an http address",
                   "name an index at http:// or https://, or remove the line");
     line = (option.name == "-i" ? "--index-url" : option.name) + " " + replace(option.value);
   }

@@ -63,7 +63,7 @@ class IndexProxy {
   Reporter silent_;
   HttpFetcher fetcher_;
   HttpFetcher public_fetcher_;  ///< for links of public pages
-  std::mutex mutex_;  ///< of what follows
+  std::mutex mutex_;            ///< of what follows
   std::vector<std::string> indexes_;
   std::vector<Link> links_;
   std::map<std::string, std::size_t> numbers_;

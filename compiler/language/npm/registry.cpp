@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "npm/registry.hpp"
+#include "language/npm/registry.hpp"
 
 #include <filesystem>
 #include <map>

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "attest/key.hpp"
+#include "evidence/key.hpp"
 
 #include <algorithm>
 #include <vector>
 
-#include <sys/stat.h>
-
 #include <sodium.h>
+#include <sys/stat.h>
 
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "steps/write.hpp"
 #include "lock/lock.hpp"
+#include "steps/write.hpp"
 
 namespace alephc {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "receipt/receipt.hpp"
+#include "evidence/receipt.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -58,7 +58,8 @@ Receipt parse_receipt(const std::string& file, const std::string& text) {
     receipt.source_date_epoch = whole("source_date_epoch");
     receipt.format = json.at("format");
     const auto tree = parse_tree_digest(json.at("tree").get<std::string>(), json.value("outside", ""));
-    if (!tree) throw Error(ErrorKind::failed, file + " is not a receipt: 'tree' or 'outside' is not a digest");
+    if (!tree)
+      throw Error(ErrorKind::failed, file + " is not a receipt: 'tree' or 'outside' is not a digest");
     receipt.image.tree = *tree;
     if (json.contains("verity_root")) receipt.image.verity_root = digest("verity_root");
     if (json.contains("sha256")) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "python/package_index.hpp"
+#include "language/python/package_index.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,7 +8,7 @@
 #include "base/environment.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
-#include "python/lock_file.hpp"
+#include "language/python/lock_file.hpp"
 
 namespace alephc {
 namespace {

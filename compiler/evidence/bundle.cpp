@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bundle/bundle.hpp"
+#include "evidence/bundle.hpp"
 
 #include <algorithm>
 #include <set>

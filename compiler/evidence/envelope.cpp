@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "attest/envelope.hpp"
+#include "evidence/envelope.hpp"
 
 #include <algorithm>
 
@@ -36,12 +36,14 @@ Envelope parse_envelope(const std::string& name, const std::string& text) {
       throw Error(ErrorKind::failed, name + " is not a signed in-toto statement");
     const auto bytes = [&](const nlohmann::json& value) {
       std::string decoded = from_base64(value.get<std::string>());
-      if (decoded.empty()) throw Error(ErrorKind::failed, name + " is not a signed in-toto statement: bad base64");
+      if (decoded.empty())
+        throw Error(ErrorKind::failed, name + " is not a signed in-toto statement: bad base64");
       return decoded;
     };
     Envelope envelope{.payload = bytes(json.at("payload"))};
     if (!json.at("signatures").is_array())
-      throw Error(ErrorKind::failed, name + " is not a signed in-toto statement: it has no list of signatures");
+      throw Error(ErrorKind::failed,
+                  name + " is not a signed in-toto statement: it has no list of signatures");
     for (const auto& signature : json.at("signatures"))
       envelope.signatures.push_back({signature.value("keyid", ""), bytes(signature.at("sig"))});
     return envelope;

@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "evidence/receipt.hpp"
 #include "lock/lock.hpp"
-#include "receipt/receipt.hpp"
 #include "tree/tree_digest.hpp"
 
 namespace alephc {

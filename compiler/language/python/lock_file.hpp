@@ -14,7 +14,7 @@ namespace alephc {
 /// What another tool's lock of Python packages says, in pip's words. pip chooses what fits the target, by its
 /// own tags and markers; the hashes decide whether it may.
 struct PythonLockFile {
-  bool is_given = false;  ///< there is such a file: it alone says what may be installed
+  bool is_given = false;                    ///< there is such a file: it alone says what may be installed
   std::vector<std::string> requirements{};  ///< "fastapi==0.120.1 ; python_version >= '3.9'"
   std::vector<std::string> constraints{};
   bool is_complete = false;  ///< the requirements are all there is: dependencies are not followed

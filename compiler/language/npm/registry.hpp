@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "npm/package_lock.hpp"
+#include "language/npm/package_lock.hpp"
 
 namespace alephc {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "attest/statement.hpp"
+#include "evidence/statement.hpp"
 
 #include <nlohmann/json.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "attest/policy.hpp"
+#include "evidence/policy.hpp"
 
 #include <algorithm>
 
@@ -58,7 +58,7 @@ class PolicyReader {
     read_validity(item, key);
     try {
       key.key = file.empty() ? parse_public_key("the public_key of " + name, pem)
-                         : parse_public_key(file, read_file(file_.parent_path() / file));
+                             : parse_public_key(file, read_file(file_.parent_path() / file));
     } catch (const Error& error) {
       return problems_.error(error.what(), item.at);
     }
@@ -83,7 +83,8 @@ class PolicyReader {
     const Value* value = item.find(name);
     if (value == nullptr) return std::nullopt;
     const auto parsed = value->is(Value::Kind::string) ? parse_day(value->text) : std::nullopt;
-    if (!parsed) problems_.error("'" + std::string(name) + "' must be a day such as \"2027-12-31\"", value->at);
+    if (!parsed)
+      problems_.error("'" + std::string(name) + "' must be a day such as \"2027-12-31\"", value->at);
     return parsed;
   }
 
@@ -109,7 +110,8 @@ std::vector<const Policy::Key*> signers_of(const Policy& policy, const Envelope&
 
 std::string why_not_valid(const Policy::Key& key, std::int64_t now) {
   if (key.revoked) return "the policy says that this key is revoked";
-  if (key.valid_from && now < *key.valid_from) return "this key is valid from " + iso_day(*key.valid_from) + " on";
+  if (key.valid_from && now < *key.valid_from)
+    return "this key is valid from " + iso_day(*key.valid_from) + " on";
   if (key.valid_until && now >= *key.valid_until)
     return "this key was valid until " + iso_day(*key.valid_until - kSecondsPerDay);
   return {};
