@@ -1,7 +1,22 @@
 // SPDX-License-Identifier: MIT
-// PID 1 does three things: it makes the root writable, keeps an agent process running, and reaps. Everything that talks to
-// the host or starts programs is the agent's, so that nothing which can crash is PID 1. Started by another init
-// ("aleph-init agent") it is the agent only.
+//
+// The init of an image: PID 1, and the agent that it starts. PID 1 does three things: it makes the root writable, keeps an
+// agent process running, and reaps. Everything that talks to the host or starts programs is the agent's, so that nothing
+// which can crash is PID 1. Started by another init ("aleph-init agent") it is the agent only.
+//
+// The order at boot: mounts and an overlay over a read-only root (system.cpp); the vsock listener; only then the message
+// "ready" to the host, because the host sends the configuration as soon as it has read it; the configuration (network, disk,
+// code, environment: configuration.cpp); plugins and services; the worker with the user's program; then a loop over the
+// host's requests until it says "halt".
+//
+// Invariants:
+// - Whatever fails before the program runs is told to the host as the answer to the configuration, never a hang.
+// - An agent that dies is started again and goes on with the configuration that it kept (Agent::resume); what it had
+//   started is killed before. PID 1 never returns: the kernel would panic.
+// - Nothing is allocated or waited for in PID 1 that the agent could hold up.
+//
+// Not handled: several programs in one machine, a host that speaks another version. The protocol is that of aleph-vm's
+// runtimes (docs/init.md).
 #include <algorithm>
 #include <cerrno>
 #include <csignal>

@@ -1,8 +1,24 @@
 // SPDX-License-Identifier: MIT
-// apk decides by propagation, without ever going back: constraints are applied to the providers of a name as
-// soon as they are known, a provider that became impossible is struck out with all that needs it, a name with
-// a single provider left is decided at once, and of several the best is taken; see order_names() for which
-// name comes first.
+//
+// What `apk add` of apk-tools 2.14 chooses for a world on an empty system, by apk's own method: propagation without ever
+// going back. The universe (universe.hpp) has names, and packages that provide them. Four things happen to a name, always
+// in this order of urgency:
+// 1. It is dirty: a need was applied, or a provider became impossible. reconsider() counts what is left, strikes out
+//    providers whose own needs cannot be had, and applies what all remaining providers share.
+// 2. It has a single provider left: that is chosen at once (single_).
+// 3. It has several: the name that comes first in order_names() gets the best of them (waiting_). Requested names come
+//    first, then those with a provider_priority, then those with the longest chain of dependencies below.
+// 4. No provider of it selects itself (hopeless_): an unversioned name, until another choice brings a provider.
+//
+// Invariants:
+// - A decided name stays decided and an impossible package stays impossible, so that every step makes the problem smaller.
+// - What cannot be met becomes an Obstacle (obstacles.hpp) and the search goes on, so that all of them are told at once.
+// - No result depends on addresses or hash tables: queues are in order of insertion or sorted, and where apk goes through
+//   a hash table (packages of one install_if) the names' order is taken.
+//
+// Not handled: apk's way with packages that are installed already, but for "kept" ones, which win over other versions.
+// Where apk's method finds no solution although there is one, neither does this. The order of installation is
+// install_order.hpp. Judged by the real apk: tests/integration/alpine_tests.py.
 #include "distro/alpine/solver.hpp"
 
 #include <algorithm>

@@ -1,4 +1,19 @@
 // SPDX-License-Identifier: MIT
+//
+// Unpacking as dpkg does it, but a batch of packages at once. dpkg unpacks one package after the other, and the order shows
+// only where two packages have one path. So all are unpacked in parallel, and each path is claimed under a mutex in a model
+// of the tree (distro/root_model.hpp), which no symlink leads out of. Where a claim meets another package's path and the
+// order would decide (OrderMatters), the whole batch is undone and done again by one thread, in dpkg's order.
+//
+// Invariants:
+// - A path has one owner at a time. Who takes it over from whom is decided by Replaces, as dpkg decides (may_replace);
+//   packages of one name and another architecture share their files.
+// - A folder's owner and mode are those of the first package in dpkg's order that lists it, whichever thread came first.
+// - A conffile lies beside its place as .dpkg-new until its package is configured; who owns it is asked of its own name.
+// - Diversions apply to the names that packages give, not to where links lead.
+// - Contents are moved to their place, not copied; a batch that is undone has lost them, and they are decoded again.
+//
+// Not handled: upgrades, since every image starts empty, and statoverrides. Judged by dpkg: tests/oracle/run.py.
 #include "distro/debian/unpack.hpp"
 
 #include <algorithm>

@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: MIT
-// btrfs in one transaction: a system chunk, chunks of data, a chunk of metadata, each at the same address of
-// the filesystem and of its one device, all single. Contents first, in listing order; then every tree, its
-// nodes full and one after the other.
+//
+// btrfs in one transaction: a system chunk, chunks of data, a chunk of metadata, each at the same address of the filesystem
+// and of its one device, all single. Contents are written first (data.cpp), in listing order; then every tree, its nodes
+// full and one after the other.
+//
+// The difficulty is that trees hold the places of nodes, of all trees and of themselves: a place for one more node makes an
+// item more in the extent tree and changes the free space tree, which may then need a node more. settle() gives places,
+// makes those trees, and does so again until none has another number of nodes than it was given places for. More places
+// never make fewer nodes, so that this ends; it takes two or three rounds.
+//
+// Invariants:
+// - Nothing is written before all is settled but contents, whose places do not depend on metadata.
+// - Nodes have places in the order of their trees' owners, leaves first: the same tree gives the same bytes.
+// - UUIDs come from the seed, times from WriteOptions; generation 1 everywhere.
+//
+// Not handled: RAID profiles and mixed groups, checksums but CRC-32C, snapshots. The format is
+// btrfs.readthedocs.io, "On-disk Format"; judged by `btrfs check` and the kernel (tests/integration/images_tests.py).
 #include <algorithm>
 #include <cerrno>
 #include <map>

@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: MIT
-// ext4 (kernel documentation, filesystems/ext4): superblock, groups, bitmaps, journal, attributes and
-// checksums by libext2fs; numbers and places are ours. Inodes are numbered and contents laid down in listing
+//
+// ext4: superblock, groups, bitmaps, journal, attributes and checksums by libext2fs; numbers and places are ours. layout.cpp
+// first says how many inodes and blocks a tree takes, which decides the size; then an empty filesystem of that size is made
+// (EmptyFilesystem), as mke2fs makes one, and TreeWriter fills it: inodes are numbered and contents laid down in listing
 // order, one after the other, folders before contents.
+//
+// Invariants:
+// - Blocks are handed out from the front by BlockSupply; libext2fs hands out none of its own before settle(), where those
+//   are counted.
+// - Whatever mke2fs would draw or ask the clock for is set: UUID and hash seed from the seed, all times from WriteOptions.
+// - The file is new and all zeros, so that tables are not written where they are zeros.
+//
+// Not handled: features that GRUB or older kernels cannot read; folders are linear, without an index of their names.
+// Format: Linux, Documentation/filesystems/ext4. Judged by `e2fsck -f` and the kernel (tests/integration/images_tests.py).
 #include <algorithm>
 #include <array>
 #include <cstring>
