@@ -392,7 +392,7 @@ def test_an_interrupt_at_any_moment_leaves_no_process(world):
         )
         time.sleep(0.01 + 0.025 * moment)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
         left = [
             path
             for path in pathlib.Path("/proc").glob("[0-9]*/cmdline")
