@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "distro/distro.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "base/diagnostic.hpp"
@@ -36,7 +37,8 @@ const DistroTraits& distro_traits(std::string_view name) {
 
 std::vector<const Distro*> all_distros() {
   std::vector<const Distro*> all;
-  for (const Row& row : kDistros) all.push_back(&row.get());
+  for (const Row& row : kDistros)
+    if (std::find(all.begin(), all.end(), &row.get()) == all.end()) all.push_back(&row.get());
   return all;
 }
 

@@ -7,14 +7,24 @@
 
 namespace alephc {
 
+namespace {
+
+/// Asked for every path of an image, so it is made once.
+const std::vector<const Distro*>& known_distros() {
+  static const std::vector<const Distro*> all = all_distros();
+  return all;
+}
+
+}  // namespace
+
 bool is_package_database(const std::string& path) {
-  const std::vector<const Distro*> all = all_distros();
+  const std::vector<const Distro*>& all = known_distros();
   return std::any_of(all.begin(), all.end(), [&](const Distro* distro) { return distro->is_database(path); });
 }
 
 std::vector<InstalledPackage> read_installed(const Listing& listing,
                                              const std::map<std::string, std::string>& texts) {
-  for (const Distro* distro : all_distros())
+  for (const Distro* distro : known_distros())
     if (std::any_of(texts.begin(), texts.end(),
                     [&](const auto& text) { return distro->is_database(text.first); }))
       return distro->read_database(listing, texts);

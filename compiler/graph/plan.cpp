@@ -403,22 +403,24 @@ constexpr std::array kOrder{early_files, installs, worker,    system,        loc
                             scripts,     boot,     removal,   exclusion,     init,    normalization, embedding,
                             subtree,      image};
 
-}  // namespace
-
-BuildGraph plan(const Recipe& recipe) {
-  BuildGraph graph{.epoch = recipe.epoch};
-  for (const auto& steps_of : kOrder)
-    for (Step& step : steps_of(recipe)) graph.steps.push_back(std::move(step));
-  return graph;
-}
-
-BuildGraph plan_below_python(const Recipe& recipe) {
+/// The steps of what comes before end; with nullptr all.
+BuildGraph plan_before(Steps (*end)(const Recipe&), const Recipe& recipe) {
   BuildGraph graph{.epoch = recipe.epoch};
   for (const auto& steps_of : kOrder) {
-    if (steps_of == python) break;
+    if (steps_of == end) break;
     for (Step& step : steps_of(recipe)) graph.steps.push_back(std::move(step));
   }
   return graph;
+}
+
+}  // namespace
+
+BuildGraph plan(const Recipe& recipe) {
+  return plan_before(nullptr, recipe);
+}
+
+BuildGraph plan_below_python(const Recipe& recipe) {
+  return plan_before(python, recipe);
 }
 
 }  // namespace alephc

@@ -22,7 +22,7 @@ namespace alephc {
 namespace {
 
 // The table of formats. image_tools() names libraries in this order.
-const std::array<const ImageFormat*, 7>& formats() {
+const auto& formats() {
   static const std::array kFormats{&squashfs_format(), &ext4_format(), &btrfs_format(), &disk_format(),
                                    &qcow2_format(),    &tar_format(),  &folder_format()};
   return kFormats;

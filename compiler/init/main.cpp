@@ -10,7 +10,7 @@
 // host's requests until it says "halt".
 //
 // Invariants:
-// - Whatever fails before the program runs is told to the host as the answer to the configuration, never a hang.
+// - The host gets every failure before the program runs as its answer to the configuration: it never waits in vain.
 // - An agent that dies is started again and goes on with the configuration that it kept (Agent::resume); what it had
 //   started is killed before. PID 1 never returns: the kernel would panic.
 // - Nothing is allocated or waited for in PID 1 that the agent could hold up.

@@ -52,8 +52,8 @@ class PipSource : public ArchiveSink {
   bool wanted_ = false;
 };
 
-std::string pip_package_name(const Manifest& manifest) {
-  return std::string(distro_traits(manifest.base.distro).pip_package);
+std::string_view pip_package_name(const Manifest& manifest) {
+  return distro_traits(manifest.base.distro).pip_package;
 }
 
 const LockedPackage* pip_package(const Manifest& manifest, const Lock& lock) {
@@ -187,9 +187,10 @@ void lock_wheels(Lock& lock, const ResolveRequest& request, const Session& sessi
     throw Error(ErrorKind::failed, "Python packages must be chosen, but --offline forbids the network");
   if (pip_package(manifest, lock) == nullptr)
     throw Error(ErrorKind::failed,
-                std::vector{Diagnostic{.message = "[python] needs pip in the target while it is installed",
-                                       .at = manifest.python.at,
-                                       .hint = "add " + pip_package_name(manifest) + " to packages.build"}});
+                std::vector{Diagnostic{
+                    .message = "[python] needs pip in the target while it is installed",
+                    .at = manifest.python.at,
+                    .hint = "add " + std::string(pip_package_name(manifest)) + " to packages.build"}});
   const PythonWorkplace workplace(manifest, lock, session);
   const PythonLockFile lock_file = read_lock_file(manifest);
   PythonRequest wanted{.manifest = manifest,

@@ -27,7 +27,7 @@ class VhostUser {
   void connect(UniqueFd vmm) { vmm_ = std::move(vmm); }
   [[nodiscard]] bool is_connected() const { return static_cast<bool>(vmm_); }
   [[nodiscard]] int fd() const { return vmm_.get(); }
-  /// Reads one request and does it. When the VMM is gone, the queues are off and it is no longer connected.
+  /// Reads one request and does it. When the VMM hangs up, this turns the queues off and disconnects.
   void serve();
 
  private:

@@ -31,7 +31,6 @@ FORMAT = {
             '#include "image/tar/tar.hpp"\n',
             '#include "image/tar/tar.hpp"\n#include "image/toy/toy.hpp"\n',
         ),
-        ("std::array<const ImageFormat*, 7>", "std::array<const ImageFormat*, 8>"),
         ("&folder_format()}", "&folder_format(), &toy_format()}"),
     ],
     "compiler/manifest/keys.cpp": [("disk|qcow2|tar|dir", "disk|qcow2|tar|dir|toy")],
