@@ -135,6 +135,8 @@ class Project:
 
     def image(self, alephc, store, suffix, *arguments):
         image = self.folder.parent / f"{self.folder.name}{suffix}"
+        if not (self.folder / "runtime.lock").exists():
+            run(alephc, "--store", store, "lock", self.folder)  # CI=true: build makes no lock
         run(alephc, "--store", store, "build", self.folder, "-o", image, *arguments)
         return image
 
