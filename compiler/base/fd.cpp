@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -100,9 +101,16 @@ void write_all(int fd, std::string_view data) {
 }
 
 std::string read_all(int fd) {
-  std::string out;
-  std::array<char, 65536> buffer{};
-  while (const std::size_t got = read_some(fd, buffer)) out.append(buffer.data(), got);
+  struct stat info {};
+  const bool has_size = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  // One more than there should be, so that the end is seen without growing.
+  std::string out(has_size ? static_cast<std::size_t>(info.st_size) + 1 : 65536, '\0');
+  std::size_t have = 0;
+  while (const std::size_t got = read_some(fd, std::span(out).subspan(have))) {
+    have += got;
+    if (have == out.size()) out.resize(2 * out.size());
+  }
+  out.resize(have);
   return out;
 }
 

@@ -54,9 +54,11 @@ void await_input(int fd) {
   }
 }
 
-std::string read_bounded(int fd, const std::filesystem::path& path, bool is_pipe) {
+/// expected: the size if it does not change meanwhile.
+std::string read_bounded(int fd, const std::filesystem::path& path, bool is_pipe, std::uint64_t expected) {
   std::string text;
-  std::vector<char> buffer(256 * 1024);
+  text.reserve(std::min(expected, limits::kTextInMemory));
+  std::vector<char> buffer(std::clamp<std::uint64_t>(expected + 1, 4096, 256 * 1024));
   for (;;) {
     throw_if_interrupted();
     if (is_pipe) await_input(fd);
@@ -75,7 +77,7 @@ std::string read_opened(const UniqueFd& fd, const std::filesystem::path& path, b
   const bool is_pipe = S_ISFIFO(info.st_mode);
   if (!S_ISREG(info.st_mode) && !(pipes_too && is_pipe))
     throw Error(ErrorKind::failed, path.string() + " is not a regular file");
-  return read_bounded(fd.get(), path, is_pipe);
+  return read_bounded(fd.get(), path, is_pipe, static_cast<std::uint64_t>(info.st_size));
 }
 
 }  // namespace

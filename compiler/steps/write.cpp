@@ -53,6 +53,7 @@ void add_verity(const fs::path& image, const fs::path& file, const Digest& seed,
 
 ImageResult run(const WriteInput& input, const ImagePlace& place) {
   if (place.blocks != nullptr) place.blocks->stop();
+  if (place.cache != nullptr) place.cache->stop_checking();
   if (input.checked) check_final_tree(place.tree, place.layers, place.room.time);
   WriteOptions options{.image = image_spec(input),
                        .arch = input.arch.value_or(""),

@@ -19,11 +19,6 @@ bool is_below(const std::string& path, const std::string& folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
-struct Merged {
-  Listing entries{};
-  std::vector<std::uint32_t> origins{};
-};
-
 /// True for the lower entries that a layer hides: replaced,
 /// whited out, or below something that is not a folder any more.
 std::vector<bool> hidden_by(const Listing& below, const Listing& layer) {
@@ -57,29 +52,43 @@ void regroup(Listing& below, const std::vector<bool>& hidden) {
 
 }  // namespace
 
+void Tree::remove_hidden(const std::vector<bool>& hidden) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (hidden[i]) continue;
+    if (kept != i) {
+      entries_[kept] = std::move(entries_[i]);
+      origins_[kept] = origins_[i];
+    }
+    ++kept;
+  }
+  entries_.resize(kept);
+  origins_.resize(kept);
+}
+
+/// In place and from the end, so that a small layer moves only what stands behind its first path.
+void Tree::insert_sorted(const Listing& listing, std::uint32_t origin) {
+  const auto is_new = [](const Entry& entry) { return entry.type != EntryType::whiteout; };
+  std::size_t low = entries_.size();
+  std::size_t end = low + static_cast<std::size_t>(std::count_if(listing.begin(), listing.end(), is_new));
+  entries_.resize(end);
+  origins_.resize(end);
+  for (auto entry = listing.rbegin(); entry != listing.rend(); ++entry) {
+    if (!is_new(*entry)) continue;
+    while (low > 0 && entries_[low - 1].path > entry->path) {
+      entries_[--end] = std::move(entries_[--low]);
+      origins_[end] = origins_[low];
+    }
+    entries_[--end] = *entry;
+    origins_[end] = origin;
+  }
+}
+
 void Tree::add(std::shared_ptr<const Layer> layer) {
-  const auto index = static_cast<std::uint32_t>(layers_.size());
   const std::vector<bool> hidden = hidden_by(entries_, layer->listing);
   regroup(entries_, hidden);
-  Merged merged;
-  merged.entries.reserve(entries_.size() + layer->listing.size());
-  std::size_t low = 0;
-  const auto take_lower_until = [&](const std::string* path) {
-    for (; low < entries_.size() && (path == nullptr || entries_[low].path < *path); ++low) {
-      if (hidden[low]) continue;
-      merged.entries.push_back(std::move(entries_[low]));
-      merged.origins.push_back(origins_[low]);
-    }
-  };
-  for (const Entry& entry : layer->listing) {
-    take_lower_until(&entry.path);
-    if (entry.type == EntryType::whiteout) continue;
-    merged.entries.push_back(entry);
-    merged.origins.push_back(index);
-  }
-  take_lower_until(nullptr);
-  entries_ = std::move(merged.entries);
-  origins_ = std::move(merged.origins);
+  remove_hidden(hidden);
+  insert_sorted(layer->listing, static_cast<std::uint32_t>(layers_.size()));
   layers_.push_back(std::move(layer));
 }
 

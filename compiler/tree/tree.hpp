@@ -38,6 +38,9 @@ class Tree {
   [[nodiscard]] std::string resolve(const std::string& path, bool follow_last = true) const;
 
  private:
+  void remove_hidden(const std::vector<bool>& hidden);
+  void insert_sorted(const Listing& listing, std::uint32_t origin);
+
   std::vector<std::shared_ptr<const Layer>> layers_;
   Listing entries_;
   std::vector<std::uint32_t> origins_;  ///< index into layers_, one an entry

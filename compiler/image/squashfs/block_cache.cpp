@@ -2,9 +2,11 @@
 #include "image/squashfs/block_cache.hpp"
 
 #include <cstring>
+#include <map>
 
 #include "base/diagnostic.hpp"
 #include "base/little_endian.hpp"
+#include "base/parallel.hpp"
 
 namespace alephc {
 namespace {
@@ -107,12 +109,17 @@ std::optional<PackedImage> parse_packed_image(const std::string& settings, std::
   return image;
 }
 
-bool read_packed(int image, std::uint64_t offset, std::span<const PackedBlock> blocks, std::string& bytes) {
+std::size_t packed_size(std::span<const PackedBlock> blocks) {
   std::size_t size = 0;
   for (const PackedBlock& block : blocks) size += packed_size(block.word);
-  bytes.resize(size);
-  if (read_at(image, offset, bytes) != static_cast<ssize_t>(size)) return false;
-  std::string_view rest = bytes;
+  return size;
+}
+
+bool read_packed(const FormerImage& image, std::uint64_t offset, std::span<const PackedBlock> blocks,
+                 std::span<char> into) {
+  if (read_at(image.file.get(), offset, into) != static_cast<ssize_t>(into.size())) return false;
+  if (offset + into.size() <= image.checked.load(std::memory_order_acquire)) return true;
+  std::string_view rest(into.data(), into.size());
   for (const PackedBlock& block : blocks) {
     const std::string_view packed = rest.substr(0, packed_size(block.word));
     if (block.word != 0 && sha256(packed) != block.packed) return false;
@@ -123,21 +130,59 @@ bool read_packed(int image, std::uint64_t offset, std::span<const PackedBlock> b
 
 void BlockCache::load() const {
   std::call_once(loaded_, [this] {
-    sources_ = load_(settings_);
-    for (const Source& source : sources_) {
-      const int image = source.image.get();
-      for (const PackedRun& run : source.packed.runs) {
-        runs_.try_emplace(run.content, Found<PackedRun>{&run, image});
+    for (Source& source : load_(settings_))
+      images_.emplace_back(std::move(source.packed), std::move(source.image));
+    for (const FormerImage& image : images_) {
+      for (const PackedRun& run : image.packed.runs) {
+        runs_.try_emplace(run.content, Found<PackedRun>{&run, &image});
         std::uint64_t offset = run.offset;
         for (const PackedBlock& block : run.blocks) {
-          if (block.word != 0) blocks_.try_emplace(block.name, BlockPlace{&block, offset, image});
+          if (block.word != 0) blocks_.try_emplace(block.name, BlockPlace{&block, offset, &image});
           offset += packed_size(block.word);
         }
       }
-      for (const PackedFragment& fragment : source.packed.fragments)
-        fragments_.try_emplace(fragment.block.name, Found<PackedFragment>{&fragment, image});
+      for (const PackedFragment& fragment : image.packed.fragments)
+        fragments_.try_emplace(fragment.block.name, Found<PackedFragment>{&fragment, &image});
     }
   });
+}
+
+void BlockCache::check_ahead() {
+  if (checking_.joinable() || stopping_) return;
+  checking_ = std::thread([this] {
+    lower_priority(Priority::idle);
+    try {
+      load();
+      if (!images_.empty()) check(images_.front());
+    } catch (const Error&) {
+      // Whoever looks something up meets the same error.
+    }
+  });
+}
+
+void BlockCache::stop_checking() {
+  stopping_ = true;
+  if (checking_.joinable()) checking_.join();
+}
+
+void BlockCache::check(FormerImage& image) const {
+  std::map<std::uint64_t, const PackedBlock*> by_offset;
+  for (const PackedRun& run : image.packed.runs) {
+    std::uint64_t offset = run.offset;
+    for (const PackedBlock& block : run.blocks) {
+      if (block.word != 0) by_offset.try_emplace(offset, &block);
+      offset += packed_size(block.word);
+    }
+  }
+  for (const PackedFragment& fragment : image.packed.fragments)
+    by_offset.try_emplace(fragment.offset, &fragment.block);
+  std::vector<char> room;
+  for (const auto& [offset, block] : by_offset) {
+    room.resize(std::max<std::size_t>(room.size(), packed_size(block->word)));
+    if (stopping_ || !read_packed(image, offset, {block, 1}, std::span(room).first(packed_size(block->word))))
+      return;
+    image.checked.store(offset + packed_size(block->word), std::memory_order_release);
+  }
 }
 
 std::optional<BlockCache::Found<PackedRun>> BlockCache::find_run(const Digest& content) const {
@@ -164,8 +209,8 @@ std::optional<PackedBytes> BlockCache::read_block(const Digest& name) const {
   const auto it = blocks_.find(name);
   if (it == blocks_.end()) return std::nullopt;
   const BlockPlace& place = it->second;
-  PackedBytes packed{.block = *place.block};
-  if (!read_packed(place.image, place.offset, {place.block, 1}, packed.bytes)) return std::nullopt;
+  PackedBytes packed{.block = *place.block, .bytes = std::string(packed_size(place.block->word), '\0')};
+  if (!read_packed(*place.image, place.offset, {place.block, 1}, packed.bytes)) return std::nullopt;
   return packed;
 }
 

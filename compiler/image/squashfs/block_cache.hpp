@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -64,6 +67,23 @@ struct PackedImage {
 [[nodiscard]] std::optional<PackedImage> parse_packed_image(const std::string& settings,
                                                             std::string_view bytes);
 
+/// An image of which blocks can be taken over.
+struct FormerImage {
+  FormerImage(PackedImage where, UniqueFd open) : packed(std::move(where)), file(std::move(open)) {}
+
+  PackedImage packed;
+  UniqueFd file;
+  std::atomic<std::uint64_t> checked{0};  ///< below this offset every block had its recorded hash
+};
+
+/// What blocks that follow each other take in an image.
+[[nodiscard]] std::size_t packed_size(std::span<const PackedBlock> blocks);
+
+/// Reads blocks that follow each other from offset on; into is as long as they are. False if a block does not have its
+/// recorded hash, or is not there.
+[[nodiscard]] bool read_packed(const FormerImage& image, std::uint64_t offset,
+                               std::span<const PackedBlock> blocks, std::span<char> into);
+
 /// Compressed data of former images, found by content: a block is compressed once and copied from then on.
 /// What it says about an image is only believed of bytes that have the recorded hash.
 class BlockCache {
@@ -74,19 +94,28 @@ class BlockCache {
   };
   using Load = std::function<std::vector<Source>(const std::string& settings)>;
 
-  /// settings: everything that shapes a block's bytes. load is called when something is first looked up.
+  /// settings: everything that shapes a block's bytes. load is called when something is first looked up, and returns the
+  /// newest image first.
   BlockCache(std::string settings, Load load) : settings_(std::move(settings)), load_(std::move(load)) {}
+  ~BlockCache() { stop_checking(); }
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
 
   template <typename Packed>
   struct Found {
     const Packed* packed = nullptr;
-    int image = -1;
+    const FormerImage* image = nullptr;
   };
   [[nodiscard]] std::optional<Found<PackedRun>> find_run(const Digest& content) const;
   [[nodiscard]] std::optional<Found<PackedFragment>> find_fragment(const Digest& name) const;
   [[nodiscard]] bool has_block(const Digest& name) const;
   /// A single block, read and checked; its content may be another that begins alike.
   [[nodiscard]] std::optional<PackedBytes> read_block(const Digest& name) const;
+
+  /// Hashes the newest image in idle time, until stop_checking(): when little changes, the steps before the image leave a
+  /// core idle for as long as that takes. Called again, it does nothing.
+  void check_ahead();
+  void stop_checking();
 
   /// What was just written, for the images to come.
   void keep(PackedImage made) { made_ = std::move(made); }
@@ -96,25 +125,24 @@ class BlockCache {
   struct BlockPlace {
     const PackedBlock* block = nullptr;
     std::uint64_t offset = 0;
-    int image = -1;
+    const FormerImage* image = nullptr;
   };
   template <typename Value>
   using ByDigest = std::unordered_map<Digest, Value, DigestHash>;
 
   void load() const;
+  void check(FormerImage& image) const;
 
   std::string settings_;
   Load load_;
   mutable std::once_flag loaded_;
-  mutable std::vector<Source> sources_;
+  mutable std::deque<FormerImage> images_;
   mutable ByDigest<Found<PackedRun>> runs_;
   mutable ByDigest<Found<PackedFragment>> fragments_;
   mutable ByDigest<BlockPlace> blocks_;
   PackedImage made_;
+  std::atomic<bool> stopping_{false};
+  std::thread checking_;
 };
-
-/// Reads blocks that follow each other from offset on; false if one does not have its recorded hash, or is not there.
-[[nodiscard]] bool read_packed(int image, std::uint64_t offset, std::span<const PackedBlock> blocks,
-                               std::string& bytes);
 
 }  // namespace alephc

@@ -34,6 +34,7 @@
 #include "base/interrupt.hpp"
 #include "base/trace.hpp"
 #include "image/content_reader.hpp"
+#include "image/squashfs/buffer_pool.hpp"
 #include "image/squashfs/compressed_blocks.hpp"
 #include "image/squashfs/compressor.hpp"
 #include "image/squashfs/fragments.hpp"
@@ -41,13 +42,13 @@
 namespace alephc {
 namespace {
 
-constexpr std::size_t kMostBytes = 32U << 20U;    // of contents in memory
+constexpr std::size_t kMostBytes = 8U << 20U;     // of contents in memory
 constexpr std::size_t kMostItems = 4096;          // runs compressed ahead have no bytes of their own
 constexpr std::uint64_t kKnownPiece = 1U << 20U;  // of a known run, read at once
 
 /// Blocks that follow each other in a former image.
 struct KnownPiece {
-  int image = -1;
+  const FormerImage* image = nullptr;
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
   std::span<const PackedBlock> blocks{};
@@ -86,7 +87,7 @@ struct Item {
   const CompressedBlocks::Run* ahead = nullptr;
   std::optional<KnownPiece> piece{};
   std::optional<BlockCache::Found<PackedFragment>> known{};
-  std::string packed_bytes{};  ///< of a piece or a known fragment
+  BufferPool::Buffer packed_bytes{};  ///< of a piece or a known fragment
   bool damaged = false;
 
   std::size_t cost = 0;
@@ -128,6 +129,9 @@ class Packer {
     finished_.wait(guard, [&] { return item.done; });
     if (item.failure) std::rethrow_exception(item.failure);
   }
+
+  /// The item is laid down.
+  void release(Item& item) { buffers_.give_back(std::move(item.packed_bytes)); }
 
   void pack(Item& item, sqfs_compressor_t& compressor) const {
     const bool fragment = item.kind == Item::Kind::fragment;
@@ -171,20 +175,24 @@ class Packer {
                     : "/" + tree_.entries()[item.index].path;
   }
 
-  void process(Item& item, sqfs_compressor_t& compressor) const {
+  void process(Item& item, sqfs_compressor_t& compressor) {
     switch (item.kind) {
       case Item::Kind::known_piece:
-        item.damaged = !read_packed(item.piece->image, item.piece->offset, item.piece->blocks, item.packed_bytes);
-        return;
+        return read_known(item, *item.piece->image, item.piece->offset, item.piece->blocks);
       case Item::Kind::run_ahead:
         return;
       case Item::Kind::known_fragment:
-        item.damaged = !read_packed(item.known->image, item.known->packed->offset, {&item.known->packed->block, 1},
-                                    item.packed_bytes);
-        return;
+        return read_known(item, *item.known->image, item.known->packed->offset,
+                          {&item.known->packed->block, 1});
       default:
         pack(item, compressor);
     }
+  }
+
+  void read_known(Item& item, const FormerImage& image, std::uint64_t offset,
+                  std::span<const PackedBlock> blocks) {
+    item.packed_bytes = buffers_.take(packed_size(blocks));
+    item.damaged = !read_packed(image, offset, blocks, item.packed_bytes.bytes());
   }
 
   [[nodiscard]] std::string read_members(const std::vector<Member>& members) const {
@@ -229,6 +237,7 @@ class Packer {
   std::condition_variable ready_;
   std::condition_variable finished_;
   std::deque<Item*> queue_;
+  BufferPool buffers_;
   bool closing_ = false;
   std::vector<std::jthread> threads_;
 };
@@ -409,6 +418,7 @@ class DataWriter {
     packer_.wait(*item);
     bytes_ -= item->cost;
     lay(*item);
+    packer_.release(*item);
     // A run may be taken back at its end.
     if (item->last && options_.hasher != nullptr) options_.hasher->settle(file_.size());
   }
@@ -475,7 +485,7 @@ class DataWriter {
   void lay_known_fragment(const Item& item) {
     const PackedFragment& known = *item.known->packed;
     note_fragment(known.block);
-    file_.append(item.packed_bytes);
+    file_.append({item.packed_bytes.bytes().data(), item.packed_bytes.bytes().size()});
   }
 
   void note_fragment(const PackedBlock& block) {
@@ -492,7 +502,7 @@ class DataWriter {
       stored_.add(block, at);
       at += packed_size(block.word);
     }
-    file_.append(item.packed_bytes);
+    file_.append({item.packed_bytes.bytes().data(), item.packed_bytes.bytes().size()});
     if (item.last) end_run(item.index);
   }
 
