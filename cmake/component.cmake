@@ -37,11 +37,12 @@ if(ALEPHC_PCH)
   add_library(alephc_precompiled STATIC ${CMAKE_CURRENT_BINARY_DIR}/precompiled.cpp)
   target_link_libraries(alephc_precompiled PRIVATE alephc_hardening alephc_sanitizers alephc_warnings)
   # g++ 12 takes its own headers for the project's when they are precompiled, and warns about std::string in them.
-  target_compile_options(alephc_warnings INTERFACE
+  set(alephc_precompiled_warnings
     "$<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>")
-  target_precompile_headers(alephc_precompiled PRIVATE <algorithm> <array> <chrono> <cstdint> <cstring> <exception>
-    <filesystem> <fstream> <functional> <map> <memory> <mutex> <optional> <set> <span> <string> <string_view> <thread> <tuple>
-    <unordered_map> <utility> <variant> <vector>)
+  target_compile_options(alephc_warnings INTERFACE ${alephc_precompiled_warnings})
+  set(alephc_common_headers <algorithm> <array> <chrono> <cstdint> <cstring> <exception> <filesystem> <fstream> <functional> <map>
+    <memory> <mutex> <optional> <set> <span> <string> <string_view> <thread> <tuple> <unordered_map> <utility> <variant> <vector>)
+  target_precompile_headers(alephc_precompiled PRIVATE ${alephc_common_headers})
 endif()
 
 function(alephc_component name)
