@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace alephc {
@@ -76,9 +75,9 @@ std::string render_text(const Diagnostic& diagnostic, bool color) {
 }
 
 std::string render_json(const Error& error) {
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Json list = Json::array();
   for (const Diagnostic& diagnostic : error.diagnostics()) {
-    nlohmann::ordered_json item;
+    Json item;
     item["severity"] = diagnostic.severity == Severity::error ? "error" : "warning";
     item["message"] = diagnostic.message;
     if (diagnostic.at && diagnostic.at->source) {
@@ -90,11 +89,11 @@ std::string render_json(const Error& error) {
     if (!diagnostic.hint.empty()) item["hint"] = diagnostic.hint;
     list.push_back(std::move(item));
   }
-  nlohmann::ordered_json out;
+  Json out;
   out["error"]["exit_code"] = static_cast<int>(error.kind());
   out["error"]["diagnostics"] = std::move(list);
   // Paths of a damaged tree may hold bytes that are not UTF-8.
-  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_text(out) + "\n";
 }
 
 }  // namespace alephc

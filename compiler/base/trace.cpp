@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
+#include "base/json.hpp"
 
 namespace alephc {
 namespace {
@@ -42,7 +42,7 @@ std::string trace_json() {
   const std::lock_guard guard(events_mutex);
   std::int64_t first = INT64_MAX;
   for (const Event& event : events) first = std::min(first, event.start);
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  Json list = Json::array();
   for (const Event& event : events)
     list.push_back({{"name", event.name},
                     {"cat", event.kind},
@@ -51,9 +51,7 @@ std::string trace_json() {
                     {"dur", event.end - event.start},
                     {"pid", ::getpid()},
                     {"tid", event.thread}});
-  return nlohmann::ordered_json{{"displayTimeUnit", "ms"}, {"traceEvents", list}}.dump(
-             -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
-         "\n";
+  return json_text(Json{{"displayTimeUnit", "ms"}, {"traceEvents", list}}) + "\n";
 }
 
 TraceSpan::TraceSpan(const char* kind, const std::string& name) {

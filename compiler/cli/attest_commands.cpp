@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "evidence/envelope.hpp"
 #include "evidence/statement.hpp"
 #include "image/image_format.hpp"
@@ -29,19 +29,19 @@ void refuse_impure(const LockedRuntime& runtime) {
 
 }  // namespace
 
-CommandAction add_attest(CLI::App& app) {
+CommandAction add_attest(ArgumentParser& parser) {
   struct Arguments {
     std::string path = ".";
     std::string key{};
     std::string output{};
   };
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("PATH", arguments->path, "A project with a lock");
-  app.add_option("--key", arguments->key, "Your private key, as 'alephc keygen' makes it")
-      ->required()
-      ->type_name("FILE");
-  app.add_option("-o,--output", arguments->output, "Where the statement goes (default: stdout)")
-      ->type_name("FILE");
+  parser.add_option("PATH", arguments->path, "A project with a lock");
+  parser.add_option("--key", arguments->key, "Your private key, as 'alephc keygen' makes it")
+      .required()
+      .value_name("FILE");
+  parser.add_option("-o,--output", arguments->output, "Where the statement goes (default: stdout)")
+      .value_name("FILE");
   return [arguments](CommandContext& context) {
     const PrivateKey key = read_private_key(arguments->key);
     const Session session(context.settings, context.reporter);
@@ -57,10 +57,9 @@ CommandAction add_attest(CLI::App& app) {
     }
     atomic_write(arguments->output, envelope);
     if (context.options.json)
-      print(nlohmann::ordered_json{{"statement", arguments->output},
-                                   {"sha256", rebuilt.receipt.image.sha256.hex()},
-                                   {"key", key.public_key().id()}}
-                .dump() +
+      print(json_text(Json{{"statement", arguments->output},
+                           {"sha256", rebuilt.receipt.image.sha256.hex()},
+                           {"key", key.public_key().id()}}) +
             "\n");
     else
       print(arguments->output + "\n  image   " + rebuilt.receipt.image.sha256.hex() + "\n  lock    " +
@@ -69,9 +68,9 @@ CommandAction add_attest(CLI::App& app) {
   };
 }
 
-CommandAction add_keygen(CLI::App& app) {
+CommandAction add_keygen(ArgumentParser& parser) {
   auto file = std::make_shared<std::string>();
-  app.add_option("FILE", *file, "The private key; the public one goes to FILE.pub")->required();
+  parser.add_option("FILE", *file, "The private key; the public one goes to FILE.pub").required();
   return [file](CommandContext& context) {
     for (const std::string& path : {*file, *file + ".pub"})
       if (fs::exists(path)) throw Error(ErrorKind::usage, path + " exists", "a key is never overwritten");
@@ -79,9 +78,7 @@ CommandAction add_keygen(CLI::App& app) {
     atomic_write(*file, key.pem(), 0600);
     atomic_write(*file + ".pub", public_pem(key.public_key()));
     if (context.options.json)
-      print(nlohmann::ordered_json{
-                {"private", *file}, {"public", *file + ".pub"}, {"key", key.public_key().id()}}
-                .dump() +
+      print(json_text(Json{{"private", *file}, {"public", *file + ".pub"}, {"key", key.public_key().id()}}) +
             "\n");
     else
       print(*file + "  keep it secret\n" + *file + ".pub  give it to those who are to trust you\n");

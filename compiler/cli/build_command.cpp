@@ -2,14 +2,13 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "cli/network_options.hpp"
 #include "pipeline/build.hpp"
 #include "verify/published.hpp"
@@ -17,23 +16,22 @@
 namespace alephc {
 namespace {
 
-nlohmann::ordered_json outcome_json(const BuildOutcome& outcome) {
-  nlohmann::ordered_json json;
+Json outcome_json(const BuildOutcome& outcome) {
+  Json json;
   const bool has_hash = !outcome.result.sha256.is_zero();
   json["image"] = outcome.image.string();
   json["format"] = outcome.format;
   json["size"] = outcome.result.size;
-  json["sha256"] =
-      has_hash ? nlohmann::ordered_json(outcome.result.sha256.hex()) : nlohmann::ordered_json(nullptr);
-  json["cid_v0"] = has_hash ? nlohmann::ordered_json(outcome.result.cid_v0) : nlohmann::ordered_json(nullptr);
-  json["cid_v1"] = has_hash ? nlohmann::ordered_json(outcome.result.cid_v1) : nlohmann::ordered_json(nullptr);
+  json["sha256"] = has_hash ? Json(outcome.result.sha256.hex()) : Json(nullptr);
+  json["cid_v0"] = has_hash ? Json(outcome.result.cid_v0) : Json(nullptr);
+  json["cid_v1"] = has_hash ? Json(outcome.result.cid_v1) : Json(nullptr);
   json["tree"] = outcome.result.tree.text();
   if (!outcome.result.tree.outside.is_zero()) json["outside"] = outcome.result.tree.outside.hex();
   json["lock"] = outcome.lock.hex();
   json["epoch"] = outcome.epoch;
   json["seconds"] = outcome.seconds;
   if (!outcome.result.verity_root.is_zero()) json["verity_root"] = outcome.result.verity_root.hex();
-  json["steps"] = nlohmann::ordered_json::array();
+  json["steps"] = Json::array();
   for (const StepReport& step : outcome.steps)
     json["steps"].push_back({{"id", step.id},
                              {"name", step.name},
@@ -114,8 +112,8 @@ std::string audit_text(const std::vector<AuditFinding>& findings) {
                     : "audit: " + std::to_string(findings.size()) + " paths are not reproducible\n");
 }
 
-nlohmann::ordered_json audit_json(const std::vector<AuditFinding>& findings) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+Json audit_json(const std::vector<AuditFinding>& findings) {
+  Json json = Json::array();
   for (const AuditFinding& finding : findings)
     json.push_back({{"step", finding.step},
                     {"path", "/" + finding.change.path},
@@ -152,7 +150,7 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
   const TraceFile trace(arguments.trace);
   const Session session(context.settings, context.reporter);
   bool stable = true;
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  Json all = Json::array();
   for (const std::string& path : arguments.paths) {
     const BuildOutcome outcome = build_runtime({.path = path,
                                                 .output = arguments.output,
@@ -176,36 +174,40 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
       if (arguments.audit) print(audit_text(outcome.audit));
     }
   }
-  if (context.options.json)
-    print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"builds", all}}).dump() + "\n");
+  if (context.options.json) print(json_text((all.size() == 1 ? all.front() : Json{{"builds", all}})) + "\n");
   return stable ? 0 : static_cast<int>(ErrorKind::integrity);
 }
 
 }  // namespace
 
-CommandAction add_build(CLI::App& app) {
+CommandAction add_build(ArgumentParser& parser) {
   auto arguments = std::make_shared<BuildArguments>();
-  app.add_option("PATH", arguments->paths, "Folders with a runtime.toml, or manifest files");
-  app.add_option("-o,--output", arguments->output, "Where the image goes (default: NAME-VERSION.FORMAT here)")
-      ->type_name("FILE");
-  app.add_flag("--locked", arguments->locked,
-               "Never write the lock; a stale one is an error (implied by CI=true)");
-  app.add_option("--expect", arguments->expect, "Hash that the image must have")->type_name("HASH");
-  app.add_flag("--record", arguments->record, "Write runtime.receipt.json beside the lock");
-  app.add_option("--set", arguments->overrides, "Override a key of [image], e.g. image.format=tar")
-      ->type_name("KEY=VALUE");
-  app.add_flag("--no-normalize", arguments->no_normalize,
-               "Leave the tree as the steps left it (for comparisons)");
-  app.add_flag("--audit", arguments->audit,
-               "Run every step twice, under another clock and order of folders, and say what differs");
-  app.add_option("--vary", arguments->vary,
-                 "Run steps under a changed clock or order of folders; the image must not change")
-      ->check(CLI::IsMember({"clock", "directory-order"}));
-  app.add_option("--bundle", arguments->bundle, "Take what the lock names from here")->type_name("FILE");
-  app.add_option("--init", arguments->init_file, "The init that the lock names, if this alephc has another")
-      ->type_name("FILE");
-  app.add_option("--trace", arguments->trace, "Write where the time went, for chrome://tracing or Perfetto")
-      ->type_name("FILE");
+  parser.add_option("PATH", arguments->paths, "Folders with a runtime.toml, or manifest files");
+  parser
+      .add_option("-o,--output", arguments->output,
+                  "Where the image goes (default: NAME-VERSION.FORMAT here)")
+      .value_name("FILE");
+  parser.add_flag("--locked", arguments->locked,
+                  "Never write the lock; a stale one is an error (implied by CI=true)");
+  parser.add_option("--expect", arguments->expect, "Hash that the image must have").value_name("HASH");
+  parser.add_flag("--record", arguments->record, "Write runtime.receipt.json beside the lock");
+  parser.add_option("--set", arguments->overrides, "Override a key of [image], e.g. image.format=tar")
+      .value_name("KEY=VALUE");
+  parser.add_flag("--no-normalize", arguments->no_normalize,
+                  "Leave the tree as the steps left it (for comparisons)");
+  parser.add_flag("--audit", arguments->audit,
+                  "Run every step twice, under another clock and order of folders, and say what differs");
+  parser
+      .add_option("--vary", arguments->vary,
+                  "Run steps under a changed clock or order of folders; the image must not change")
+      .one_of({"clock", "directory-order"});
+  parser.add_option("--bundle", arguments->bundle, "Take what the lock names from here").value_name("FILE");
+  parser
+      .add_option("--init", arguments->init_file, "The init that the lock names, if this alephc has another")
+      .value_name("FILE");
+  parser
+      .add_option("--trace", arguments->trace, "Write where the time went, for chrome://tracing or Perfetto")
+      .value_name("FILE");
   return [arguments](CommandContext& context) { return run_build(*arguments, context); };
 }
 

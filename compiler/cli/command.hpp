@@ -10,11 +10,9 @@
 #include "base/reporter.hpp"
 #include "pipeline/session.hpp"
 
-namespace CLI {
-class App;
-}
-
 namespace alephc {
+
+class ArgumentParser;
 
 /// Options that every command takes.
 struct CommonOptions {
@@ -39,41 +37,41 @@ struct CommandContext {
 /// Does the work and returns the exit code; failures are Errors.
 using CommandAction = std::function<int(CommandContext&)>;
 
-/// One row of the table of commands: add() declares options on app and returns what to do.
+/// One row of the table of commands: add() declares the options and returns what to do.
 struct CommandSpec {
   const char* name;
   const char* about;
   const char* examples;
-  CommandAction (*add)(CLI::App& app);
+  CommandAction (*add)(ArgumentParser& parser);
   bool uses_store = true;  ///< a user without rights becomes root of a namespace of his own for it
 };
 
 [[nodiscard]] const std::vector<CommandSpec>& commands();
 
-CommandAction add_attest(CLI::App& app);
-CommandAction add_build(CLI::App& app);
-CommandAction add_completion(CLI::App& app);
-CommandAction add_conform(CLI::App& app);
-CommandAction add_diff(CLI::App& app);
-CommandAction add_doctor(CLI::App& app);
-CommandAction add_gc(CLI::App& app);
-CommandAction add_graph(CLI::App& app);
-CommandAction add_hash(CLI::App& app);
-CommandAction add_init(CLI::App& app);
-CommandAction add_inspect(CLI::App& app);
-CommandAction add_keygen(CLI::App& app);
-CommandAction add_lock(CLI::App& app);
-CommandAction add_plan(CLI::App& app);
-CommandAction add_publish(CLI::App& app);
-CommandAction add_pull(CLI::App& app);
-CommandAction add_run(CLI::App& app);
-CommandAction add_schema(CLI::App& app);
-CommandAction add_shell(CLI::App& app);
-CommandAction add_tree(CLI::App& app);
-CommandAction add_vendor(CLI::App& app);
-CommandAction add_verify(CLI::App& app);
-CommandAction add_version(CLI::App& app);
-CommandAction add_why(CLI::App& app);
+CommandAction add_attest(ArgumentParser& parser);
+CommandAction add_build(ArgumentParser& parser);
+CommandAction add_completion(ArgumentParser& parser);
+CommandAction add_conform(ArgumentParser& parser);
+CommandAction add_diff(ArgumentParser& parser);
+CommandAction add_doctor(ArgumentParser& parser);
+CommandAction add_gc(ArgumentParser& parser);
+CommandAction add_graph(ArgumentParser& parser);
+CommandAction add_hash(ArgumentParser& parser);
+CommandAction add_init(ArgumentParser& parser);
+CommandAction add_inspect(ArgumentParser& parser);
+CommandAction add_keygen(ArgumentParser& parser);
+CommandAction add_lock(ArgumentParser& parser);
+CommandAction add_plan(ArgumentParser& parser);
+CommandAction add_publish(ArgumentParser& parser);
+CommandAction add_pull(ArgumentParser& parser);
+CommandAction add_run(ArgumentParser& parser);
+CommandAction add_schema(ArgumentParser& parser);
+CommandAction add_shell(ArgumentParser& parser);
+CommandAction add_tree(ArgumentParser& parser);
+CommandAction add_vendor(ArgumentParser& parser);
+CommandAction add_verify(ArgumentParser& parser);
+CommandAction add_version(ArgumentParser& parser);
+CommandAction add_why(ArgumentParser& parser);
 
 /// A project: a folder with a runtime.toml, or a manifest file.
 [[nodiscard]] bool is_project(const std::filesystem::path& path);

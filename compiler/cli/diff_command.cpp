@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
 
 #include "base/files.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "compare/diff_report.hpp"
 #include "pipeline/receipts.hpp"
 
@@ -17,12 +17,12 @@ struct DiffArguments {
 
 }  // namespace
 
-CommandAction add_diff(CLI::App& app) {
+CommandAction add_diff(ArgumentParser& parser) {
   auto arguments = std::make_shared<DiffArguments>();
-  app.add_option("A", arguments->a, "An image, a folder, or a project that is built first")->required();
-  app.add_option("B", arguments->b, "The one to compare with")->required();
-  app.add_option("--html", arguments->html, "Write a page for a browser, one file that needs nothing else")
-      ->type_name("FILE");
+  parser.add_option("A", arguments->a, "An image, a folder, or a project that is built first").required();
+  parser.add_option("B", arguments->b, "The one to compare with").required();
+  parser.add_option("--html", arguments->html, "Write a page for a browser, one file that needs nothing else")
+      .value_name("FILE");
   return [arguments](CommandContext& context) {
     const std::filesystem::path a = image_of(arguments->a, context);
     const std::filesystem::path b = image_of(arguments->b, context);

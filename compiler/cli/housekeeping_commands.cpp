@@ -2,13 +2,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "cli/schemas.hpp"
 #include "cli/version.hpp"
 #include "image/image_format.hpp"
@@ -91,16 +90,16 @@ std::vector<Finding> examine(const Settings& settings) {
 
 }  // namespace
 
-CommandAction add_gc(CLI::App& app) {
+CommandAction add_gc(ArgumentParser& parser) {
   struct Arguments {
     std::string max_size{};
     std::string older_than{};
   };
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("--max-size", arguments->max_size, "Forget the oldest builds until the store fits")
-      ->type_name("SIZE");
-  app.add_option("--older-than", arguments->older_than, "Keep what is younger, used or not")
-      ->type_name("DURATION");
+  parser.add_option("--max-size", arguments->max_size, "Forget the oldest builds until the store fits")
+      .value_name("SIZE");
+  parser.add_option("--older-than", arguments->older_than, "Keep what is younger, used or not")
+      .value_name("DURATION");
   return [arguments](CommandContext& context) {
     CollectOptions options;
     if (!arguments->max_size.empty()) {
@@ -111,10 +110,9 @@ CommandAction add_gc(CLI::App& app) {
     if (!arguments->older_than.empty()) options.older_than_seconds = parse_duration(arguments->older_than);
     const CollectResult result = collect_garbage(context.settings.store, options);
     if (context.options.json)
-      print(nlohmann::ordered_json{{"removed_bytes", result.removed_bytes},
-                                   {"removed_entries", result.removed_entries},
-                                   {"kept_bytes", result.kept_bytes}}
-                .dump() +
+      print(json_text(Json{{"removed_bytes", result.removed_bytes},
+                           {"removed_entries", result.removed_entries},
+                           {"kept_bytes", result.kept_bytes}}) +
             "\n");
     else
       print("removed " + std::to_string(result.removed_entries) + " entries (" +
@@ -123,10 +121,10 @@ CommandAction add_gc(CLI::App& app) {
   };
 }
 
-CommandAction add_doctor(CLI::App& /*app*/) {
+CommandAction add_doctor(ArgumentParser& /*parser*/) {
   return [](CommandContext& context) {
     bool usable = true;
-    nlohmann::ordered_json json = nlohmann::ordered_json::array();
+    Json json = Json::array();
     std::string out;
     for (const Finding& finding : examine(context.settings)) {
       usable = usable && (finding.ok || !finding.needed);
@@ -136,15 +134,14 @@ CommandAction add_doctor(CLI::App& /*app*/) {
       out += mark + finding.name + std::string(finding.name.size() < 10 ? 10 - finding.name.size() : 1, ' ') +
              finding.text + "\n";
     }
-    print(context.options.json ? nlohmann::ordered_json{{"usable", usable}, {"checks", json}}.dump() + "\n"
-                               : out);
+    print(context.options.json ? json_text(Json{{"usable", usable}, {"checks", json}}) + "\n" : out);
     return usable ? 0 : static_cast<int>(ErrorKind::host);
   };
 }
 
-CommandAction add_schema(CLI::App& app) {
+CommandAction add_schema(ArgumentParser& parser) {
   auto which = std::make_shared<std::string>("runtime");
-  app.add_option("KIND", *which, "Which schema")->check(CLI::IsMember({"runtime", "lock", "receipt"}));
+  parser.add_option("KIND", *which, "Which schema").one_of({"runtime", "lock", "receipt"});
   return [which](CommandContext& /*context*/) {
     // From the key table itself, so that what is printed is what is parsed.
     print(*which == "runtime" ? runtime_schema() : std::string(published_schema(*which)));
@@ -152,11 +149,13 @@ CommandAction add_schema(CLI::App& app) {
   };
 }
 
-CommandAction add_version(CLI::App& /*app*/) {
+CommandAction add_version(ArgumentParser& /*parser*/) {
   return [](CommandContext& context) {
     if (context.options.json) {
-      print(nlohmann::ordered_json{{"alephc", version()}, {"epoch", latest_epoch().id.number}, {"draft", latest_epoch().id.draft}, {"tools", image_tools()}}
-                .dump() +
+      print(json_text(Json{{"alephc", version()},
+                           {"epoch", latest_epoch().id.number},
+                           {"draft", latest_epoch().id.draft},
+                           {"tools", image_tools()}}) +
             "\n");
       return 0;
     }

@@ -2,13 +2,12 @@
 #include <algorithm>
 #include <map>
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include "base/cid.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "cli/version.hpp"
 #include "evidence/receipt.hpp"
 #include "image/image_format.hpp"
@@ -147,8 +146,8 @@ std::string sbom_text(const std::filesystem::path& file, Inspection& found, cons
   return form == "spdx" ? spdx_text(subject) : cyclonedx_text(subject);
 }
 
-nlohmann::ordered_json sizes_json(const Sizes& sizes) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+Json sizes_json(const Sizes& sizes) {
+  Json json = Json::object();
   for (const auto& [size, name] : sizes) json[name] = size;
   return json;
 }
@@ -167,18 +166,17 @@ std::filesystem::path image_of(const std::string& path, CommandContext& context)
   return path;
 }
 
-CommandAction add_hash(CLI::App& app) {
+CommandAction add_hash(ArgumentParser& parser) {
   auto path = std::make_shared<std::string>();
-  app.add_option("FILE", *path, "Any file")->required();
+  parser.add_option("FILE", *path, "Any file").required();
   return [path](CommandContext& context) {
     const FileHashes hashes = hash_file(*path, context.settings.jobs);
     if (context.options.json)
-      print(nlohmann::ordered_json{{"file", *path},
-                                   {"size", hashes.size},
-                                   {"sha256", hashes.sha256.hex()},
-                                   {"cid_v0", hashes.cid_v0},
-                                   {"cid_v1", hashes.cid_v1}}
-                .dump() +
+      print(json_text(Json{{"file", *path},
+                           {"size", hashes.size},
+                           {"sha256", hashes.sha256.hex()},
+                           {"cid_v0", hashes.cid_v0},
+                           {"cid_v1", hashes.cid_v1}}) +
             "\n");
     else
       print("sha256  " + hashes.sha256.hex() + "\ncid v0  " + hashes.cid_v0 + "\ncid v1  " + hashes.cid_v1 +
@@ -187,19 +185,19 @@ CommandAction add_hash(CLI::App& app) {
   };
 }
 
-CommandAction add_tree(CLI::App& app) {
+CommandAction add_tree(ArgumentParser& parser) {
   auto path = std::make_shared<std::string>();
-  app.add_option("IMAGE", *path, "An image, a folder, or a project that is built first")->required();
+  parser.add_option("IMAGE", *path, "An image, a folder, or a project that is built first").required();
   return [path](CommandContext& context) {
     const ImageContent content = read_image(image_of(*path, context), {.jobs = context.settings.jobs});
     const std::string text = tree_text(content.listing);
     const TreeDigest digest = tree_digest(content.listing, content.outside);
     const bool is_disk = !digest.outside.is_zero();
     if (context.options.json) {
-      nlohmann::ordered_json json{{"image", *path}, {"tree", digest.text()}};
+      Json json{{"image", *path}, {"tree", digest.text()}};
       if (is_disk) json["outside"] = digest.outside.hex();
       json["listing"] = text;
-      print(json.dump() + "\n");
+      print(json_text(json) + "\n");
     } else {
       print(text + (is_disk ? "# outside " + digest.outside.hex() + "\n" : "") + "# tree digest " + digest.text() +
             "\n");
@@ -208,19 +206,20 @@ CommandAction add_tree(CLI::App& app) {
   };
 }
 
-CommandAction add_inspect(CLI::App& app) {
+CommandAction add_inspect(ArgumentParser& parser) {
   struct Arguments {
     std::string path{};
     bool sizes = false;
     std::string sbom{};
   };
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("IMAGE", arguments->path, "An image, a folder, or a project that is built first")
-      ->required();
-  app.add_option("--sbom", arguments->sbom,
-                 "Print a bill of materials instead: SPDX 2.3 or CycloneDX 1.5, as JSON")
-      ->check(CLI::IsMember({"spdx", "cyclonedx"}));
-  app.add_flag("--sizes", arguments->sizes, "What takes the space, by folder and by package");
+  parser.add_option("IMAGE", arguments->path, "An image, a folder, or a project that is built first")
+      .required();
+  parser
+      .add_option("--sbom", arguments->sbom,
+                  "Print a bill of materials instead: SPDX 2.3 or CycloneDX 1.5, as JSON")
+      .one_of({"spdx", "cyclonedx"});
+  parser.add_flag("--sizes", arguments->sizes, "What takes the space, by folder and by package");
   return [arguments](CommandContext& context) {
     const std::filesystem::path file = image_of(arguments->path, context);
     Inspection found = inspect(file, context.settings.jobs);
@@ -229,16 +228,15 @@ CommandAction add_inspect(CLI::App& app) {
       return 0;
     }
     if (context.options.json) {
-      nlohmann::ordered_json json{{"image", file.string()},     {"format", found.format},
-                                  {"tree", found.tree.text()},  {"entries", found.entries},
-                                  {"content", found.content},   {"system", found.system},
-                                  {"packages", found.packages}, {"recipe", found.has_recipe}};
+      Json json{{"image", file.string()},     {"format", found.format},    {"tree", found.tree.text()},
+                {"entries", found.entries},   {"content", found.content},  {"system", found.system},
+                {"packages", found.packages}, {"recipe", found.has_recipe}};
       if (!found.tree.outside.is_zero()) json["outside"] = found.tree.outside.hex();
       if (arguments->sizes) {
         json["folders"] = sizes_json(found.folders);
         json["by_package"] = sizes_json(found.by_package);
       }
-      print(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+      print(json_text(json) + "\n");
       return 0;
     }
     std::string out = "format    " + found.format + "\nsystem    " +

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <filesystem>
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "cli/templates.hpp"
 #include "manifest/keys.hpp"
 #include "manifest/schema.hpp"
@@ -94,15 +93,15 @@ void write_project(const fs::path& folder, const ProjectFiles& files) {
 
 }  // namespace
 
-CommandAction add_init(CLI::App& app) {
+CommandAction add_init(ArgumentParser& parser) {
   struct Arguments {
     std::string folder{};
     std::string recipe = kDefaultTemplate;
   };
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("DIR", arguments->folder, "Folder of the new project")->required();
-  app.add_option("--template", arguments->recipe, "Recipe to start from: " + join(template_names(), ", "))
-      ->type_name("NAME");
+  parser.add_option("DIR", arguments->folder, "Folder of the new project").required();
+  parser.add_option("--template", arguments->recipe, "Recipe to start from: " + join(template_names(), ", "))
+      .value_name("NAME");
   return [arguments](CommandContext& context) {
     const fs::path path = fs::absolute(arguments->folder).lexically_normal();
     const std::string name =
@@ -111,9 +110,7 @@ CommandAction add_init(CLI::App& app) {
       throw Error(ErrorKind::usage, "the folder's name '" + name + "' " + *problem);
     write_project(path, project_files(name, arguments->recipe));
     if (context.options.json)
-      print(nlohmann::ordered_json{{"manifest", (path / "runtime.toml").string()},
-                                   {"template", arguments->recipe}}
-                .dump() +
+      print(json_text(Json{{"manifest", (path / "runtime.toml").string()}, {"template", arguments->recipe}}) +
             "\n");
     else
       print("made " + (path / "runtime.toml").string() + "\nnext: alephc build " + arguments->folder + "\n");

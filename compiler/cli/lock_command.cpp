@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
+#include "base/json.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "manifest/keys.hpp"
 #include "pipeline/locking.hpp"
 #include "pipeline/vendor.hpp"
@@ -20,8 +20,8 @@ struct LockArguments {
   std::string vendor{};
 };
 
-nlohmann::ordered_json change_json(const LockOutcome& outcome) {
-  nlohmann::ordered_json json;
+Json change_json(const LockOutcome& outcome) {
+  Json json;
   json["lock"] = outcome.file.string();
   json["written"] = outcome.written;
   json["added"] = outcome.change.added;
@@ -48,7 +48,7 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
   if (!arguments.vendor.empty() && (arguments.paths.size() > 1 || arguments.check || arguments.outdated))
     throw Error(ErrorKind::usage, "--vendor goes with one PATH, and not with --check or --outdated");
   const Session session(context.settings, context.reporter);
-  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  Json all = Json::array();
   for (const std::string& path : arguments.paths) {
     const LockOutcome outcome =
         lock_runtime({.path = path,
@@ -64,26 +64,25 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
       print(summary(outcome, arguments));
     if (!arguments.vendor.empty()) vendor_runtime(path, arguments.vendor, session);
   }
-  if (context.options.json)
-    print((all.size() == 1 ? all.front() : nlohmann::ordered_json{{"locks", all}}).dump() + "\n");
+  if (context.options.json) print(json_text((all.size() == 1 ? all.front() : Json{{"locks", all}})) + "\n");
   return 0;
 }
 
 }  // namespace
 
-CommandAction add_lock(CLI::App& app) {
+CommandAction add_lock(ArgumentParser& parser) {
   auto arguments = std::make_shared<LockArguments>();
-  app.add_option("PATH", arguments->paths, "Folders with a runtime.toml, or manifest files");
-  app.add_flag("--update", arguments->update, "Move every package to the newest version");
-  app.add_option("--update-package", arguments->packages, "Let this package move; may be repeated")
-      ->type_name("PKG")
-      ->allow_extra_args(false);
-  app.add_option("--date", arguments->date, "As the snapshot archive was then")
-      ->type_name("YYYYMMDDTHHMMSSZ");
-  app.add_flag("--check", arguments->check, "Write nothing; exit 1 when the lock is stale");
-  app.add_flag("--outdated", arguments->outdated, "Write nothing; list what an update would move");
-  app.add_option("--vendor", arguments->vendor, "Also put everything that the lock names into one file")
-      ->type_name("FILE");
+  parser.add_option("PATH", arguments->paths, "Folders with a runtime.toml, or manifest files");
+  parser.add_flag("--update", arguments->update, "Move every package to the newest version");
+  parser.add_option("--update-package", arguments->packages, "Let this package move; may be repeated")
+      .value_name("PKG")
+      .one_at_a_time();
+  parser.add_option("--date", arguments->date, "As the snapshot archive was then")
+      .value_name("YYYYMMDDTHHMMSSZ");
+  parser.add_flag("--check", arguments->check, "Write nothing; exit 1 when the lock is stale");
+  parser.add_flag("--outdated", arguments->outdated, "Write nothing; list what an update would move");
+  parser.add_option("--vendor", arguments->vendor, "Also put everything that the lock names into one file")
+      .value_name("FILE");
   return [arguments](CommandContext& context) { return run_lock(*arguments, context); };
 }
 

@@ -9,13 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
 #include "base/render.hpp"
 #include "base/text.hpp"
-#include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "cli/settings.hpp"
 #include "decode/decode_server.hpp"
 #include "sandbox/user_namespace.hpp"
@@ -29,22 +27,6 @@ int report(const Error& error, const CommonOptions& options, Reporter& reporter)
   else
     for (const Diagnostic& diagnostic : error.diagnostics()) reporter.diagnostic(diagnostic);
   return static_cast<int>(error.kind());
-}
-
-void add_common_options(CLI::App& app, CommonOptions& options) {
-  app.add_flag("--json", options.json, "Print one JSON object on stdout and nothing else");
-  app.add_flag("--quiet,-q", options.quiet, "No progress");
-  app.add_flag("--verbose,-v", options.verbose, "More detail");
-  app.add_flag("--offline", options.offline, "Never use the network");
-  app.add_option("--color", options.color, "When to use colors")
-      ->check(CLI::IsMember({"auto", "always", "never"}));
-  app.add_option("--config", options.config, "Configuration file")->type_name("FILE");
-  app.add_option("--store", options.store, "Folder of the store (ALEPHC_STORE)")->type_name("DIR");
-  app.add_option("--jobs,-j", options.jobs, "Threads (default: all cores)")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N");
-  app.add_option("--mirror", options.mirrors, "A mirror to ask first; may be repeated (ALEPHC_MIRROR)")
-      ->type_name("URL");
 }
 
 ColorMode color_mode(const std::string& name) {
@@ -78,18 +60,6 @@ int run_command(const CommandAction& action, bool uses_store, const CommonOption
   }
 }
 
-int usage_error(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
-  std::string hint = "alephc --help lists the commands";
-  std::vector<std::string> names;
-  for (const CommandSpec& spec : commands()) names.emplace_back(spec.name);
-  if (!words.empty() && app.get_subcommands().empty())
-    if (const auto near = closest_match(words.front(), names)) hint = "did you mean 'alephc " + *near + "'?";
-  if (!app.get_subcommands().empty())
-    hint = "alephc " + app.get_subcommands().front()->get_name() + " --help explains the options";
-  std::fputs(render_text({.message = error.what(), .hint = hint}, false).c_str(), stderr);
-  return static_cast<int>(ErrorKind::usage);
-}
-
 /// As many open files as the login allows: trees may be deep, and 1,024 is a limit for programs that use select(2).
 void raise_file_limit() {
   constexpr rlim_t kEnough = 65536;
@@ -105,26 +75,11 @@ int alephc_main(int argc, char** argv) {
   ::umask(022);
   start_decode_server();
   CommonOptions options;
-  CLI::App app{"Builds reproducible, content-addressed VM images for aleph.im from runtime.toml", "alephc"};
-  app.fallthrough();
-  app.require_subcommand(1);
-  app.footer(
-      "Exit codes: 0 done, 1 failed, 2 usage, 3 integrity, 4 this machine cannot, 70 a bug, 130 interrupted");
-  add_common_options(app, options);
-  std::map<const CLI::App*, std::pair<CommandAction, bool>> actions;
-  for (const CommandSpec& spec : commands()) {
-    CLI::App* command = app.add_subcommand(spec.name, spec.about);
-    command->footer(std::string("Examples:\n") + spec.examples);
-    actions[command] = {spec.add(*command), spec.uses_store};
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    return usage_error(app, error, {argv + 1, argv + argc});
-  }
+  CommandLine command_line(options);
+  const auto parsed = command_line.parse(argc, argv);
+  if (const int* code = std::get_if<int>(&parsed)) return *code;
+  const auto& [action, uses_store] = std::get<ChosenCommand>(parsed);
   Reporter reporter(verbosity(options), color_mode(options.color), options.json);
-  const auto& [action, uses_store] = actions.at(app.get_subcommands().front());
   return run_command(action, uses_store, options, reporter);
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "cli/network_options.hpp"
 #include "image/image_format.hpp"
 #include "manifest/load.hpp"
@@ -18,8 +18,6 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
 struct PublishArguments {
   std::string image{};
   std::string key{};
@@ -105,16 +103,17 @@ Json publish_json(const PublishOutcome& outcome) {
           {"size", outcome.size},
           {"sha256", outcome.sha256},
           {"cid_v0", outcome.cid_v0},
-          {"message", Json::parse(outcome.message.envelope)}};
+          {"message", parse_json(outcome.message.envelope)}};
 }
 
 }  // namespace
 
-void add_network_options(CLI::App& app, NetworkHosts& hosts) {
-  app.add_option("--api", hosts.apis, "A node of the network; may be repeated (ALEPH_API_HOST)")
-      ->type_name("URL");
-  app.add_option("--gateway", hosts.gateways, "An IPFS gateway, to which /CID is appended; may be repeated")
-      ->type_name("URL");
+void add_network_options(ArgumentParser& parser, NetworkHosts& hosts) {
+  parser.add_option("--api", hosts.apis, "A node of the network; may be repeated (ALEPH_API_HOST)")
+      .value_name("URL");
+  parser
+      .add_option("--gateway", hosts.gateways, "An IPFS gateway, to which /CID is appended; may be repeated")
+      .value_name("URL");
 }
 
 NetworkHosts network_hosts(const NetworkHosts& named, const Settings& settings) {
@@ -126,31 +125,34 @@ NetworkHosts network_hosts(const NetworkHosts& named, const Settings& settings) 
   return with_defaults(hosts);
 }
 
-CommandAction add_publish(CLI::App& app) {
+CommandAction add_publish(ArgumentParser& parser) {
   auto arguments = std::make_shared<PublishArguments>();
   PublishRequest& request = arguments->request;
-  app.add_option("IMAGE", arguments->image, "An image file, or a project that is built first")->required();
-  app.add_option(
-         "--key", arguments->key,
-         "Private key (default: ALEPH_PRIVATE_KEY_STRING, ALEPH_PRIVATE_KEY_FILE, key of config.toml, or the "
-         "key of the network's own client)")
-      ->type_name("FILE");
-  app.add_option("--chain", arguments->chain, "Chain of the key")->check(CLI::IsMember({"ETH", "SOL"}));
-  app.add_option("--address", request.address, "Publish in the name of this address")->type_name("ADDRESS");
-  app.add_option("--channel", request.channel, "Channel of the message");
-  app.add_option("--ref", request.ref, "Original STORE message that this one updates")->type_name("HASH");
-  app.add_option("--payment", request.payment, "How the file is paid for")
-      ->check(CLI::IsMember({"credit", "hold"}));
-  app.add_option("--storage", request.storage, "Where the file goes (auto: by its size)")
-      ->check(CLI::IsMember({"auto", "ipfs", "storage"}));
-  app.add_option("--metadata", arguments->metadata,
-                 "More metadata; alephc.repository, alephc.revision, alephc.path and alephc.bundle say where "
-                 "the recipe is")
-      ->type_name("KEY=VALUE");
-  app.add_flag("--dry-run", request.dry_run, "Print the signed message and send nothing");
-  app.add_flag("--write-expect", arguments->write_expect,
-               "Write file and message hash into the project's [expect]");
-  add_network_options(app, arguments->hosts);
+  parser.add_option("IMAGE", arguments->image, "An image file, or a project that is built first").required();
+  parser
+      .add_option("--key", arguments->key,
+                  "Private key (default: ALEPH_PRIVATE_KEY_STRING, ALEPH_PRIVATE_KEY_FILE, key of "
+                  "config.toml, or the "
+                  "key of the network's own client)")
+      .value_name("FILE");
+  parser.add_option("--chain", arguments->chain, "Chain of the key").one_of({"ETH", "SOL"});
+  parser.add_option("--address", request.address, "Publish in the name of this address")
+      .value_name("ADDRESS");
+  parser.add_option("--channel", request.channel, "Channel of the message");
+  parser.add_option("--ref", request.ref, "Original STORE message that this one updates").value_name("HASH");
+  parser.add_option("--payment", request.payment, "How the file is paid for").one_of({"credit", "hold"});
+  parser.add_option("--storage", request.storage, "Where the file goes (auto: by its size)")
+      .one_of({"auto", "ipfs", "storage"});
+  parser
+      .add_option(
+          "--metadata", arguments->metadata,
+          "More metadata; alephc.repository, alephc.revision, alephc.path and alephc.bundle say where "
+          "the recipe is")
+      .value_name("KEY=VALUE");
+  parser.add_flag("--dry-run", request.dry_run, "Print the signed message and send nothing");
+  parser.add_flag("--write-expect", arguments->write_expect,
+                  "Write file and message hash into the project's [expect]");
+  add_network_options(parser, arguments->hosts);
   return [arguments](CommandContext& context) {
     PublishRequest& wanted = arguments->request;
     check_request(*arguments);
@@ -179,24 +181,24 @@ CommandAction add_publish(CLI::App& app) {
     const PublishOutcome outcome = publish_image(wanted, account, api, context.reporter);
     if (arguments->write_expect && !wanted.dry_run)
       write_expectation(find_manifest(project), outcome.file_hash, outcome.message.item_hash);
-    print(context.options.json ? publish_json(outcome).dump() + "\n"
+    print(context.options.json ? json_text(publish_json(outcome)) + "\n"
                                : publish_text(outcome, wanted, kind_of(recipe, wanted.image)));
     return 0;
   };
 }
 
-CommandAction add_pull(CLI::App& app) {
+CommandAction add_pull(ArgumentParser& parser) {
   struct Arguments {
     std::string hash{};
     std::string output{};
     NetworkHosts hosts{};
   };
   auto arguments = std::make_shared<Arguments>();
-  app.add_option("HASH", arguments->hash, "Hash of a PROGRAM, INSTANCE or STORE message, or of a file")
-      ->required();
-  app.add_option("-o,--output", arguments->output, "Where the file goes (default: HASH.img)")
-      ->type_name("FILE");
-  add_network_options(app, arguments->hosts);
+  parser.add_option("HASH", arguments->hash, "Hash of a PROGRAM, INSTANCE or STORE message, or of a file")
+      .required();
+  parser.add_option("-o,--output", arguments->output, "Where the file goes (default: HASH.img)")
+      .value_name("FILE");
+  add_network_options(parser, arguments->hosts);
   return [arguments](CommandContext& context) {
     if (!is_network_hash(arguments->hash))
       throw Error(ErrorKind::usage, "'" + arguments->hash + "' is not a hash of the network",
@@ -214,7 +216,7 @@ CommandAction add_pull(CLI::App& app) {
       json["checks"] = Json::array();
       for (const PullCheck& check : file.checks)
         json["checks"].push_back({{"check", check.name}, {"proven", check.proven}, {"text", check.text}});
-      print(json.dump() + "\n");
+      print(json_text(json) + "\n");
       return 0;
     }
     std::string out;

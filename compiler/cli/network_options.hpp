@@ -7,7 +7,7 @@
 namespace alephc {
 
 /// --api and --gateway.
-void add_network_options(CLI::App& app, NetworkHosts& hosts);
+void add_network_options(ArgumentParser& parser, NetworkHosts& hosts);
 
 /// What the command line names, over environment and configuration, over the network's own hosts.
 [[nodiscard]] NetworkHosts network_hosts(const NetworkHosts& named, const Settings& settings);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <ctime>
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "cli/network_options.hpp"
 #include "verify/published.hpp"
 #include "verify/verify.hpp"
@@ -60,9 +59,9 @@ std::string report_text(const VerifyReport& report) {
   return out + verdict_name(report.verdict) + "\n";
 }
 
-nlohmann::ordered_json report_json(const VerifyReport& report) {
-  nlohmann::ordered_json json{{"verdict", verdict_name(report.verdict)}};
-  json["checks"] = nlohmann::ordered_json::array();
+Json report_json(const VerifyReport& report) {
+  Json json{{"verdict", verdict_name(report.verdict)}};
+  json["checks"] = Json::array();
   for (const VerifyCheck& check : report.checks)
     json["checks"].push_back(
         {{"check", check.name}, {"verdict", verdict_name(check.verdict)}, {"text", check.text}});
@@ -77,29 +76,32 @@ int exit_code(Verdict verdict) {
 
 }  // namespace
 
-CommandAction add_verify(CLI::App& app) {
+CommandAction add_verify(ArgumentParser& parser) {
   auto arguments = std::make_shared<VerifyArguments>();
   VerifyRequest& request = arguments->request;
-  app.add_option("PATH", arguments->path,
-                 "A project, or the hash of what was published (default: the current folder, if it is one)");
-  app.add_option("--image", arguments->image, "The image to check")->type_name("FILE");
-  app.add_option("--expect", request.expect, "Hash that the image must have")->type_name("HASH");
-  app.add_option("--message", arguments->message, "A saved STORE message that publishes the image")
-      ->type_name("FILE");
-  app.add_option("--statement", arguments->statements,
-                 "A signed statement about the build (several are allowed)")
-      ->type_name("FILE");
-  app.add_option("--policy", arguments->policy, "Whose statements count, and how many are needed")
-      ->type_name("FILE");
-  app.add_option("--bundle", arguments->bundle, "Take what the lock names from here")->type_name("FILE");
-  app.add_flag("--rebuild", request.rebuild, "Build the lock from nothing and compare");
-  app.add_option("--level", arguments->level, "What decides: the image's bytes or its tree digest")
-      ->check(CLI::IsMember({"image", "tree"}));
-  app.add_flag("--strict", request.strict, "What is trusted but not proven is not enough");
-  app.add_option("--trust-key", arguments->trusted_keys,
-                 "Accept a keyring that the project brings: its fingerprint, or its path")
-      ->type_name("KEY");
-  add_network_options(app, arguments->hosts);
+  parser.add_option(
+      "PATH", arguments->path,
+      "A project, or the hash of what was published (default: the current folder, if it is one)");
+  parser.add_option("--image", arguments->image, "The image to check").value_name("FILE");
+  parser.add_option("--expect", request.expect, "Hash that the image must have").value_name("HASH");
+  parser.add_option("--message", arguments->message, "A saved STORE message that publishes the image")
+      .value_name("FILE");
+  parser
+      .add_option("--statement", arguments->statements,
+                  "A signed statement about the build (several are allowed)")
+      .value_name("FILE");
+  parser.add_option("--policy", arguments->policy, "Whose statements count, and how many are needed")
+      .value_name("FILE");
+  parser.add_option("--bundle", arguments->bundle, "Take what the lock names from here").value_name("FILE");
+  parser.add_flag("--rebuild", request.rebuild, "Build the lock from nothing and compare");
+  parser.add_option("--level", arguments->level, "What decides: the image's bytes or its tree digest")
+      .one_of({"image", "tree"});
+  parser.add_flag("--strict", request.strict, "What is trusted but not proven is not enough");
+  parser
+      .add_option("--trust-key", arguments->trusted_keys,
+                  "Accept a keyring that the project brings: its fingerprint, or its path")
+      .value_name("KEY");
+  add_network_options(parser, arguments->hosts);
   return [arguments](CommandContext& context) {
     VerifyRequest& wanted = arguments->request;
     const NetworkHosts hosts = network_hosts(arguments->hosts, context.settings);
@@ -124,9 +126,7 @@ CommandAction add_verify(CLI::App& app) {
       throw Error(ErrorKind::usage, "there is nothing to verify",
                   "name a project, an --image or a --message");
     const VerifyReport report = verify_runtime(wanted, context.settings, context.reporter);
-    print(context.options.json
-              ? report_json(report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"
-              : report_text(report));
+    print(context.options.json ? json_text(report_json(report)) + "\n" : report_text(report));
     return exit_code(report.verdict);
   };
 }

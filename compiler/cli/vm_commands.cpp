@@ -6,12 +6,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
-
 #include "base/interrupt.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "cli/command.hpp"
+#include "cli/command_line.hpp"
 #include "image/filesystem_image.hpp"
 #include "image/image_format.hpp"
 #include "pipeline/build.hpp"
@@ -25,8 +24,6 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
 struct VmArguments {
   std::string image = ".";
   std::string memory{};
@@ -36,17 +33,17 @@ struct VmArguments {
   bool console = false;
 };
 
-void add_vm_options(CLI::App& app, VmArguments& arguments) {
-  app.add_option("IMAGE", arguments.image, "An image file, or a project to build first");
-  app.add_option("--memory", arguments.memory, "Memory of the machine (default: 256M, of instances 1G)")
-      ->type_name("SIZE");
-  app.add_option("--cpus", arguments.cpus, "Processors of the machine")->check(CLI::Range(1U, 64U));
-  app.add_option("--kernel", arguments.kernel,
-                 "A kernel with everything built in, as the nodes have (default: Debian's)")
-      ->type_name("FILE");
-  app.add_option("--accel", arguments.accel, "How the guest runs")
-      ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
-  app.add_flag("--console", arguments.console, "Show the console of the machine");
+void add_vm_options(ArgumentParser& parser, VmArguments& arguments) {
+  parser.add_option("IMAGE", arguments.image, "An image file, or a project to build first");
+  parser.add_option("--memory", arguments.memory, "Memory of the machine (default: 256M, of instances 1G)")
+      .value_name("SIZE");
+  parser.add_option("--cpus", arguments.cpus, "Processors of the machine").between(1, 64);
+  parser
+      .add_option("--kernel", arguments.kernel,
+                  "A kernel with everything built in, as the nodes have (default: Debian's)")
+      .value_name("FILE");
+  parser.add_option("--accel", arguments.accel, "How the guest runs").one_of({"auto", "kvm", "tcg"});
+  parser.add_flag("--console", arguments.console, "Show the console of the machine");
 }
 
 /// A file is an image; everything else is a project, which is built into folder.
@@ -231,16 +228,15 @@ int answer_one(const RunArguments& arguments, CommandContext& context, NodeSessi
   }
   Json headers = Json::array();
   for (const auto& [name, value] : reply.headers) headers.push_back({name, value});
-  print(Json{{"status", reply.status},
-             {"headers", headers},
-             {"body", reply.body},
-             {"ready_ms", ready_ms},
-             {"configured_ms", configured_ms},
-             {"response_ms", response_ms},
-             {"init_to_ready_ms", console.init_ready_ms()},
-             {"accel", machine.accel()},
-             {"vsock", machine.vsock()}}
-            .dump(-1, ' ', false, Json::error_handler_t::replace) +
+  print(json_text(Json{{"status", reply.status},
+                       {"headers", headers},
+                       {"body", reply.body},
+                       {"ready_ms", ready_ms},
+                       {"configured_ms", configured_ms},
+                       {"response_ms", response_ms},
+                       {"init_to_ready_ms", console.init_ready_ms()},
+                       {"accel", machine.accel()},
+                       {"vsock", machine.vsock()}}) +
         "\n");
   return 0;
 }
@@ -279,10 +275,9 @@ int run_instance(const RunArguments& arguments, const fs::path& image, const std
   if (instance.wait_ssh()) {
     const long milliseconds_to_ssh = milliseconds(instance.machine());
     if (context.options.json)
-      print(Json{{"ssh_port", instance.ssh_port()},
-                 {"ssh_ms", milliseconds_to_ssh},
-                 {"accel", instance.machine().accel()}}
-                .dump() +
+      print(json_text(Json{{"ssh_port", instance.ssh_port()},
+                           {"ssh_ms", milliseconds_to_ssh},
+                           {"accel", instance.machine().accel()}}) +
             "\n");
     context.reporter.note("ssh -p " + std::to_string(instance.ssh_port()) +
                           " root@127.0.0.1  (answers after " + std::to_string(milliseconds_to_ssh) + " ms, " +
@@ -352,29 +347,32 @@ bool has_python(const fs::path& image, unsigned jobs) {
 
 }  // namespace
 
-CommandAction add_run(CLI::App& app) {
+CommandAction add_run(ArgumentParser& parser) {
   auto arguments = std::make_shared<RunArguments>();
-  add_vm_options(app, arguments->vm);
-  app.add_option("--program", arguments->program_path, "The code: a file, or a folder")->type_name("PATH");
-  app.add_option("--entrypoint", arguments->program.entrypoint,
-                 "module:app for ASGI, a path in the code for executables");
-  app.add_option("--encoding", arguments->program.encoding,
-                 "How the code is sent (default: as it is; zip for folders)")
-      ->check(CLI::IsMember({"plain", "zip", "squashfs"}));
-  app.add_option("--interface", arguments->program.interface, "How the program is called (default: guessed)")
-      ->check(CLI::IsMember({"asgi", "executable"}));
-  app.add_option("--env", arguments->env, "A variable of the program")->type_name("NAME=VALUE");
-  app.add_option("--volume", arguments->volumes, "An image file to mount")->type_name("SRC:MOUNT[:ro]");
-  app.add_option("--authorized-key", arguments->authorized_key, "Public keys for root")->type_name("FILE");
-  app.add_option("--ssh-port", arguments->ssh_port,
-                 "Forward this port of 127.0.0.1 to the machine's port 22");
-  app.add_option("--listen", arguments->listen, "Where the program is served")->type_name("HOST:PORT");
-  app.add_option("--request", arguments->request, "Answer one request, such as 'GET /', and stop");
-  app.add_option("--firmware", arguments->firmware, "What starts an instance's disk")
-      ->check(CLI::IsMember({"bios", "uefi"}));
-  app.add_option("--disk-size", arguments->disk_size, "Size of an instance's disk, if larger than the image")
-      ->type_name("SIZE");
-  app.add_flag("--watch", arguments->watch, "Start again when the program changes");
+  add_vm_options(parser, arguments->vm);
+  parser.add_option("--program", arguments->program_path, "The code: a file, or a folder").value_name("PATH");
+  parser.add_option("--entrypoint", arguments->program.entrypoint,
+                    "module:app for ASGI, a path in the code for executables");
+  parser
+      .add_option("--encoding", arguments->program.encoding,
+                  "How the code is sent (default: as it is; zip for folders)")
+      .one_of({"plain", "zip", "squashfs"});
+  parser
+      .add_option("--interface", arguments->program.interface, "How the program is called (default: guessed)")
+      .one_of({"asgi", "executable"});
+  parser.add_option("--env", arguments->env, "A variable of the program").value_name("NAME=VALUE");
+  parser.add_option("--volume", arguments->volumes, "An image file to mount").value_name("SRC:MOUNT[:ro]");
+  parser.add_option("--authorized-key", arguments->authorized_key, "Public keys for root").value_name("FILE");
+  parser.add_option("--ssh-port", arguments->ssh_port,
+                    "Forward this port of 127.0.0.1 to the machine's port 22");
+  parser.add_option("--listen", arguments->listen, "Where the program is served").value_name("HOST:PORT");
+  parser.add_option("--request", arguments->request, "Answer one request, such as 'GET /', and stop");
+  parser.add_option("--firmware", arguments->firmware, "What starts an instance's disk")
+      .one_of({"bios", "uefi"});
+  parser
+      .add_option("--disk-size", arguments->disk_size, "Size of an instance's disk, if larger than the image")
+      .value_name("SIZE");
+  parser.add_flag("--watch", arguments->watch, "Start again when the program changes");
   return [arguments](CommandContext& context) {
     int code = 0;
     while (run_once(*arguments, context, code)) {
@@ -384,9 +382,9 @@ CommandAction add_run(CLI::App& app) {
   };
 }
 
-CommandAction add_conform(CLI::App& app) {
+CommandAction add_conform(ArgumentParser& parser) {
   auto arguments = std::make_shared<VmArguments>();
-  add_vm_options(app, *arguments);
+  add_vm_options(parser, *arguments);
   return [arguments](CommandContext& context) {
     using Verdict = ConformanceCheck::Verdict;
     const TempDir work(fs::temp_directory_path(), "alephc-run");
@@ -411,9 +409,7 @@ CommandAction add_conform(CLI::App& app) {
       json.push_back({{"check", check.name}, {"verdict", to_lower(word(check.verdict))}, {"why", check.why}});
     }
     if (context.options.json)
-      print(Json{{"conforms", failed == 0}, {"checks", json}}.dump(-1, ' ', false,
-                                                                   Json::error_handler_t::replace) +
-            "\n");
+      print(json_text(Json{{"conforms", failed == 0}, {"checks", json}}) + "\n");
     else
       print(std::to_string(checks.size() - static_cast<std::size_t>(failed)) + " of " +
             std::to_string(checks.size()) + " checks hold\n");

@@ -4,15 +4,12 @@
 #include <algorithm>
 #include <map>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "compare/diff_template.hpp"
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 const char* kind_word(PathChange::Kind kind) {
   switch (kind) {
@@ -111,7 +108,7 @@ std::string diff_json(const ImageDiff& diff) {
                              {"package", change.package},
                              {"cause", change.cause},
                              {"lines", change.lines}});
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json) + "\n";
 }
 
 std::string diff_page(const ImageDiff& diff) {

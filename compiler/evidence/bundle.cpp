@@ -7,9 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
+#include "base/json.hpp"
 #include "decode/decode.hpp"
 #include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
@@ -29,14 +28,14 @@ constexpr std::string_view kBlobs = "blobs/";
 constexpr std::size_t kMostText = 64U << 20U;
 
 std::string index_text(const Bundle& bundle) {
-  nlohmann::ordered_json json;
+  Json json;
   json["bundle"] = 1;
   json["lock"] = sha256(bundle.lock_text).hex();
-  json["keyrings"] = nlohmann::ordered_json::object();
+  json["keyrings"] = Json::object();
   for (const auto& [repository, digest] : bundle.keyrings) json["keyrings"][repository] = digest.hex();
-  json["blobs"] = nlohmann::ordered_json::array();
+  json["blobs"] = Json::array();
   for (const Digest& digest : bundle.blobs) json["blobs"].push_back(digest.hex());
-  return json.dump(1) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 /// Members of a bundle: small texts are kept, blobs go through their hash into the store.
@@ -86,7 +85,7 @@ class BundleSink : public ArchiveSink {
   Sha256 hash_;
 };
 
-Digest digest_of(const nlohmann::json& value) {
+Digest digest_of(const Json& value) {
   const auto digest = Digest::from_hex(value.get<std::string>());
   if (!digest) throw Error(ErrorKind::integrity, "the bundle is damaged: its index names no digest");
   return *digest;
@@ -100,7 +99,7 @@ Bundle read_index(const BundleSink& sink) {
       throw Error(ErrorKind::failed, std::string("it holds no ") + name, "'alephc vendor' makes one");
     return it->second;
   };
-  const auto json = nlohmann::json::parse(text(kIndex), nullptr, false);
+  const auto json = parse_json(text(kIndex));
   bundle.lock_text = text(kLock);
   try {
     if (json.at("bundle") != 1)
@@ -110,7 +109,7 @@ Bundle read_index(const BundleSink& sink) {
     for (const auto& [repository, digest] : json.at("keyrings").items())
       bundle.keyrings[repository] = digest_of(digest);
     for (const auto& digest : json.at("blobs")) bundle.blobs.push_back(digest_of(digest));
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     throw Error(ErrorKind::integrity, "the bundle is damaged: its index cannot be read");
   }
   std::vector<Digest> named = bundle.blobs;

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
+#include "base/json.hpp"
 
 namespace alephc {
 namespace {
@@ -21,20 +20,20 @@ std::string signed_bytes(const std::string& payload) {
 }  // namespace
 
 std::string sign_envelope(const std::string& payload, const PrivateKey& key) {
-  nlohmann::ordered_json json;
+  Json json;
   json["payloadType"] = kStatementType;
   json["payload"] = to_base64(payload);
-  json["signatures"] = nlohmann::ordered_json::array(
-      {{{"keyid", key.public_key().id()}, {"sig", to_base64(key.sign(signed_bytes(payload)))}}});
-  return json.dump() + "\n";
+  json["signatures"] =
+      Json::array({{{"keyid", key.public_key().id()}, {"sig", to_base64(key.sign(signed_bytes(payload)))}}});
+  return json_text(json) + "\n";
 }
 
 Envelope parse_envelope(const std::string& name, const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   try {
     if (!json.is_object() || json.at("payloadType") != kStatementType)
       throw Error(ErrorKind::failed, name + " is not a signed in-toto statement");
-    const auto bytes = [&](const nlohmann::json& value) {
+    const auto bytes = [&](const Json& value) {
       std::string decoded = from_base64(value.get<std::string>());
       if (decoded.empty())
         throw Error(ErrorKind::failed, name + " is not a signed in-toto statement: bad base64");
@@ -47,7 +46,7 @@ Envelope parse_envelope(const std::string& name, const std::string& text) {
     for (const auto& signature : json.at("signatures"))
       envelope.signatures.push_back({signature.value("keyid", ""), bytes(signature.at("sig"))});
     return envelope;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     throw Error(ErrorKind::failed, name + " is not a signed in-toto statement", "'alephc attest' makes one");
   }
 }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "evidence/receipt.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
+#include "base/json.hpp"
 
 namespace alephc {
 
 std::string receipt_text(const Receipt& receipt) {
-  nlohmann::ordered_json json;
+  Json json;
   json["receipt"] = 1;
   json["name"] = receipt.name;
   json["version"] = receipt.version;
@@ -25,17 +24,17 @@ std::string receipt_text(const Receipt& receipt) {
   json["tree"] = receipt.image.tree.text();
   if (!receipt.image.tree.outside.is_zero()) json["outside"] = receipt.image.tree.outside.hex();
   if (!receipt.image.verity_root.is_zero()) json["verity_root"] = receipt.image.verity_root.hex();
-  json["layers"] = nlohmann::ordered_json::array();
+  json["layers"] = Json::array();
   for (const auto& [step, digest] : receipt.layers)
     json["layers"].push_back({{"step", step}, {"layer", digest}});
   json["accounts"] = receipt.image.accounts;
   json["groups"] = receipt.image.groups;
   json["tools"] = receipt.tools;
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 Receipt parse_receipt(const std::string& file, const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   try {
     if (json.at("receipt") != 1) throw Error(ErrorKind::failed, file + " was made by a later alephc");
     Receipt receipt;
@@ -80,7 +79,7 @@ Receipt parse_receipt(const std::string& file, const std::string& text) {
     receipt.image.groups = json.at("groups").get<std::vector<std::string>>();
     receipt.tools = json.at("tools").get<std::vector<std::string>>();
     return receipt;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     throw Error(ErrorKind::failed, file + " is not a receipt", "make it again with 'alephc build --record'");
   }
 }

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "evidence/statement.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr const char* kStatement = "https://in-toto.io/Statement/v1";
 constexpr const char* kProvenance = "https://slsa.dev/provenance/v1";
@@ -62,7 +59,7 @@ Json tree_digests(const TreeDigest& tree) {
   return out;
 }
 
-TreeDigest read_tree_digests(const std::string& name, const nlohmann::json& digests) {
+TreeDigest read_tree_digests(const std::string& name, const Json& digests) {
   const std::string v2 = digests.value("alephcTree2", "");
   const auto tree = parse_tree_digest(v2.empty() ? digests.value("alephcTree", "") : "2:" + v2,
                                       digests.value("alephcOutside", ""));
@@ -86,12 +83,12 @@ std::string statement_text(const Receipt& receipt, const Lock& lock) {
   Json& details = json["predicate"]["runDetails"];
   details["builder"]["id"] = kBuilder;
   details["byproducts"] = Json::array({{{"name", "tree"}, {"digest", tree_digests(receipt.image.tree)}}});
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json);
 }
 
 Statement parse_statement(const std::string& name, const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  const auto digest = [&](const nlohmann::json& value, const char* what) {
+  const auto json = parse_json(text);
+  const auto digest = [&](const Json& value, const char* what) {
     const auto found = Digest::from_hex(value.get<std::string>());
     if (!found) throw Error(ErrorKind::failed, name + ": the " + what + " is not a digest");
     return *found;
@@ -104,7 +101,7 @@ Statement parse_statement(const std::string& name, const std::string& text) {
     if (json.at("subject").size() != 1)
       throw Error(ErrorKind::failed, name + " is not a statement about one image");
     const auto& image = json.at("subject").at(0);
-    const auto annotations = image.value("annotations", nlohmann::json::object());
+    const auto annotations = image.value("annotations", Json::object());
     return {.name = image.at("name"),
             .image = digest(image.at("digest").at("sha256"), "image"),
             .lock = digest(predicate.at("buildDefinition").at("externalParameters").at("lock").at("sha256"),
@@ -112,7 +109,7 @@ Statement parse_statement(const std::string& name, const std::string& text) {
             .tree = read_tree_digests(name, predicate.at("runDetails").at("byproducts").at(0).at("digest")),
             .cid_v0 = annotations.value("cid_v0", ""),
             .cid_v1 = annotations.value("cid_v1", "")};
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     throw Error(ErrorKind::failed, name + " is not a statement about a build of alephc");
   }
 }

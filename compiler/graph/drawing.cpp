@@ -5,8 +5,7 @@
 #include <map>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "tree/listing_text.hpp"
 
@@ -44,7 +43,7 @@ std::string fetch_label(const Step& step) {
 }
 
 std::string quoted(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(Json(text));
 }
 
 std::string xml(const std::string& text) {
@@ -182,30 +181,26 @@ std::string draw_dot(const BuildGraph& graph, const std::vector<StepState>& stat
 }
 
 std::string draw_json(const BuildGraph& graph, const std::vector<StepState>& states) {
-  nlohmann::ordered_json steps = nlohmann::ordered_json::array();
+  Json steps = Json::array();
   for (std::size_t i = 0; i < graph.steps.size(); ++i) {
     const Step& step = graph.steps[i];
-    nlohmann::ordered_json item;
+    Json item;
     item["id"] = step.id;
     item["kind"] = step.kind;
     item["title"] = step.title;
     item["status"] = status_word(states[i].status);
     item["why"] = states[i].why;
-    item["key"] = states[i].key.is_zero() ? nlohmann::ordered_json(nullptr)
-                                          : nlohmann::ordered_json(states[i].key.hex());
-    item["after"] =
-        i > 0 ? nlohmann::ordered_json::array({graph.steps[i - 1].id}) : nlohmann::ordered_json::array();
-    item["parameters"] = nlohmann::ordered_json::array();
+    item["key"] = states[i].key.is_zero() ? Json(nullptr) : Json(states[i].key.hex());
+    item["after"] = i > 0 ? Json::array({graph.steps[i - 1].id}) : Json::array();
+    item["parameters"] = Json::array();
     for (const std::string& line : split(step.input, '\n'))
       if (!line.empty()) item["parameters"].push_back(line);
-    item["fetches"] = nlohmann::ordered_json::array();
+    item["fetches"] = Json::array();
     for (const auto& [label, digest] : step.fetches)
       item["fetches"].push_back({{"label", label}, {"sha256", digest.hex()}});
     steps.push_back(std::move(item));
   }
-  return nlohmann::ordered_json{{"steps", steps}}.dump(2, ' ', false,
-                                                       nlohmann::json::error_handler_t::replace) +
-         "\n";
+  return json_text(Json{{"steps", steps}}, 2) + "\n";
 }
 
 std::string draw_svg(const BuildGraph& graph, const std::vector<StepState>& states) {

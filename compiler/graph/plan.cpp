@@ -8,9 +8,8 @@
 #include <array>
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "distro/distro.hpp"
 #include "distro/traits.hpp"
@@ -297,7 +296,7 @@ Steps exclusion(const Recipe& recipe) {
 }
 
 std::string init_settings(const InitSpec& init, int optimize) {
-  nlohmann::ordered_json json;
+  Json json;
   json["sshd"] = init.sshd;
   json["sdk_plugins"] = !init.sdk_plugins.empty();
   json["init0_plugin"] = !init.init0_plugin.empty();
@@ -305,7 +304,7 @@ std::string init_settings(const InitSpec& init, int optimize) {
   json["workdir"] = init.workdir;
   json["env"] = init.env;
   if (optimize > 0) json["python_optimize"] = optimize;
-  json["plugins"] = nlohmann::ordered_json::array();
+  json["plugins"] = Json::array();
   for (const PluginSpec& plugin : init.plugins) {
     std::vector<std::string> exec = plugin.exec;
     if (!plugin.source.empty()) exec = {plugin_path(base_name(plugin.source))};
@@ -315,14 +314,14 @@ std::string init_settings(const InitSpec& init, int optimize) {
                                {"on_error", plugin.fails ? "fail" : "warn"},
                                {"timeout_ms", plugin.timeout_ms}});
   }
-  json["services"] = nlohmann::ordered_json::array();
+  json["services"] = Json::array();
   for (const ServiceSpec& service : init.services)
     json["services"].push_back({{"name", service.name},
                                 {"exec", service.exec},
                                 {"type", service.oneshot ? "oneshot" : "daemon"},
                                 {"restart", service.restart ? "on-failure" : "never"},
                                 {"env", service.env}});
-  return json.dump();
+  return json_text(json);
 }
 
 Steps init(const Recipe& recipe) {

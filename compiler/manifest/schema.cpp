@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "manifest/schema.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "manifest/keys.hpp"
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json string_schema(const KeySpec& key) {
   Json schema{{"type", "string"}};
@@ -128,7 +125,7 @@ std::string runtime_schema() {
     for (std::size_t i = 0; i + 1 < parts.size(); ++i) home = &(*home)["properties"][parts[i]];
     (*home)["properties"][parts.back()] = inner;
   }
-  return schema.dump(2) + "\n";
+  return json_text(schema, 2) + "\n";
 }
 
 }  // namespace alephc

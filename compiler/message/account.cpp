@@ -7,8 +7,6 @@
 #include <secp256k1_recovery.h>
 #include <sodium.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
@@ -64,14 +62,14 @@ std::string sign_solana(const Secret& seed, const std::string& address, const st
   ::crypto_sign_detached(signature.data(), nullptr, reinterpret_cast<const unsigned char*>(text.data()),
                          text.size(), secret.data());
   ::sodium_memzero(secret.data(), secret.size());
-  const nlohmann::ordered_json json{
+  const Json json{
       {"publicKey", address},
       {"signature", encode_base58({reinterpret_cast<const char*>(signature.data()), signature.size()})}};
-  return json.dump();
+  return json_text(json);
 }
 
 std::string from_json_array(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   std::string bytes;
   if (!json.is_array()) return bytes;
   for (const auto& item : json) {
@@ -114,9 +112,9 @@ fs::path client_folder() {
   return home_folder() / ".aleph-im";
 }
 
-nlohmann::json client_config() {
+Json client_config() {
   const auto text = read_file_if_exists(client_folder() / "config.json");
-  return nlohmann::json::parse(text.value_or(""), nullptr, false);
+  return parse_json(text.value_or(""));
 }
 
 /// The chains of Ethereum's kind have its keys and signatures.
@@ -126,7 +124,7 @@ std::string client_chain() {
 }
 
 fs::path client_key() {
-  const nlohmann::json config = client_config();
+  const Json config = client_config();
   if (text_at(config, "type") == "hardware")
     throw Error(ErrorKind::usage, "the active key of the network's client is on a hardware wallet",
                 "sign with a key file: --key FILE");

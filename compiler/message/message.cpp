@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "message/message.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
@@ -13,8 +11,6 @@
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::json;
 
 [[noreturn]] void no_message(const std::string& name, const std::string& why) {
   throw Error(ErrorKind::failed, name + " is not a message of the network: " + why,

@@ -8,8 +8,6 @@
 #include <secp256k1_recovery.h>
 #include <sodium.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/cid.hpp"
 #include "base/digest.hpp"
 #include "base/json.hpp"

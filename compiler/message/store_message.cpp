@@ -3,16 +3,12 @@
 
 #include <array>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/json.hpp"
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLargestInline = 200'000;  // characters
 
@@ -49,7 +45,7 @@ double time_of(const Json& content) {
 }
 
 std::string compact(const Json& json) {
-  return json.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return ascii_json_text(json);
 }
 
 }  // namespace
@@ -57,7 +53,7 @@ std::string compact(const Json& json) {
 StoreMessage as_store_message(Message message) {
   if (message.type != "STORE")
     throw Error(ErrorKind::failed, message.item_hash + " is not a STORE message: its type is " + message.type);
-  const Json content = parse_shallow<Json>(message.content);
+  const Json content = parse_shallow(message.content);
   StoreMessage store{.item_type = text_at(content, "item_type"),
                      .file_hash = text_at(content, "item_hash"),
                      .ref = text_at(content, "ref"),

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/json.hpp"
@@ -12,8 +10,6 @@
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::json;
 
 constexpr std::uint64_t kLargestContent = 4U << 20U;
 
@@ -167,7 +163,7 @@ std::optional<Message> NodeApi::find_update(const StoreMessage& original) const 
     const Json json = parse_shallow(*text);
     if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array()) continue;
     for (const Json& item : json["messages"])
-      if (auto update = one.read_update(original, item.dump());
+      if (auto update = one.read_update(original, json_text(item));
           update && (!newest || update->time > newest->time))
         newest = std::move(update);
   }

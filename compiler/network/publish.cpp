@@ -5,8 +5,6 @@
 #include <chrono>
 #include <thread>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/interrupt.hpp"
@@ -19,8 +17,6 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
-
 constexpr long kReplySeconds = 600;  // a node hashes what it got before it answers
 constexpr int kPolls = 30;           // seconds that a pending message is watched
 
@@ -30,11 +26,11 @@ double now() {
 
 /// What a node says beside its status.
 std::string words_of(const HttpReply& reply) {
-  const Json json = parse_shallow<Json>(reply.body);
+  const Json json = parse_shallow(reply.body);
   std::string words;
   for (const char* key : {"message", "error", "reason", "detail", "details"})
     if (words.empty() && json.is_object() && json.contains(key))
-      words = json[key].is_string() ? json[key].get<std::string>() : json[key].dump();
+      words = json[key].is_string() ? json[key].get<std::string>() : json_text(json[key]);
   if (words.empty()) words = reply.body.substr(0, 300);
   return printable(std::string(trim(words)));
 }
@@ -113,7 +109,7 @@ class Publisher {
   /// Takes up the message of an interrupted try if it says the same.
   bool recall() {
     const auto text = read_file_if_exists(state_file_);
-    const Json state = parse_shallow<Json>(text.value_or(""));
+    const Json state = parse_shallow(text.value_or(""));
     if (!state.is_object() || !state.contains("time") || !state["time"].is_number()) return false;
     SignedMessage again = sign_store_message(store_request(state["time"].get<double>()), account_);
     if (again.item_hash != text_at(state, "item_hash")) return false;
@@ -125,7 +121,8 @@ class Publisher {
     const double time = now();
     out_.message = sign_store_message(store_request(time), account_);
     if (!request_.dry_run)
-      atomic_write(state_file_, Json{{"item_hash", out_.message.item_hash}, {"time", time}}.dump() + "\n");
+      atomic_write(state_file_,
+                   json_text(Json{{"item_hash", out_.message.item_hash}, {"time", time}}) + "\n");
   }
 
   /// By the limits of the first node that answers; false when this one does not.
@@ -224,7 +221,7 @@ class Publisher {
       throw Error(ErrorKind::failed,
                   public_url(api) + " refused: HTTP " + std::to_string(reply.status) + " " + words_of(reply));
     if (message_only) return;
-    const std::string hash = text_at(parse_shallow<Json>(reply.body), "hash");
+    const std::string hash = text_at(parse_shallow(reply.body), "hash");
     if (hash == out_.file_hash) return;
     throw Error(
         ErrorKind::integrity,

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 // CycloneDX 1.5, as cyclonedx.org/docs/1.5/json has it.
-#include <nlohmann/json.hpp>
 
 #include "base/dates.hpp"
+#include "base/json.hpp"
 #include "image/derived_uuid.hpp"
 #include "sbom/sbom.hpp"
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json hashes_json(const Digest& sha256) {
   return Json::array({{{"alg", "SHA-256"}, {"content", sha256.hex()}}});
@@ -42,7 +40,7 @@ std::string cyclonedx_text(const SbomSubject& subject) {
     all.push_back(component.purl);
   }
   json["dependencies"] = Json::array({{{"ref", image_ref}, {"dependsOn", all}}});
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 }  // namespace alephc

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // SPDX 2.3, as spdx.github.io/spdx-spec/v2.3 has it.
-#include <nlohmann/json.hpp>
 
 #include "base/dates.hpp"
+#include "base/json.hpp"
 #include "sbom/sbom.hpp"
 
 namespace alephc {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json package_json(const std::string& id, const std::string& name, const std::string& version,
                   const Digest& sha256) {
@@ -54,7 +52,7 @@ std::string spdx_text(const SbomSubject& subject) {
     json["packages"].push_back(std::move(package));
     json["relationships"].push_back(relationship(kImage, "CONTAINS", id));
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 }  // namespace alephc

@@ -3,10 +3,9 @@
 
 #include <array>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/little_endian.hpp"
 #include "base/text.hpp"
 #include "distro/agent_service.hpp"
@@ -97,10 +96,10 @@ class InitStep {
 
   /// What the init reads, with the distribution's init where it is to become that.
   [[nodiscard]] std::string settings() const {
-    nlohmann::ordered_json json;
+    Json json;
     if (!distro_init_.empty()) json["distro_init"] = distro_init_;
-    json.update(nlohmann::ordered_json::parse(input_.settings));
-    return json.dump(1) + "\n";
+    json.update(parse_json(input_.settings));
+    return json_text(json, 1) + "\n";
   }
 
   void put_folder(const std::string& path) {

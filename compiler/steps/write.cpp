@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "steps/write.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "base/trace.hpp"
 #include "image/image_format.hpp"
 #include "image/squashfs/compressed_blocks.hpp"
@@ -103,22 +102,21 @@ Step write_step(StepName name, WriteInput input) {
 }
 
 std::string image_result_text(const ImageResult& result) {
-  nlohmann::ordered_json json{{"sha256", result.sha256.hex()}, {"size", result.size},
-                              {"cid_v0", result.cid_v0},       {"cid_v1", result.cid_v1},
-                              {"tree", result.tree.text()},    {"tree_v1", result.tree.v1.hex()},
-                              {"accounts", result.accounts},   {"groups", result.groups}};
+  Json json{{"sha256", result.sha256.hex()}, {"size", result.size},        {"cid_v0", result.cid_v0},
+            {"cid_v1", result.cid_v1},       {"tree", result.tree.text()}, {"tree_v1", result.tree.v1.hex()},
+            {"accounts", result.accounts},   {"groups", result.groups}};
   if (!result.tree.outside.is_zero()) json["outside"] = result.tree.outside.hex();
   if (!result.verity_tree.is_zero()) {
     json["verity_tree"] = result.verity_tree.hex();
     json["verity_root"] = result.verity_root.hex();
   }
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(json);
 }
 
 namespace {
 
 /// Throws nlohmann's exception for a value of a wrong type.
-std::optional<ImageResult> image_result_of(const nlohmann::json& json) {
+std::optional<ImageResult> image_result_of(const Json& json) {
   const auto sha = Digest::from_hex(json.value("sha256", ""));
   auto tree = parse_tree_digest(json.value("tree", ""), json.value("outside", ""));
   const auto v1 = Digest::from_hex(json.value("tree_v1", ""));
@@ -138,10 +136,10 @@ std::optional<ImageResult> image_result_of(const nlohmann::json& json) {
 }  // namespace
 
 std::optional<ImageResult> parse_image_result(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   try {
     return json.is_object() ? image_result_of(json) : std::nullopt;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     return std::nullopt;
   }
 }

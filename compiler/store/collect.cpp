@@ -8,10 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "base/json.hpp"
 #include "store/store.hpp"
 
 namespace alephc {
@@ -37,24 +36,24 @@ fs::path record_path(const fs::path& store_folder, const fs::path& manifest) {
 }
 
 /// Throws nlohmann's exception for a value of a wrong type.
-BuildRecord record_of(const nlohmann::json& json) {
+BuildRecord record_of(const Json& json) {
   BuildRecord record;
   record.manifest = json.value("manifest", "");
-  const auto steps = json.value("steps", nlohmann::json::object());
+  const auto steps = json.value("steps", Json::object());
   for (const auto& [step, key] : steps.items())
     if (const auto digest = Digest::from_hex(key.get<std::string>())) record.step_keys[step] = *digest;
-  for (const auto& hex : json.value("layers", nlohmann::json::array()))
+  for (const auto& hex : json.value("layers", Json::array()))
     if (const auto digest = Digest::from_hex(hex.get<std::string>())) record.layers.insert(*digest);
-  for (const auto& hex : json.value("blobs", nlohmann::json::array()))
+  for (const auto& hex : json.value("blobs", Json::array()))
     if (const auto digest = Digest::from_hex(hex.get<std::string>())) record.blobs.insert(*digest);
   return record;
 }
 
 std::optional<BuildRecord> parse_record(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   try {
     return json.is_object() ? std::optional(record_of(json)) : std::nullopt;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     return std::nullopt;
   }
 }
@@ -174,15 +173,15 @@ class Collector {
 }  // namespace
 
 void put_build_record(const Store& store, const BuildRecord& record) {
-  nlohmann::ordered_json json;
+  Json json;
   json["manifest"] = record.manifest.string();
-  json["steps"] = nlohmann::ordered_json::object();
+  json["steps"] = Json::object();
   for (const auto& [step, key] : record.step_keys) json["steps"][step] = key.hex();
-  json["layers"] = nlohmann::ordered_json::array();
+  json["layers"] = Json::array();
   for (const Digest& digest : record.layers) json["layers"].push_back(digest.hex());
-  json["blobs"] = nlohmann::ordered_json::array();
+  json["blobs"] = Json::array();
   for (const Digest& digest : record.blobs) json["blobs"].push_back(digest.hex());
-  atomic_write(record_path(store.folder(), record.manifest), json.dump(1));
+  atomic_write(record_path(store.folder(), record.manifest), json_text(json, 1));
 }
 
 std::optional<BuildRecord> find_build_record(const Store& store, const fs::path& manifest) {

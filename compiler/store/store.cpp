@@ -12,10 +12,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/identity.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "store/stamp.hpp"
 #include "tree/listing_text.hpp"
@@ -288,7 +287,7 @@ bool Store::is_known_output(const fs::path& file, const Digest& digest) const {
 std::optional<ActionRecord> Store::find_action(const Digest& key) const {
   const auto text = read_file_if_exists(folder_ / "actions" / key.hex());
   if (!text) return std::nullopt;
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
+  const auto json = parse_json(*text);
   try {
     if (!json.is_object() || !json.contains("check")) return std::nullopt;
     const ActionRecord record{.name = json.value("name", ""),
@@ -300,21 +299,20 @@ std::optional<ActionRecord> Store::find_action(const Digest& key) const {
     if (sha256(record.key_text) != key || json["check"] != sha256(record.key_text + record.result).hex())
       return std::nullopt;
     return record;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     return std::nullopt;
   }
 }
 
 void Store::put_action(const Digest& key, const ActionRecord& record) const {
-  nlohmann::ordered_json json;
+  Json json;
   json["name"] = record.name;
   json["key_text"] = record.key_text;
   json["result"] = record.result;
   json["log"] = record.log;
   json["seconds"] = record.seconds;
   json["check"] = sha256(record.key_text + record.result).hex();
-  atomic_write(folder_ / "actions" / key.hex(),
-               json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+  atomic_write(folder_ / "actions" / key.hex(), json_text(json, 1));
 }
 
 FileLock Store::lock_key(const Digest& key) const {

@@ -13,10 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/interrupt.hpp"
+#include "base/json.hpp"
 #include "image/disk/fat.hpp"
 #include "image/disk/qcow2.hpp"
 #include "vm/kvm_probe.hpp"
@@ -78,11 +77,11 @@ void write_seed(const InstanceSpec& spec, const fs::path& file) {
 
 std::string user_data(const std::vector<std::string>& authorized_keys) {
   // JSON is YAML, and quotes what keys and their comments may hold.
-  const nlohmann::ordered_json data{{"disable_root", false},
-                                    {"ssh_pwauth", false},
-                                    {"ssh_authorized_keys", authorized_keys},
-                                    {"resize_rootfs", true}};
-  return "#cloud-config\n" + data.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+  const Json data{{"disable_root", false},
+                  {"ssh_pwauth", false},
+                  {"ssh_authorized_keys", authorized_keys},
+                  {"resize_rootfs", true}};
+  return "#cloud-config\n" + ascii_json_text(data) + "\n";
 }
 
 Instance::Instance(const InstanceSpec& spec, const std::function<void(const std::string&)>& on_line,

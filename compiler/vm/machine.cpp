@@ -14,9 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
+#include "base/json.hpp"
 #include "base/limits.hpp"
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
@@ -164,7 +163,7 @@ std::vector<std::string> Machine::qemu_command(const MachineSpec& spec) {
 
 std::vector<std::string> Machine::firecracker_command(const MachineSpec& spec) {
   vsock_ = "firecracker";
-  nlohmann::json config;
+  Json config;
   config["boot-source"] = {{"kernel_image_path", spec.kernel.string()},
                            {"boot_args", kernel_command_line(spec, accel_)}};
   if (!spec.initramfs.empty()) config["boot-source"]["initrd_path"] = spec.initramfs.string();
@@ -181,7 +180,7 @@ std::vector<std::string> Machine::firecracker_command(const MachineSpec& spec) {
   config["machine-config"] = {{"vcpu_count", spec.cpus}, {"mem_size_mib", spec.memory_mib}, {"smt", false}};
   config["vsock"] = {{"guest_cid", kGuestCid}, {"uds_path", (run_folder_ / "v.sock").string()}};
   const fs::path file = run_folder_ / "firecracker.json";
-  atomic_write(file, config.dump());
+  atomic_write(file, json_text(config));
   return {"firecracker", "--no-api", "--config-file", file.string()};
 }
 

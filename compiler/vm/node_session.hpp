@@ -9,8 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "base/json.hpp"
 #include "base/reporter.hpp"
 #include "vm/machine.hpp"
 

@@ -40,7 +40,8 @@ for path in sources:
 # A library's headers have one home each.
 HOMES = {
     "toml++/": ["manifest/value.cpp"],
-    "CLI/": ["cli/"],
+    "CLI/": ["cli/command_line.cpp"],
+    "nlohmann/": ["base/json.hpp", "init/"],
     "curl/": ["fetch/"],
     "sqfs/": ["image/squashfs"],
     "archive.h": ["decode/reader_child.cpp"],

@@ -14,7 +14,7 @@ def declared(folder):
     """The folders after USES."""
     text = re.sub(r"#.*", "", (folder / "CMakeLists.txt").read_text())
     found = re.search(r"alephc_component\(\w+[^)]*?\bUSES\b([^)]*?)(?:\bLIBS\b|\))", text)
-    return set(found[1].split()) if found else set()
+    return set(found[1].split()) - {folder.name} if found else set()
 
 
 def included(folder):

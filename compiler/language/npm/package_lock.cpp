@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/json.hpp"
@@ -13,20 +11,20 @@
 namespace alephc {
 namespace {
 
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 
 constexpr std::string_view kModules = "node_modules/";
 
 /// npm's lists: names that are meant, or "!NAME" for all but these.
-bool fits(const Json& package, const char* key, const std::string& value) {
+bool fits(const SortedJson& package, const char* key, const std::string& value) {
   const auto it = package.find(key);
   if (it == package.end() || it->empty()) return true;
   // A text is a list of one.
-  const Json list = it->is_string() ? Json::array({*it}) : *it;
+  const SortedJson list = it->is_string() ? SortedJson::array({*it}) : *it;
   if (!list.is_array()) return true;
   bool only = false;
   bool named = false;
-  for (const Json& item : list) {
+  for (const SortedJson& item : list) {
     if (!item.is_string()) continue;
     const auto& text = item.get_ref<const std::string&>();
     if (text == "!" + value) return false;
@@ -36,7 +34,7 @@ bool fits(const Json& package, const char* key, const std::string& value) {
   return named || !only;
 }
 
-bool flag(const Json& package, const char* key) {
+bool flag(const SortedJson& package, const char* key) {
   const auto it = package.find(key);
   return it != package.end() && it->is_boolean() && it->get<bool>();
 }
@@ -49,7 +47,7 @@ bool flag(const Json& package, const char* key) {
 
 std::vector<NpmPackage> read_package_lock(const std::string& file, const std::string& text,
                                           const NpmTarget& target, Reporter* reporter) {
-  const Json root = parse_shallow(text);
+  const SortedJson root = parse_shallow<SortedJson>(text);
   if (!root.is_object() || !root.contains("packages") || !root["packages"].is_object())
     refuse(file + " is not a package-lock.json of version 2 or 3",
            "make it with 'npm install --package-lock-only'");

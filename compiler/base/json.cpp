@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "base/json.hpp"
+
+namespace alephc {
+namespace {
+
+template <typename AnyJson>
+std::string text_of(const AnyJson& value, int indent, bool ascii) {
+  return value.dump(indent, ' ', ascii, AnyJson::error_handler_t::replace);
+}
+
+}  // namespace
+
+Json parse_json(const std::string& text) {
+  return Json::parse(text, nullptr, false);
+}
+
+template <typename AnyJson>
+AnyJson parse_shallow(const std::string& text) {
+  constexpr int kDeepest = 64;
+  return AnyJson::parse(
+      text, [](int depth, typename AnyJson::parse_event_t, AnyJson&) { return depth < kDeepest; }, false);
+}
+template Json parse_shallow(const std::string& text);
+template nlohmann::json parse_shallow(const std::string& text);
+
+std::string json_text(const Json& value, int indent) {
+  return text_of(value, indent, false);
+}
+
+std::string json_text(const nlohmann::json& value) {
+  return text_of(value, -1, false);
+}
+
+std::string ascii_json_text(const Json& value) {
+  return text_of(value, -1, true);
+}
+
+std::string ascii_json_text(const nlohmann::json& value) {
+  return text_of(value, -1, true);
+}
+
+}  // namespace alephc
