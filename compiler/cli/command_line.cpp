@@ -34,6 +34,12 @@ void add_common_options(ArgumentParser parser, CommonOptions& options) {
       .value_name("URL");
 }
 
+/// CLI11 2.4 refuses a name with a blank, and older ones take it.
+const std::string& checked_names(const std::string& names) {
+  check(names.find(' ') == std::string::npos, "a name on the command line has no blank");
+  return names;
+}
+
 int usage_error(const CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
   std::string hint = "alephc --help lists the commands";
   std::vector<std::string> names;
@@ -79,20 +85,20 @@ Argument& Argument::one_at_a_time() {
 }
 
 Argument ArgumentParser::add_flag(const std::string& names, bool& value, const std::string& about) {
-  return Argument(*app_->add_flag(names, value, about));
+  return Argument(*app_->add_flag(checked_names(names), value, about));
 }
 
 Argument ArgumentParser::add_option(const std::string& names, std::string& value, const std::string& about) {
-  return Argument(*app_->add_option(names, value, about));
+  return Argument(*app_->add_option(checked_names(names), value, about));
 }
 
 Argument ArgumentParser::add_option(const std::string& names, unsigned& value, const std::string& about) {
-  return Argument(*app_->add_option(names, value, about));
+  return Argument(*app_->add_option(checked_names(names), value, about));
 }
 
 Argument ArgumentParser::add_option(const std::string& names, std::vector<std::string>& values,
                                     const std::string& about) {
-  return Argument(*app_->add_option(names, values, about));
+  return Argument(*app_->add_option(checked_names(names), values, about));
 }
 
 CommandWords ArgumentParser::program() const {

@@ -47,8 +47,7 @@ CommandAction add_graph(ArgumentParser& parser) {
 
 CommandAction add_why(ArgumentParser& parser) {
   auto words = std::make_shared<std::vector<std::string>>();
-  parser
-      .add_option("[PATH] PACKAGE|/FILE", *words, "A package or an absolute path, after an optional project")
+  parser.add_option("SUBJECT", *words, "A package or an absolute path; the project may stand before it")
       .required()
       .count(1, 2);
   return [words](CommandContext& context) {
