@@ -6,7 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
-
+#include <utility>
 
 namespace alephc {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/settings.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <thread>

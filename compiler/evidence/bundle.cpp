@@ -2,6 +2,7 @@
 #include "evidence/bundle.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include <fcntl.h>

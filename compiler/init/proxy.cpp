@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
 
 #include <arpa/inet.h>
 #include <fcntl.h>

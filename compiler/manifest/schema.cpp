@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "manifest/schema.hpp"
 
+#include <initializer_list>
+
 #include "base/json.hpp"
 #include "base/text.hpp"
 #include "manifest/keys.hpp"

@@ -3,14 +3,15 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <set>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "decode/decode.hpp"
-#include "steps/shared_secrets.hpp"
 #include "sandbox/sandbox.hpp"
+#include "steps/shared_secrets.hpp"
 
 namespace alephc {
 namespace {

@@ -15,6 +15,7 @@
 // equal only if the values are. What cannot decide a result is known by its type and in no key: SourceSpan and
 // Label are for messages. A LargeText is in a key by its sha256.
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <map>

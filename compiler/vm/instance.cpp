@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <initializer_list>
 #include <thread>
 
 #include <arpa/inet.h>

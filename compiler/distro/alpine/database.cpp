@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "distro/alpine/database.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>

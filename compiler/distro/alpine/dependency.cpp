@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "distro/alpine/dependency.hpp"
 
+#include <algorithm>
+
 #include "distro/alpine/version.hpp"
 
 namespace alephc::alpine {

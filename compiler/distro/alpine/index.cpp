@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "distro/alpine/index.hpp"
 
+#include <algorithm>
+
 #include "base/diagnostic.hpp"
 #include "base/digest.hpp"
 #include "base/text.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "distro/alpine/package.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 

@@ -4,6 +4,7 @@
 // hash of their control member; the lock knows them by the sha256 of the whole file, so locking fetches what
 // no former lock has.
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <set>
 

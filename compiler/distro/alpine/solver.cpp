@@ -26,6 +26,7 @@
 #include <map>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "base/text.hpp"
 #include "distro/alpine/install_order.hpp"

@@ -3,6 +3,7 @@
 // choose, then the packages are dealt out to layers: one a part of the manifest that asks for packages, each
 // with what it needs and no earlier layer has. The base system goes with the first.
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include <fcntl.h>

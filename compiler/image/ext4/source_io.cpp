@@ -2,6 +2,7 @@
 #include "image/ext4/source_io.hpp"
 
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 

@@ -15,6 +15,7 @@
 // Format: Linux, Documentation/filesystems/ext4. Judged by `e2fsck -f` and the kernel (tests/integration/images_tests.py).
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "image/squashfs/block_cache.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 
