@@ -2,6 +2,10 @@
 #include "manifest/fill_manifest.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "base/text.hpp"
 #include "image/image_format.hpp"
@@ -16,99 +20,167 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
   return text;
 }
 
-BaseSpec base_of(const Value& flat) {
-  const TableView view(flat.find("base"));
+// What a key fills where one value becomes one member. The functions behind the tables do the rest.
+
+constexpr std::tuple kBase{
+    field("distro", &BaseSpec::distro),
+    field("release", &BaseSpec::release),
+    field("arch", &BaseSpec::arch),
+    field("components", &BaseSpec::components),
+    field("suites", &BaseSpec::suites),
+    field("mirrors", &BaseSpec::mirrors),
+    field("keyring", &BaseSpec::keyring),
+    field("snapshot", &BaseSpec::snapshot),
+    field("check_valid_until", &BaseSpec::check_valid_until),
+    field("image_sources", &BaseSpec::image_sources),
+    field("distro", &BaseSpec::distro_at),
+    field("release", &BaseSpec::release_at),
+};
+constexpr std::tuple kPackages{
+    field("install", &PackageSpec::install), field("build", &PackageSpec::build),
+    field("remove", &PackageSpec::remove),   field("recommends", &PackageSpec::recommends),
+    field("debconf", &PackageSpec::debconf), field("exclude_paths", &PackageSpec::exclude_paths),
+};
+constexpr std::tuple kPackageFile{
+    field("url", &PackageFile::url),
+    field("sha256", &PackageFile::sha256),
+};
+constexpr std::tuple kRepository{
+    field("name", &RepositorySpec::name),         field("url", &RepositorySpec::url),
+    field("suite", &RepositorySpec::suite),       field("components", &RepositorySpec::components),
+    field("key", &RepositorySpec::key),           field("fingerprint", &RepositorySpec::fingerprint),
+    field("priority", &RepositorySpec::priority), field("name", &RepositorySpec::at),
+};
+constexpr std::tuple kArchive{
+    field("name", &ArchiveSpec::name),     field("url", &ArchiveSpec::urls),
+    field("source", &ArchiveSpec::source), field("npm", &ArchiveSpec::npm),
+    field("sha256", &ArchiveSpec::sha256), field("integrity", &ArchiveSpec::integrity),
+    field("strip", &ArchiveSpec::strip),   field("target", &ArchiveSpec::target),
+    field("owner", &ArchiveSpec::owner),   field("name", &ArchiveSpec::at),
+};
+constexpr std::tuple kPython{
+    field("requirements", &PythonSpec::requirements),
+    field("requirements_files", &PythonSpec::requirements_files),
+    field("constraints_files", &PythonSpec::constraints_files),
+    field("lock_files", &PythonSpec::lock_files),
+    field("index", &PythonSpec::index),
+    field("extra_indexes", &PythonSpec::extra_indexes),
+    field("sdist", &PythonSpec::sdist),
+    field("target", &PythonSpec::target),
+};
+constexpr std::tuple kNode{
+    field("lockfile", &NodeSpec::lockfile),
+    field("target", &NodeSpec::target),
+    field("production", &NodeSpec::production),
+    field("lockfile", &NodeSpec::at),
+};
+constexpr std::tuple kFile{
+    field("target", &FileSpec::target),
+    field("append", &FileSpec::append),
+    field("owner", &FileSpec::owner),
+    field("target", &FileSpec::at),
+};
+constexpr std::tuple kRun{
+    field("name", &RunSpec::name), field("script", &RunSpec::script), field("source", &RunSpec::source),
+    field("user", &RunSpec::user), field("inputs", &RunSpec::inputs), field("network", &RunSpec::network),
+    field("env", &RunSpec::env),   field("name", &RunSpec::at),
+};
+constexpr std::tuple kUser{
+    field("name", &UserSpec::name),     field("uid", &UserSpec::uid),
+    field("groups", &UserSpec::groups), field("shell", &UserSpec::shell),
+    field("home", &UserSpec::home),     field("authorized_keys", &UserSpec::authorized_keys),
+};
+constexpr std::tuple kPlugin{
+    field("name", &PluginSpec::name),     field("stage", &PluginSpec::stage),
+    field("source", &PluginSpec::source), field("exec", &PluginSpec::exec),
+    field("files", &PluginSpec::files),   field("name", &PluginSpec::at),
+};
+constexpr std::tuple kService{
+    field("name", &ServiceSpec::name),
+    field("exec", &ServiceSpec::exec),
+    field("env", &ServiceSpec::env),
+    field("name", &ServiceSpec::at),
+};
+constexpr std::tuple kInit{
+    field("sshd", &InitSpec::sshd),
+    field("user", &InitSpec::user),
+    field("workdir", &InitSpec::workdir),
+    field("env", &InitSpec::env),
+    field("sdk_plugins", &InitSpec::sdk_plugins),
+    field("init0_plugin", &InitSpec::init0_plugin),
+};
+constexpr std::tuple kSystem{
+    field("timezone", &SystemSpec::timezone),
+    field("locale", &SystemSpec::locale),
+    field("locales", &SystemSpec::locales),
+    field("hostname", &SystemSpec::hostname),
+};
+constexpr std::tuple kImage{
+    field("format", &ImageSpec::format),       field("compression", &ImageSpec::compression),
+    field("level", &ImageSpec::level),         field("embed_recipe", &ImageSpec::embed_recipe),
+    field("label", &ImageSpec::label),         field("filesystem", &ImageSpec::filesystem),
+    field("subvolume", &ImageSpec::subvolume), field("verity", &ImageSpec::verity),
+};
+constexpr std::tuple kBoot{
+    field("kernel", &BootSpec::kernel),
+    field("kernel", &BootSpec::kernel_at),
+    field("cmdline", &BootSpec::cmdline),
+};
+
+/// A value that does not become a member as it stands; fallback if the key is absent.
+std::string text_at(const TableView& view, std::string_view key, std::string fallback = "") {
+  view.get(key, fallback);
+  return fallback;
+}
+
+BaseSpec base_of(const TableView& view) {
   BaseSpec base;
-  view.get("distro", base.distro);
-  view.get("release", base.release);
-  view.get("arch", base.arch);
-  view.get("components", base.components);
+  fill(base, view, kBase);
   if (base.components.empty()) base.components = {"main"};
-  view.get("suites", base.suites);
-  view.get("mirrors", base.mirrors);
-  view.get("keyring", base.keyring);
-  view.get("snapshot", base.snapshot);
-  view.get("check_valid_until", base.check_valid_until);
-  view.get("image_sources", base.image_sources);
   if (base.image_sources.empty()) base.image_sources = {"none"};
-  base.distro_at = view.at("distro");
-  base.release_at = view.at("release");
   return base;
 }
 
-PackageSpec packages_of(const Value& flat) {
-  const TableView view(flat.find("packages"));
+PackageFile package_file_of(const Value& item) {
+  PackageFile file{.at = item.at};
+  if (item.is(Value::Kind::string))
+    file.path = item.text;
+  else
+    fill(file, TableView(&item), kPackageFile);
+  return file;
+}
+
+PackageSpec packages_of(const TableView& view) {
   PackageSpec packages;
-  view.get("install", packages.install);
-  view.get("build", packages.build);
-  view.get("remove", packages.remove);
-  view.get("recommends", packages.recommends);
-  view.get("debconf", packages.debconf);
-  view.get("exclude_paths", packages.exclude_paths);
-  if (const Value* files = view.find("files", Value::Kind::array)) {
-    for (const Value& item : files->items) {
-      PackageFile file{.at = item.at};
-      if (item.is(Value::Kind::string)) {
-        file.path = item.text;
-      } else {
-        const TableView entry(&item);
-        entry.get("url", file.url);
-        entry.get("sha256", file.sha256);
-      }
-      packages.files.push_back(std::move(file));
-    }
-  }
+  fill(packages, view, kPackages);
+  if (const Value* files = view.find("files", Value::Kind::array))
+    for (const Value& item : files->items) packages.files.push_back(package_file_of(item));
   return packages;
 }
 
 RepositorySpec repository_of(const TableView& view) {
   RepositorySpec repository;
-  view.get("name", repository.name);
-  view.get("url", repository.url);
-  view.get("suite", repository.suite);
-  view.get("components", repository.components);
+  fill(repository, view, kRepository);
   if (repository.components.empty()) repository.components = {"main"};
-  view.get("key", repository.key);
-  view.get("fingerprint", repository.fingerprint);
   std::erase(repository.fingerprint, ' ');
   for (char& c : repository.fingerprint)
     if (c >= 'a' && c <= 'f') c = static_cast<char>(c - 'a' + 'A');
-  view.get_number("priority", repository.priority);
-  repository.at = view.at("name");
   return repository;
 }
 
 ArchiveSpec archive_of(const TableView& view) {
   ArchiveSpec archive;
-  std::string version;
-  view.get("name", archive.name);
-  view.get("url", archive.urls);
-  view.get("source", archive.source);
-  view.get("npm", archive.npm);
-  view.get("sha256", archive.sha256);
-  view.get("integrity", archive.integrity);
-  view.get("version", version);
-  view.get_number("strip", archive.strip);
-  view.get("target", archive.target);
-  view.get("owner", archive.owner);
+  fill(archive, view, kArchive);
+  const std::string version = text_at(view, "version");
   for (std::string& url : archive.urls) url = replace_all(url, "{version}", version);
   archive.target = replace_all(archive.target, "{version}", version);
   archive.npm = replace_all(archive.npm, "{version}", version);
-  archive.at = view.at("name");
   return archive;
 }
 
-PythonSpec python_of(const Value& flat) {
-  const TableView view(flat.find("python"));
+PythonSpec python_of(const TableView& view) {
   PythonSpec python;
-  view.get("requirements", python.requirements);
-  view.get("requirements_files", python.requirements_files);
-  view.get("constraints_files", python.constraints_files);
-  view.get("lock_files", python.lock_files);
-  view.get("index", python.index);
-  view.get("extra_indexes", python.extra_indexes);
-  view.get("sdist", python.sdist);
-  view.get("target", python.target);
+  fill(python, view, kPython);
   if (const Value* levels = view.find("optimize", Value::Kind::array);
       levels != nullptr && !levels->items.empty()) {
     python.optimize.clear();
@@ -118,26 +190,17 @@ PythonSpec python_of(const Value& flat) {
   return python;
 }
 
-NodeSpec node_of(const Value& flat) {
-  const TableView view(flat.find("node"));
+NodeSpec node_of(const TableView& view) {
   NodeSpec node;
-  view.get("lockfile", node.lockfile);
-  view.get("target", node.target);
-  view.get("production", node.production);
-  node.at = view.at("lockfile");
+  fill(node, view, kNode);
   return node;
 }
 
 FileSpec file_of(const TableView& view) {
   FileSpec file;
-  view.get("target", file.target);
-  view.get("append", file.append);
-  view.get("owner", file.owner);
-  std::string mode;
-  view.get("mode", mode);
-  if (!mode.empty()) file.mode = parse_mode(mode);
+  fill(file, view, kFile);
+  if (const std::string mode = text_at(view, "mode"); !mode.empty()) file.mode = parse_mode(mode);
   file.before_packages = view.has("before");
-  file.at = view.at("target");
   view.get("content", file.content);
   if (view.has("source")) {
     file.kind = FileSpec::Kind::source;
@@ -153,26 +216,13 @@ FileSpec file_of(const TableView& view) {
 
 RunSpec run_of(const TableView& view) {
   RunSpec run;
-  view.get("name", run.name);
-  view.get("script", run.script);
-  view.get("source", run.source);
-  view.get("user", run.user);
-  view.get("inputs", run.inputs);
-  view.get("network", run.network);
-  run.env = view.texts("env");
-  run.at = view.at("name");
+  fill(run, view, kRun);
   return run;
 }
 
 UserSpec user_of(const TableView& view) {
-  UserSpec user;
-  view.get("name", user.name);
-  if (view.has("uid")) view.get_number("uid", user.uid.emplace());
-  view.get("groups", user.groups);
-  view.get("shell", user.shell);
-  user.home = "/home/" + user.name;
-  view.get("home", user.home);
-  view.get("authorized_keys", user.authorized_keys);
+  UserSpec user{.home = "/home/" + text_at(view, "name")};
+  fill(user, view, kUser);
   return user;
 }
 
@@ -184,92 +234,56 @@ std::uint32_t milliseconds_of(const std::string& text) {
 
 PluginSpec plugin_of(const TableView& view) {
   PluginSpec plugin;
-  std::string on_error = "fail";
-  std::string timeout = "5s";
-  view.get("name", plugin.name);
-  view.get("stage", plugin.stage);
-  view.get("source", plugin.source);
-  view.get("exec", plugin.exec);
-  view.get("files", plugin.files);
-  view.get("on_error", on_error);
-  view.get("timeout", timeout);
-  plugin.fails = on_error == "fail";
-  plugin.timeout_ms = milliseconds_of(timeout);
-  plugin.at = view.at("name");
+  fill(plugin, view, kPlugin);
+  plugin.fails = text_at(view, "on_error", "fail") == "fail";
+  if (const std::string timeout = text_at(view, "timeout"); !timeout.empty())
+    plugin.timeout_ms = milliseconds_of(timeout);
   return plugin;
 }
 
 ServiceSpec service_of(const TableView& view) {
   ServiceSpec service;
-  std::string type = "daemon";
-  std::string restart = "never";
-  view.get("name", service.name);
-  view.get("exec", service.exec);
-  view.get("type", type);
-  view.get("restart", restart);
-  service.oneshot = type == "oneshot";
-  service.restart = restart == "on-failure";
-  service.env = view.texts("env");
-  service.at = view.at("name");
+  fill(service, view, kService);
+  service.oneshot = text_at(view, "type") == "oneshot";
+  service.restart = text_at(view, "restart") == "on-failure";
   return service;
 }
 
 InitSpec init_of(const Value& flat) {
   const TableView view(flat.find("init"));
   InitSpec init;
-  std::string program = "aleph";
-  view.get("program", program);
+  fill(init, view, kInit);
   // What a node tells functions over vsock it tells instances by cloud-init.
-  const TableView runtime(flat.find("runtime"));
-  std::string kind;
-  runtime.get("kind", kind);
-  if ((kind == "instance" || kind == "volume") && !view.has("program")) program = "none";
+  const std::string kind = text_at(TableView(flat.find("runtime")), "kind");
+  const bool needs_none = kind == "instance" || kind == "volume";
+  const std::string program = text_at(view, "program", needs_none ? "none" : "aleph");
   if (program == "distro") init.program = InitSpec::Program::distro;
   if (program == "none") init.program = InitSpec::Program::none;
-  view.get("sshd", init.sshd);
-  view.get("user", init.user);
-  view.get("workdir", init.workdir);
-  init.env = view.texts("env");
-  view.get("sdk_plugins", init.sdk_plugins);
-  view.get("init0_plugin", init.init0_plugin);
   init.at = view.at();
   for (const TableView& entry : entries_of(flat, "init.plugin")) init.plugins.push_back(plugin_of(entry));
   for (const TableView& entry : entries_of(flat, "init.service")) init.services.push_back(service_of(entry));
   return init;
 }
 
-void fill_image(Manifest& manifest, const Value& flat) {
-  const TableView image(flat.find("image"));
-  image.get("format", manifest.image.format);
-  image.get("compression", manifest.image.compression);
-  image.get_number("level", manifest.image.level);
-  image.get("embed_recipe", manifest.image.embed_recipe);
+void fill_image(Manifest& manifest, const TableView& view) {
+  ImageSpec& image = manifest.image;
+  fill(image, view, kImage);
   if (manifest.kind == "volume") {
     // A recipe would stand among the user's own files.
-    manifest.image.embed_recipe = false;
-    manifest.image.subtree = manifest.python.wanted() ? manifest.python.target : "/opt/code";
-    image.get("subtree", manifest.image.subtree);
+    image.embed_recipe = false;
+    image.subtree = text_at(view, "subtree", manifest.python.wanted() ? manifest.python.target : "/opt/code");
   }
-  std::string block_size;
-  image.get("block_size", block_size);
-  if (!block_size.empty())
-    manifest.image.block_size =
+  if (const std::string block_size = text_at(view, "block_size"); !block_size.empty())
+    image.block_size =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(parse_size(block_size).value_or(0), UINT32_MAX));
-  std::string size;
-  image.get("size", size);
-  if (!size.empty()) manifest.image.size = parse_size(size).value_or(0);
-  image.get("label", manifest.image.label);
-  image.get("filesystem", manifest.image.filesystem);
-  image.get("subvolume", manifest.image.subvolume);
-  image.get("verity", manifest.image.verity);
-  settle_compression(manifest.image);
+  if (const std::string size = text_at(view, "size"); !size.empty())
+    image.size = parse_size(size).value_or(0);
+  settle_compression(image);
 }
 
-void fill_boot(Manifest& manifest, const Value& flat) {
+void fill_boot(Manifest& manifest, const TableView& view) {
   BootSpec& boot = manifest.boot;
-  const TableView view(flat.find("boot"));
-  view.get("kernel", boot.kernel);
-  boot.kernel_at = view.at("kernel");
+  fill(boot, view, kBoot);
   std::vector<std::string> firmware{"bios", "uefi"};
   if (manifest.base.arch == "arm64") firmware = {"uefi"};
   if (boot.kernel == "none") firmware.clear();
@@ -279,35 +293,29 @@ void fill_boot(Manifest& manifest, const Value& flat) {
   };
   boot.bios = has("bios");
   boot.uefi = has("uefi");
-  view.get("cmdline", boot.cmdline);
-  std::string esp_size;
-  view.get("esp_size", esp_size);
-  if (!esp_size.empty()) boot.esp_size = parse_size(esp_size).value_or(0);
+  if (const std::string size = text_at(view, "esp_size"); !size.empty())
+    boot.esp_size = parse_size(size).value_or(0);
 }
 
 }  // namespace
 
 void fill_manifest(Manifest& manifest, const Value& flat) {
-  const TableView runtime(flat.find("runtime"));
-  runtime.get("kind", manifest.kind);
-  manifest.base = base_of(flat);
-  manifest.packages = packages_of(flat);
+  const auto table = [&](std::string_view name) { return TableView(flat.find(name)); };
+  table("runtime").get("kind", manifest.kind);
+  manifest.base = base_of(table("base"));
+  manifest.packages = packages_of(table("packages"));
   for (const TableView& view : entries_of(flat, "repository"))
     manifest.repositories.push_back(repository_of(view));
-  manifest.python = python_of(flat);
-  manifest.node = node_of(flat);
+  manifest.python = python_of(table("python"));
+  manifest.node = node_of(table("node"));
   for (const TableView& view : entries_of(flat, "archive")) manifest.archives.push_back(archive_of(view));
   for (const TableView& view : entries_of(flat, "file")) manifest.files.push_back(file_of(view));
   for (const TableView& view : entries_of(flat, "run")) manifest.runs.push_back(run_of(view));
   for (const TableView& view : entries_of(flat, "user")) manifest.users.push_back(user_of(view));
   manifest.init = init_of(flat);
-  const TableView system(flat.find("system"));
-  system.get("timezone", manifest.system.timezone);
-  system.get("locale", manifest.system.locale);
-  system.get("locales", manifest.system.locales);
-  system.get("hostname", manifest.system.hostname);
-  fill_image(manifest, flat);
-  fill_boot(manifest, flat);
+  fill(manifest.system, table("system"), kSystem);
+  fill_image(manifest, table("image"));
+  fill_boot(manifest, table("boot"));
   if (is_disk(manifest.image.format) && manifest.boot.kernel != "auto" && manifest.boot.kernel != "none")
     manifest.packages.install.push_back({manifest.boot.kernel, manifest.boot.kernel_at});
 }

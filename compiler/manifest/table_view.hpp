@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>
+#include <concepts>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "manifest/manifest.hpp"
@@ -39,16 +41,20 @@ class TableView {
     if (const Value* value = find(key, Value::Kind::string))
       into = Digest::from_hex(value->text).value_or(Digest{});
   }
-  [[nodiscard]] std::map<std::string, std::string> texts(std::string_view key) const {
-    std::map<std::string, std::string> out;
+  void get(std::string_view key, std::map<std::string, std::string>& into) const {
     if (const Value* value = find(key, Value::Kind::table))
-      for (const auto& [name, text] : value->members) out[name] = text.text;
-    return out;
+      for (const auto& [name, text] : value->members) into[name] = text.text;
   }
-  template <typename Number>
-  void get_number(std::string_view key, Number& into) const {
+  template <std::integral Number>
+  void get(std::string_view key, Number& into) const {
     if (const Value* value = find(key, Value::Kind::integer)) into = static_cast<Number>(value->number);
   }
+  template <typename Number>
+  void get(std::string_view key, std::optional<Number>& into) const {
+    if (has(key)) get(key, into.emplace());
+  }
+  /// Where the key stands, or else the table.
+  void get(std::string_view key, SourceSpan& into) const { into = at(key); }
   [[nodiscard]] const Value* find(std::string_view key, Value::Kind kind) const {
     const Value* value = table_ == nullptr ? nullptr : table_->find(key);
     return value != nullptr && value->is(kind) ? value : nullptr;
@@ -68,6 +74,23 @@ class TableView {
  private:
   const Value* table_;
 };
+
+/// A key, and the member of a spec that it fills.
+template <typename Spec, typename Member>
+struct Binding {
+  std::string_view key;
+  Member Spec::*member;
+};
+template <typename Spec, typename Member>
+constexpr Binding<Spec, Member> field(std::string_view key, Member Spec::*member) {
+  return {key, member};
+}
+
+/// Fills the members that the table has keys for.
+template <typename Spec, typename... Members>
+void fill(Spec& spec, const TableView& view, const std::tuple<Binding<Spec, Members>...>& bindings) {
+  std::apply([&](const auto&... binding) { (view.get(binding.key, spec.*(binding.member)), ...); }, bindings);
+}
 
 /// The entries of an array of tables.
 inline std::vector<TableView> entries_of(const Value& flat, std::string_view name) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Every key of the manifest, every field of the lock and every file of the project either changes the key of a step, or
 // what the lock is made for, or nothing at all. A key that is in none of these lists fails the test: decide.
+#include "manifest/keys.hpp"
+
 #include <filesystem>
 #include <set>
 
@@ -8,8 +10,8 @@
 #include "base/text.hpp"
 #include "graph/plan.hpp"
 #include "lock/lock_file.hpp"
-#include "manifest/keys.hpp"
 #include "manifest/load.hpp"
+#include "manifest/value.hpp"
 #include "project/read_project.hpp"
 #include "support/catch.hpp"
 
@@ -360,6 +362,24 @@ class Recipes {
   Lock lock_;
 };
 
+/// The first line of a manifest that sets a key of a table; empty if there is none.
+std::string line_of(const std::string& text, std::string_view table, std::string_view key) {
+  std::string header;
+  for (const std::string& line : split(text, '\n')) {
+    if (line.starts_with("[")) header = line.substr(line.find_first_not_of('['));
+    if (header.starts_with(std::string(table) + "]") && line.starts_with(std::string(key) + " = "))
+      return line;
+  }
+  return "";
+}
+
+/// As a manifest has it.
+std::string default_of(const KeySpec& key) {
+  const bool bare =
+      key.type == KeyType::boolean || key.type == KeyType::integer || key.fallback.starts_with('[');
+  return std::string(key.name) + " = " + (bare ? std::string(key.fallback) : quote_toml(key.fallback));
+}
+
 void check_keys(const Recipes& recipes, const std::string& base, const std::vector<Mutation>& mutations) {
   const std::string before = recipes.keys(base);
   for (const Mutation& mutation : mutations) {
@@ -389,6 +409,36 @@ TEST_CASE("a key that decides a step changes the step's key") {
   const Recipes recipes;
   check_keys(recipes, kFunction, kInKeys);
   check_keys(recipes, kDisk, kInKeysOfDisks);
+}
+
+TEST_CASE("a key that is left out has the default that the schema names") {
+  // These say it in words, or a file is written for them only when they are set. What is embedded of the recipe says
+  // which keys it has, and no other format takes the keys of a disk.
+  const std::set<std::string> words{"base.suites",   "file.dir",           "file.mode",
+                                    "user.home",     "init.program",       "system.timezone",
+                                    "system.locale", "image.compression",  "image.level",
+                                    "image.size",    "image.embed_recipe", "image.format"};
+  const Recipes recipes;
+  const std::string disk = replaced(kDisk, "size = \"1G\"", "size = \"1G\"\nembed_recipe = false");
+  std::set<std::string> checked;
+  for (const std::string& text : {std::string(kFunction), disk})
+    for (const TableSpec& table : table_specs())
+      for (const KeySpec& key : table.keys) {
+        const std::string name = std::string(table.path) + "." + std::string(key.name);
+        const std::string line = line_of(text, table.path, key.name);
+        if (key.fallback.empty() || line.empty() || words.contains(name)) continue;
+        const std::size_t at = text.find("\n" + line + "\n");
+        const auto with = [&](const std::string& other) {
+          return text.substr(0, at + 1) + other + text.substr(at + 1 + line.size());
+        };
+        INFO(name << " is " << key.fallback << " when it is left out");
+        CHECK(recipes.keys(with("")) == recipes.keys(with(default_of(key))));
+        checked.insert(name);
+      }
+  for (const char* name :
+       {"archive.strip", "init.plugin.timeout", "init.service.type", "image.block_size", "image.label",
+        "boot.esp_size", "boot.firmware", "run.user", "user.shell", "python.optimize"})
+    CHECK(checked.contains(name));
 }
 
 TEST_CASE("a key that decides the lock makes it stale, and one that describes does neither") {
