@@ -142,6 +142,7 @@ class Runner {
   void execute(const Step& step, const Digest& key, const std::string& text) {
     const auto start = Clock::now();
     const TraceSpan span("step", step.title);
+    // Where there is a core for what is compressed ahead, there is one for this.
     if (tools_.blocks != nullptr && tools_.cache != nullptr) tools_.cache->check_ahead();
     if (!step.fetches.empty()) start_supply(step);
     const fs::path log = tools_.store.log_path(key, step.id);
