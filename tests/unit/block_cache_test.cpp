@@ -276,32 +276,28 @@ TEST_CASE("an image made of a former image's blocks has the bytes of one made fr
     BlockCache cache = Images::cache_of(index, former);
     CHECK(sha256_file(images.write(same, &cache)) == sha256_file(former));
   }
-  SECTION("damaged anywhere") {
+  const auto write_damaged = [&](unsigned seed, const auto& prepare) {
     const std::string bytes = read_file(former);
-    std::mt19937 random(1);
+    std::mt19937 random(seed);
     for (int i = 0; i < 40; ++i) {
       std::string damaged = bytes;
       damaged[random() % damaged.size()] ^= static_cast<char>(1U << (random() % 8));
       const fs::path place = images.temp.path() / "damaged";
       atomic_write(place, damaged);
       BlockCache cache = Images::cache_of(index, place);
+      prepare(cache, i);
       CHECK(sha256_file(images.write(changed, &cache)) == expected);
     }
+  };
+  SECTION("damaged anywhere") {
+    write_damaged(1, [](BlockCache&, int) {});
   }
   SECTION("damaged, and checked ahead for a while") {
-    const std::string bytes = read_file(former);
-    std::mt19937 random(2);
-    for (int i = 0; i < 40; ++i) {
-      std::string damaged = bytes;
-      damaged[random() % damaged.size()] ^= static_cast<char>(1U << (random() % 8));
-      const fs::path place = images.temp.path() / "damaged";
-      atomic_write(place, damaged);
-      BlockCache cache = Images::cache_of(index, place);
+    write_damaged(2, [](BlockCache& cache, int i) {
       cache.check_ahead();
       std::this_thread::sleep_for(std::chrono::microseconds(200 * (i % 10)));
       cache.stop_checking();
-      CHECK(sha256_file(images.write(changed, &cache)) == expected);
-    }
+    });
   }
   SECTION("cut short") {
     const fs::path place = images.temp.path() / "short";
