@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/fd.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -103,8 +104,10 @@ void write_all(int fd, std::string_view data) {
 std::string read_all(int fd) {
   struct stat info {};
   const bool has_size = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-  // One more than there should be, so that the end is seen without growing.
-  std::string out(has_size ? static_cast<std::size_t>(info.st_size) + 1 : 65536, '\0');
+  // One more than there should be, so that the end is seen without growing. Files of /proc have no size and some text.
+  constexpr std::size_t kLeast = 4096;
+  std::string out(std::max(kLeast, has_size ? static_cast<std::size_t>(info.st_size) + 1 : 16 * kLeast),
+                  '\0');
   std::size_t have = 0;
   while (const std::size_t got = read_some(fd, std::span(out).subspan(have))) {
     have += got;
