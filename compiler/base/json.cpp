@@ -11,9 +11,12 @@ std::string text_of(const AnyJson& value, int indent, bool ascii) {
 
 }  // namespace
 
-Json parse_json(const std::string& text) {
-  return Json::parse(text, nullptr, false);
+template <typename AnyJson>
+AnyJson parse_json(const std::string& text) {
+  return AnyJson::parse(text, nullptr, false);
 }
+template Json parse_json(const std::string& text);
+template SortedJson parse_json(const std::string& text);
 
 template <typename AnyJson>
 AnyJson parse_shallow(const std::string& text) {
@@ -22,21 +25,17 @@ AnyJson parse_shallow(const std::string& text) {
       text, [](int depth, typename AnyJson::parse_event_t, AnyJson&) { return depth < kDeepest; }, false);
 }
 template Json parse_shallow(const std::string& text);
-template nlohmann::json parse_shallow(const std::string& text);
+template SortedJson parse_shallow(const std::string& text);
 
 std::string json_text(const Json& value, int indent) {
   return text_of(value, indent, false);
 }
 
-std::string json_text(const nlohmann::json& value) {
+std::string json_text(const SortedJson& value) {
   return text_of(value, -1, false);
 }
 
 std::string ascii_json_text(const Json& value) {
-  return text_of(value, -1, true);
-}
-
-std::string ascii_json_text(const nlohmann::json& value) {
   return text_of(value, -1, true);
 }
 

@@ -10,24 +10,26 @@
 
 namespace alephc {
 
-/// Keeps the order of members. One type for all: whatever is done with a second one would be compiled twice.
+/// To write: keeps the order of members, and looks through all of them for one.
 using Json = nlohmann::ordered_json;
+/// To read: finds a member at once. A stranger's object of a million members would take hours as a Json.
+using SortedJson = nlohmann::json;
 
 /// Discarded (no object, no array) when it is not JSON.
-[[nodiscard]] Json parse_json(const std::string& text);
+template <typename AnyJson = SortedJson>
+[[nodiscard]] AnyJson parse_json(const std::string& text);
 
 /// JSON of a stranger: what is nested deeper than anything that we read is left out, since copying and
-/// printing a value recurses. Discarded when it is not JSON. nlohmann::json finds members of large objects faster.
-template <typename AnyJson = Json>
+/// printing a value recurses. Discarded when it is not JSON.
+template <typename AnyJson = SortedJson>
 [[nodiscard]] AnyJson parse_shallow(const std::string& text);
 
 /// On one line, or indented by that many spaces. What is not UTF-8 is replaced.
 [[nodiscard]] std::string json_text(const Json& value, int indent = -1);
-[[nodiscard]] std::string json_text(const nlohmann::json& value);
+[[nodiscard]] std::string json_text(const SortedJson& value);
 
 /// On one line, every character beyond ASCII as an escape.
 [[nodiscard]] std::string ascii_json_text(const Json& value);
-[[nodiscard]] std::string ascii_json_text(const nlohmann::json& value);
 
 /// The string that an object has under a key; empty if it has none there, or is not an object.
 template <typename AnyJson>

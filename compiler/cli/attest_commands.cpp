@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"

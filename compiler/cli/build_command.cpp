@@ -174,7 +174,7 @@ int run_build(const BuildArguments& arguments, CommandContext& context) {
       if (arguments.audit) print(audit_text(outcome.audit));
     }
   }
-  if (context.options.json) print(json_text((all.size() == 1 ? all.front() : Json{{"builds", all}})) + "\n");
+  if (context.options.json) print(json_text(all.size() == 1 ? all.front() : Json{{"builds", all}}) + "\n");
   return stable ? 0 : static_cast<int>(ErrorKind::integrity);
 }
 

@@ -64,7 +64,7 @@ int run_lock(const LockArguments& arguments, CommandContext& context) {
       print(summary(outcome, arguments));
     if (!arguments.vendor.empty()) vendor_runtime(path, arguments.vendor, session);
   }
-  if (context.options.json) print(json_text((all.size() == 1 ? all.front() : Json{{"locks", all}})) + "\n");
+  if (context.options.json) print(json_text(all.size() == 1 ? all.front() : Json{{"locks", all}}) + "\n");
   return 0;
 }
 

@@ -103,7 +103,7 @@ Json publish_json(const PublishOutcome& outcome) {
           {"size", outcome.size},
           {"sha256", outcome.sha256},
           {"cid_v0", outcome.cid_v0},
-          {"message", parse_json(outcome.message.envelope)}};
+          {"message", parse_json<Json>(outcome.message.envelope)}};
 }
 
 }  // namespace

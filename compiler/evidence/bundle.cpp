@@ -86,7 +86,7 @@ class BundleSink : public ArchiveSink {
   Sha256 hash_;
 };
 
-Digest digest_of(const Json& value) {
+Digest digest_of(const SortedJson& value) {
   const auto digest = Digest::from_hex(value.get<std::string>());
   if (!digest) throw Error(ErrorKind::integrity, "the bundle is damaged: its index names no digest");
   return *digest;

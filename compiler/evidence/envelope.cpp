@@ -33,7 +33,7 @@ Envelope parse_envelope(const std::string& name, const std::string& text) {
   try {
     if (!json.is_object() || json.at("payloadType") != kStatementType)
       throw Error(ErrorKind::failed, name + " is not a signed in-toto statement");
-    const auto bytes = [&](const Json& value) {
+    const auto bytes = [&](const SortedJson& value) {
       std::string decoded = from_base64(value.get<std::string>());
       if (decoded.empty())
         throw Error(ErrorKind::failed, name + " is not a signed in-toto statement: bad base64");

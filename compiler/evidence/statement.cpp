@@ -59,7 +59,7 @@ Json tree_digests(const TreeDigest& tree) {
   return out;
 }
 
-TreeDigest read_tree_digests(const std::string& name, const Json& digests) {
+TreeDigest read_tree_digests(const std::string& name, const SortedJson& digests) {
   const std::string v2 = digests.value("alephcTree2", "");
   const auto tree = parse_tree_digest(v2.empty() ? digests.value("alephcTree", "") : "2:" + v2,
                                       digests.value("alephcOutside", ""));
@@ -88,7 +88,7 @@ std::string statement_text(const Receipt& receipt, const Lock& lock) {
 
 Statement parse_statement(const std::string& name, const std::string& text) {
   const auto json = parse_json(text);
-  const auto digest = [&](const Json& value, const char* what) {
+  const auto digest = [&](const SortedJson& value, const char* what) {
     const auto found = Digest::from_hex(value.get<std::string>());
     if (!found) throw Error(ErrorKind::failed, name + ": the " + what + " is not a digest");
     return *found;
@@ -101,7 +101,7 @@ Statement parse_statement(const std::string& name, const std::string& text) {
     if (json.at("subject").size() != 1)
       throw Error(ErrorKind::failed, name + " is not a statement about one image");
     const auto& image = json.at("subject").at(0);
-    const auto annotations = image.value("annotations", Json::object());
+    const auto annotations = image.value("annotations", SortedJson::object());
     return {.name = image.at("name"),
             .image = digest(image.at("digest").at("sha256"), "image"),
             .lock = digest(predicate.at("buildDefinition").at("externalParameters").at("lock").at("sha256"),

@@ -112,7 +112,7 @@ fs::path client_folder() {
   return home_folder() / ".aleph-im";
 }
 
-Json client_config() {
+SortedJson client_config() {
   const auto text = read_file_if_exists(client_folder() / "config.json");
   return parse_json(text.value_or(""));
 }
@@ -124,7 +124,7 @@ std::string client_chain() {
 }
 
 fs::path client_key() {
-  const Json config = client_config();
+  const SortedJson config = client_config();
   if (text_at(config, "type") == "hardware")
     throw Error(ErrorKind::usage, "the active key of the network's client is on a hardware wallet",
                 "sign with a key file: --key FILE");

@@ -17,14 +17,14 @@ namespace {
               "save the answer of a node to /api/v0/messages/HASH");
 }
 
-std::string text_of(const Json& object, const char* key, const std::string& name) {
+std::string text_of(const SortedJson& object, const char* key, const std::string& name) {
   const auto it = object.find(key);
   if (it == object.end() || !it->is_string()) no_message(name, std::string("'") + key + "' is missing");
   return it->get<std::string>();
 }
 
-Json parse_object(const std::string& name, const std::string& text, const char* what) {
-  Json json = parse_shallow(text);
+SortedJson parse_object(const std::string& name, const std::string& text, const char* what) {
+  SortedJson json = parse_shallow(text);
   if (!json.is_object()) no_message(name, std::string(what) + " is not a JSON object");
   return json;
 }
@@ -44,7 +44,7 @@ bool is_hash_of_text(const std::string& hash, const std::string& text) {
 }
 
 /// The hash covers the text that the sender chose, never one that is written again.
-std::string content_of(const Json& envelope, const std::string& name, const std::string& item_hash,
+std::string content_of(const SortedJson& envelope, const std::string& name, const std::string& item_hash,
                        const ContentSource& source) {
   if (text_of(envelope, "item_type", name) == "inline") {
     std::string text = text_of(envelope, "item_content", name);
@@ -57,7 +57,7 @@ std::string content_of(const Json& envelope, const std::string& name, const std:
   return text;
 }
 
-void check_signature(const Json& envelope, const std::string& name, Message& message) {
+void check_signature(const SortedJson& envelope, const std::string& name, Message& message) {
   const std::string text = signed_text(message.chain, message.sender, message.type, message.item_hash);
   switch (check_signature_of(message.chain, message.sender, text, text_of(envelope, "signature", name))) {
     case SignatureCheck::good:
@@ -86,9 +86,9 @@ std::string signed_text(const std::string& chain, const std::string& sender, con
 }
 
 Message parse_message(const std::string& name, const std::string& text, const ContentSource& content_source) {
-  Json envelope = parse_object(name, text, "the text");
+  SortedJson envelope = parse_object(name, text, "the text");
   if (envelope.contains("message") && envelope["message"].is_object()) {
-    Json inner = envelope["message"];
+    SortedJson inner = envelope["message"];
     envelope = std::move(inner);
   }
   Message message{.type = text_of(envelope, "type", name),
@@ -103,8 +103,8 @@ Message parse_message(const std::string& name, const std::string& text, const Co
 }
 
 RuntimeReference runtime_of(const Message& message) {
-  const Json content = parse_shallow(message.content);
-  Json reference;
+  const SortedJson content = parse_shallow(message.content);
+  SortedJson reference;
   if (message.type == "PROGRAM" && content.contains("runtime")) reference = content["runtime"];
   if (message.type == "INSTANCE" && content.contains("rootfs") && content["rootfs"].is_object() &&
       content["rootfs"].contains("parent"))

@@ -20,10 +20,10 @@ constexpr std::array kRecipeKeys{
 };
 
 /// Only as good as whoever signed the message: everything in it is checked again where it is used.
-RecipeReference recipe_of(const Json& content) {
+RecipeReference recipe_of(const SortedJson& content) {
   RecipeReference recipe;
   if (!content.contains("metadata") || !content["metadata"].is_object()) return recipe;
-  const Json& metadata = content["metadata"];
+  const SortedJson& metadata = content["metadata"];
   if (!metadata.contains("alephc") || !metadata["alephc"].is_object()) return recipe;
   for (const auto& [key, member] : kRecipeKeys) recipe.*member = text_at(metadata["alephc"], key);
   return recipe;
@@ -39,7 +39,7 @@ Json metadata_of(const StoreRequest& request) {
   return metadata;
 }
 
-double time_of(const Json& content) {
+double time_of(const SortedJson& content) {
   const auto time = content.find("time");
   return time != content.end() && time->is_number() ? time->get<double>() : 0;
 }
@@ -53,7 +53,7 @@ std::string compact(const Json& json) {
 StoreMessage as_store_message(Message message) {
   if (message.type != "STORE")
     throw Error(ErrorKind::failed, message.item_hash + " is not a STORE message: its type is " + message.type);
-  const Json content = parse_shallow(message.content);
+  const SortedJson content = parse_shallow(message.content);
   StoreMessage store{.item_type = text_at(content, "item_type"),
                      .file_hash = text_at(content, "item_hash"),
                      .ref = text_at(content, "ref"),

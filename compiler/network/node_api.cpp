@@ -35,14 +35,14 @@ std::string meaning_of(std::int64_t code) {
   }
 }
 
-bool lists(const Json& grant, const char* key, const std::string& value) {
+bool lists(const SortedJson& grant, const char* key, const std::string& value) {
   const auto list = grant.find(key);
   return list == grant.end() || !list->is_array() || list->empty() ||
          std::find(list->begin(), list->end(), value) != list->end();
 }
 
 /// What is not named in a grant is allowed.
-bool covers(const Json& grant, const Message& message) {
+bool covers(const SortedJson& grant, const Message& message) {
   if (!grant.is_object() || !same_address(text_at(grant, "address"), message.sender)) return false;
   const std::string chain = text_at(grant, "chain");
   return (chain.empty() || chain == message.chain) && lists(grant, "types", message.type) &&
@@ -160,9 +160,9 @@ std::optional<Message> NodeApi::find_update(const StoreMessage& original) const 
     const auto text = one.get(path, failures, reachable);
     if (!text) continue;
     reachable = true;
-    const Json json = parse_shallow(*text);
+    const SortedJson json = parse_shallow(*text);
     if (!json.is_object() || !json.contains("messages") || !json["messages"].is_array()) continue;
-    for (const Json& item : json["messages"])
+    for (const SortedJson& item : json["messages"])
       if (auto update = one.read_update(original, json_text(item));
           update && (!newest || update->time > newest->time))
         newest = std::move(update);
@@ -176,12 +176,13 @@ bool NodeApi::may_speak(const Message& message) const {
   std::vector<std::string> failures;
   bool reachable = false;
   const auto text = get("/api/v0/aggregates/" + message.address + ".json?keys=security", failures, reachable);
-  const Json json = parse_shallow(text.value_or(""));
+  const SortedJson json = parse_shallow(text.value_or(""));
   if (!json.is_object() || !json.contains("data") || !json["data"].is_object()) return false;
-  const Json security = json["data"].value("security", Json::object());
+  const SortedJson security = json["data"].value("security", SortedJson::object());
   if (!security.is_object() || !security.contains("authorizations")) return false;
-  const Json& grants = security["authorizations"];
-  return std::any_of(grants.begin(), grants.end(), [&](const Json& grant) { return covers(grant, message); });
+  const SortedJson& grants = security["authorizations"];
+  return std::any_of(grants.begin(), grants.end(),
+                     [&](const SortedJson& grant) { return covers(grant, message); });
 }
 
 std::vector<std::string> NodeApi::file_urls(const std::string& file_hash) const {
@@ -195,7 +196,7 @@ std::vector<std::string> NodeApi::file_urls(const std::string& file_hash) const 
 MessageStatus NodeApi::message_status(const std::string& api, const std::string& item_hash) const {
   const HttpReply reply = client_.get(api + "/api/v0/messages/" + item_hash);
   MessageStatus status;
-  const Json json = parse_shallow(reply.body);
+  const SortedJson json = parse_shallow(reply.body);
   if (reply.status != 200 || !json.is_object()) return status;
   status.status = text_at(json, "status");
   if (const auto code = json.find("error_code"); code != json.end() && code->is_number_integer())
@@ -209,7 +210,7 @@ std::optional<UploadLimits> NodeApi::upload_limits(const std::string& api) const
   UploadLimits limits;
   const HttpReply reply = client_.get(api + "/api/v0/storage/limits.json");
   if (reply.status == 0) return std::nullopt;
-  const Json json = parse_shallow(reply.body);
+  const SortedJson json = parse_shallow(reply.body);
   if (reply.status != 200 || !json.is_object()) return limits;  // an older node
   const auto read = [&](const char* table, const char* key, std::uint64_t& into) {
     if (json.contains(table) && json[table].is_object() && json[table].contains(key) &&

@@ -17,6 +17,7 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
+
 constexpr long kReplySeconds = 600;  // a node hashes what it got before it answers
 constexpr int kPolls = 30;           // seconds that a pending message is watched
 
@@ -26,7 +27,7 @@ double now() {
 
 /// What a node says beside its status.
 std::string words_of(const HttpReply& reply) {
-  const Json json = parse_shallow(reply.body);
+  const Json json = parse_shallow<Json>(reply.body);
   std::string words;
   for (const char* key : {"message", "error", "reason", "detail", "details"})
     if (words.empty() && json.is_object() && json.contains(key))
@@ -109,7 +110,7 @@ class Publisher {
   /// Takes up the message of an interrupted try if it says the same.
   bool recall() {
     const auto text = read_file_if_exists(state_file_);
-    const Json state = parse_shallow(text.value_or(""));
+    const SortedJson state = parse_shallow(text.value_or(""));
     if (!state.is_object() || !state.contains("time") || !state["time"].is_number()) return false;
     SignedMessage again = sign_store_message(store_request(state["time"].get<double>()), account_);
     if (again.item_hash != text_at(state, "item_hash")) return false;

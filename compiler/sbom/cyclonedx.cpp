@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // CycloneDX 1.5, as cyclonedx.org/docs/1.5/json has it.
-
 #include "base/dates.hpp"
 #include "base/json.hpp"
 #include "image/derived_uuid.hpp"

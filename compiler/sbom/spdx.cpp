@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // SPDX 2.3, as spdx.github.io/spdx-spec/v2.3 has it.
-
 #include "base/dates.hpp"
 #include "base/json.hpp"
 #include "sbom/sbom.hpp"

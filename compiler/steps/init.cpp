@@ -98,7 +98,7 @@ class InitStep {
   [[nodiscard]] std::string settings() const {
     Json json;
     if (!distro_init_.empty()) json["distro_init"] = distro_init_;
-    json.update(parse_json(input_.settings));
+    json.update(parse_json<Json>(input_.settings));
     return json_text(json, 1) + "\n";
   }
 

@@ -116,7 +116,7 @@ std::string image_result_text(const ImageResult& result) {
 namespace {
 
 /// Throws nlohmann's exception for a value of a wrong type.
-std::optional<ImageResult> image_result_of(const Json& json) {
+std::optional<ImageResult> image_result_of(const SortedJson& json) {
   const auto sha = Digest::from_hex(json.value("sha256", ""));
   auto tree = parse_tree_digest(json.value("tree", ""), json.value("outside", ""));
   const auto v1 = Digest::from_hex(json.value("tree_v1", ""));

@@ -36,15 +36,15 @@ fs::path record_path(const fs::path& store_folder, const fs::path& manifest) {
 }
 
 /// Throws nlohmann's exception for a value of a wrong type.
-BuildRecord record_of(const Json& json) {
+BuildRecord record_of(const SortedJson& json) {
   BuildRecord record;
   record.manifest = json.value("manifest", "");
-  const auto steps = json.value("steps", Json::object());
+  const auto steps = json.value("steps", SortedJson::object());
   for (const auto& [step, key] : steps.items())
     if (const auto digest = Digest::from_hex(key.get<std::string>())) record.step_keys[step] = *digest;
-  for (const auto& hex : json.value("layers", Json::array()))
+  for (const auto& hex : json.value("layers", SortedJson::array()))
     if (const auto digest = Digest::from_hex(hex.get<std::string>())) record.layers.insert(*digest);
-  for (const auto& hex : json.value("blobs", Json::array()))
+  for (const auto& hex : json.value("blobs", SortedJson::array()))
     if (const auto digest = Digest::from_hex(hex.get<std::string>())) record.blobs.insert(*digest);
   return record;
 }

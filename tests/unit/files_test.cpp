@@ -369,7 +369,7 @@ TEST_CASE("JSON of a stranger is cut where it is nested too deeply, and bad JSON
   const auto nested = [](std::size_t depth) {
     const auto json = parse_shallow(std::string(depth, '[') + std::string(depth, ']'));
     std::size_t found = 0;
-    for (const Json* at = &json; at->is_array(); at = &at->front()) {
+    for (const SortedJson* at = &json; at->is_array(); at = &at->front()) {
       ++found;
       if (at->empty()) break;
     }

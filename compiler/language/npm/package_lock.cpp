@@ -11,8 +11,6 @@
 namespace alephc {
 namespace {
 
-using SortedJson = nlohmann::json;
-
 constexpr std::string_view kModules = "node_modules/";
 
 /// npm's lists: names that are meant, or "!NAME" for all but these.
@@ -47,7 +45,7 @@ bool flag(const SortedJson& package, const char* key) {
 
 std::vector<NpmPackage> read_package_lock(const std::string& file, const std::string& text,
                                           const NpmTarget& target, Reporter* reporter) {
-  const SortedJson root = parse_shallow<SortedJson>(text);
+  const SortedJson root = parse_shallow(text);
   if (!root.is_object() || !root.contains("packages") || !root["packages"].is_object())
     refuse(file + " is not a package-lock.json of version 2 or 3",
            "make it with 'npm install --package-lock-only'");
