@@ -23,19 +23,20 @@
 #include "base/sha256_lanes.hpp"
 
 namespace alephc {
+
+struct DagNode {
+  Digest digest{};
+  std::uint64_t file_size = 0;  ///< bytes of the file below this node
+  std::uint64_t tree_size = 0;  ///< encoded bytes of this block and all below it
+  bool raw = false;
+};
+
 namespace {
 
 constexpr std::size_t kChunk = 256 * 1024;
 constexpr std::size_t kLinks = 174;
 constexpr std::uint8_t kRaw = 0x55;
 constexpr std::uint8_t kDagPb = 0x70;
-
-struct Node {
-  Digest digest{};
-  std::uint64_t file_size = 0;  ///< bytes of the file below this node
-  std::uint64_t tree_size = 0;  ///< encoded bytes of this block and all below it
-  bool raw = false;
-};
 
 void put_varint(std::string& out, std::uint64_t value) {
   while (value >= 0x80) {
@@ -72,11 +73,11 @@ struct LeafFrame {
   std::string after = "\x18";
 };
 
-Node dag_node(const Digest& digest, std::size_t size, const LeafFrame& frame) {
+DagNode dag_node(const Digest& digest, std::size_t size, const LeafFrame& frame) {
   return {digest, size, frame.head.size() + size + frame.after.size(), false};
 }
 
-Node dag_leaf(std::string_view chunk) {
+DagNode dag_leaf(std::string_view chunk) {
   const LeafFrame frame(chunk.size());
   Sha256 hash;
   hash.update(frame.head);
@@ -85,19 +86,19 @@ Node dag_leaf(std::string_view chunk) {
   return dag_node(hash.finish(), chunk.size(), frame);
 }
 
-Node raw_leaf(std::string_view chunk) {
+DagNode raw_leaf(std::string_view chunk) {
   return {sha256(chunk), chunk.size(), chunk.size(), true};
 }
 
-Node parent_of(const Node* nodes, std::size_t count, bool v1) {
+DagNode parent_of(const DagNode* nodes, std::size_t count, bool v1) {
   std::string block;
   std::string data = "\x08\x02";
-  Node parent;
+  DagNode parent;
   for (std::size_t i = 0; i < count; ++i) parent.file_size += nodes[i].file_size;
   data += '\x18';
   put_varint(data, parent.file_size);
   for (std::size_t i = 0; i < count; ++i) {
-    const Node& node = nodes[i];
+    const DagNode& node = nodes[i];
     std::string name;
     if (v1) {
       name += '\x01';
@@ -122,9 +123,9 @@ Node parent_of(const Node* nodes, std::size_t count, bool v1) {
 }
 
 /// A trailing group is wrapped even when it has one member: all leaves have equal depth.
-Node root_of(std::vector<Node> level, bool v1) {
+DagNode root_of(std::vector<DagNode> level, bool v1) {
   while (level.size() > 1) {
-    std::vector<Node> above;
+    std::vector<DagNode> above;
     for (std::size_t i = 0; i < level.size(); i += kLinks)
       above.push_back(parent_of(&level[i], std::min(kLinks, level.size() - i), v1));
     level = std::move(above);
@@ -174,9 +175,9 @@ void read_chunk(int fd, std::uint64_t offset, std::span<char> into) {
   if (static_cast<std::size_t>(got) < into.size()) throw shrank();
 }
 
-FileHashes named(std::uint64_t size, const Digest& whole, std::vector<Node> v0, std::vector<Node> v1) {
-  const Node root_v0 = root_of(std::move(v0), false);
-  const Node root_v1 = root_of(std::move(v1), true);
+FileHashes named(std::uint64_t size, const Digest& whole, std::vector<DagNode> v0, std::vector<DagNode> v1) {
+  const DagNode root_v0 = root_of(std::move(v0), false);
+  const DagNode root_v1 = root_of(std::move(v1), true);
   const char codec = static_cast<char>(root_v1.raw ? kRaw : kDagPb);
   return {.size = size,
           .sha256 = whole,
@@ -264,8 +265,8 @@ struct FileHasher::State {
     const auto chunk = std::span(buffer).first(size);
     read_chunk(fd.get(), number * kChunk, chunk);
     const std::string_view bytes(chunk.data(), chunk.size());
-    const Node dag = dag_leaf(bytes);
-    const Node raw = raw_leaf(bytes);
+    const DagNode dag = dag_leaf(bytes);
+    const DagNode raw = raw_leaf(bytes);
     const std::lock_guard guard(mutex);
     v0[number] = dag;
     v1[number] = raw;
@@ -318,8 +319,8 @@ struct FileHasher::State {
   std::size_t next = 1;  ///< leaf; the first one is hashed at the end
   bool closing = false;
   std::exception_ptr failure{};
-  std::vector<Node> v0{1};
-  std::vector<Node> v1{1};
+  std::vector<DagNode> v0{1};
+  std::vector<DagNode> v1{1};
   std::vector<std::jthread> threads{};
 };
 

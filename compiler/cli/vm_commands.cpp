@@ -310,7 +310,7 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
   Machine& machine = *booted.machine;
   NodeSession& session = *booted.session;
   const long ready_ms = booted.ready_ms;
-  const Message reply = session.configure(configuration_message(prepared.program));
+  const GuestMessage reply = session.configure(configuration_message(prepared.program));
   if (!succeeded(reply))
     throw Error(ErrorKind::failed, "the init refused the configuration: " + text_member(reply, "error") + "\n" +
                                        text_member(reply, "traceback"));
@@ -319,8 +319,9 @@ bool run_once(const RunArguments& arguments, CommandContext& context, int& code)
     code = answer_one(arguments, context, session, machine, console, ready_ms, configured_ms);
     return false;
   }
-  const HttpFront front(arguments.listen,
-                        [&](const Message& scope) { return session.request(scope, session.patience(60)); });
+  const HttpFront front(arguments.listen, [&](const GuestMessage& scope) {
+    return session.request(scope, session.patience(60));
+  });
   context.reporter.note("serving on " + front.url() + "  (ready after " + std::to_string(ready_ms) + " ms, " +
                         machine.accel() + ", vsock by " + machine.vsock() + "; Ctrl-C stops)");
   const std::string before = arguments.watch ? stamp_of(arguments.program_path) : "";
@@ -387,13 +388,14 @@ CommandAction add_conform(ArgumentParser& parser) {
   auto arguments = std::make_shared<VmArguments>();
   add_vm_options(parser, *arguments);
   return [arguments](CommandContext& context) {
-    using Verdict = ConformanceCheck::Verdict;
     const TempDir work(fs::temp_directory_path(), "alephc-run");
     const fs::path image = bootable_image(arguments->image, work.path(), context);
     const MachineSpec spec = machine_spec(*arguments, image, context);
     Console console(arguments->console);
-    const auto word = [](Verdict verdict) {
-      return verdict == Verdict::pass ? "pass" : verdict == Verdict::fail ? "FAIL" : "skip";
+    const auto word = [](ConformanceCheck::Verdict verdict) {
+      return verdict == ConformanceCheck::Verdict::pass   ? "pass"
+             : verdict == ConformanceCheck::Verdict::fail ? "FAIL"
+                                                          : "skip";
     };
     const std::vector<ConformanceCheck> checks = check_conformance(
         spec, has_python(image, context.settings.jobs),
@@ -406,7 +408,7 @@ CommandAction add_conform(ArgumentParser& parser) {
     int failed = 0;
     Json json = Json::array();
     for (const ConformanceCheck& check : checks) {
-      failed += check.verdict == Verdict::fail ? 1 : 0;
+      failed += check.verdict == ConformanceCheck::Verdict::fail ? 1 : 0;
       json.push_back({{"check", check.name}, {"verdict", to_lower(word(check.verdict))}, {"why", check.why}});
     }
     if (context.options.json)

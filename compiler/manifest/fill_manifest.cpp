@@ -22,7 +22,7 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 
 // What a key fills where one value becomes one member. The functions behind the tables do the rest.
 
-constexpr std::tuple kBase{
+constexpr std::tuple kBaseMembers{
     field("distro", &BaseSpec::distro),
     field("release", &BaseSpec::release),
     field("arch", &BaseSpec::arch),
@@ -36,29 +36,29 @@ constexpr std::tuple kBase{
     field("distro", &BaseSpec::distro_at),
     field("release", &BaseSpec::release_at),
 };
-constexpr std::tuple kPackages{
+constexpr std::tuple kPackagesMembers{
     field("install", &PackageSpec::install), field("build", &PackageSpec::build),
     field("remove", &PackageSpec::remove),   field("recommends", &PackageSpec::recommends),
     field("debconf", &PackageSpec::debconf), field("exclude_paths", &PackageSpec::exclude_paths),
 };
-constexpr std::tuple kPackageFile{
+constexpr std::tuple kPackageFileMembers{
     field("url", &PackageFile::url),
     field("sha256", &PackageFile::sha256),
 };
-constexpr std::tuple kRepository{
+constexpr std::tuple kRepositoryMembers{
     field("name", &RepositorySpec::name),         field("url", &RepositorySpec::url),
     field("suite", &RepositorySpec::suite),       field("components", &RepositorySpec::components),
     field("key", &RepositorySpec::key),           field("fingerprint", &RepositorySpec::fingerprint),
     field("priority", &RepositorySpec::priority), field("name", &RepositorySpec::at),
 };
-constexpr std::tuple kArchive{
+constexpr std::tuple kArchiveMembers{
     field("name", &ArchiveSpec::name),     field("url", &ArchiveSpec::urls),
     field("source", &ArchiveSpec::source), field("npm", &ArchiveSpec::npm),
     field("sha256", &ArchiveSpec::sha256), field("integrity", &ArchiveSpec::integrity),
     field("strip", &ArchiveSpec::strip),   field("target", &ArchiveSpec::target),
     field("owner", &ArchiveSpec::owner),   field("name", &ArchiveSpec::at),
 };
-constexpr std::tuple kPython{
+constexpr std::tuple kPythonMembers{
     field("requirements", &PythonSpec::requirements),
     field("requirements_files", &PythonSpec::requirements_files),
     field("constraints_files", &PythonSpec::constraints_files),
@@ -68,40 +68,40 @@ constexpr std::tuple kPython{
     field("sdist", &PythonSpec::sdist),
     field("target", &PythonSpec::target),
 };
-constexpr std::tuple kNode{
+constexpr std::tuple kNodeMembers{
     field("lockfile", &NodeSpec::lockfile),
     field("target", &NodeSpec::target),
     field("production", &NodeSpec::production),
     field("lockfile", &NodeSpec::at),
 };
-constexpr std::tuple kFile{
+constexpr std::tuple kFileMembers{
     field("target", &FileSpec::target),
     field("append", &FileSpec::append),
     field("owner", &FileSpec::owner),
     field("target", &FileSpec::at),
 };
-constexpr std::tuple kRun{
+constexpr std::tuple kRunMembers{
     field("name", &RunSpec::name), field("script", &RunSpec::script), field("source", &RunSpec::source),
     field("user", &RunSpec::user), field("inputs", &RunSpec::inputs), field("network", &RunSpec::network),
     field("env", &RunSpec::env),   field("name", &RunSpec::at),
 };
-constexpr std::tuple kUser{
+constexpr std::tuple kUserMembers{
     field("name", &UserSpec::name),     field("uid", &UserSpec::uid),
     field("groups", &UserSpec::groups), field("shell", &UserSpec::shell),
     field("home", &UserSpec::home),     field("authorized_keys", &UserSpec::authorized_keys),
 };
-constexpr std::tuple kPlugin{
+constexpr std::tuple kPluginMembers{
     field("name", &PluginSpec::name),     field("stage", &PluginSpec::stage),
     field("source", &PluginSpec::source), field("exec", &PluginSpec::exec),
     field("files", &PluginSpec::files),   field("name", &PluginSpec::at),
 };
-constexpr std::tuple kService{
+constexpr std::tuple kServiceMembers{
     field("name", &ServiceSpec::name),
     field("exec", &ServiceSpec::exec),
     field("env", &ServiceSpec::env),
     field("name", &ServiceSpec::at),
 };
-constexpr std::tuple kInit{
+constexpr std::tuple kInitMembers{
     field("sshd", &InitSpec::sshd),
     field("user", &InitSpec::user),
     field("workdir", &InitSpec::workdir),
@@ -109,19 +109,19 @@ constexpr std::tuple kInit{
     field("sdk_plugins", &InitSpec::sdk_plugins),
     field("init0_plugin", &InitSpec::init0_plugin),
 };
-constexpr std::tuple kSystem{
+constexpr std::tuple kSystemMembers{
     field("timezone", &SystemSpec::timezone),
     field("locale", &SystemSpec::locale),
     field("locales", &SystemSpec::locales),
     field("hostname", &SystemSpec::hostname),
 };
-constexpr std::tuple kImage{
+constexpr std::tuple kImageMembers{
     field("format", &ImageSpec::format),       field("compression", &ImageSpec::compression),
     field("level", &ImageSpec::level),         field("embed_recipe", &ImageSpec::embed_recipe),
     field("label", &ImageSpec::label),         field("filesystem", &ImageSpec::filesystem),
     field("subvolume", &ImageSpec::subvolume), field("verity", &ImageSpec::verity),
 };
-constexpr std::tuple kBoot{
+constexpr std::tuple kBootMembers{
     field("kernel", &BootSpec::kernel),
     field("kernel", &BootSpec::kernel_at),
     field("cmdline", &BootSpec::cmdline),
@@ -135,7 +135,7 @@ std::string text_at(const TableView& view, std::string_view key, std::string fal
 
 BaseSpec base_of(const TableView& view) {
   BaseSpec base;
-  fill(base, view, kBase);
+  fill(base, view, kBaseMembers);
   if (base.components.empty()) base.components = {"main"};
   if (base.image_sources.empty()) base.image_sources = {"none"};
   return base;
@@ -146,13 +146,13 @@ PackageFile package_file_of(const Value& item) {
   if (item.is(Value::Kind::string))
     file.path = item.text;
   else
-    fill(file, TableView(&item), kPackageFile);
+    fill(file, TableView(&item), kPackageFileMembers);
   return file;
 }
 
 PackageSpec packages_of(const TableView& view) {
   PackageSpec packages;
-  fill(packages, view, kPackages);
+  fill(packages, view, kPackagesMembers);
   if (const Value* files = view.find("files", Value::Kind::array))
     for (const Value& item : files->items) packages.files.push_back(package_file_of(item));
   return packages;
@@ -160,7 +160,7 @@ PackageSpec packages_of(const TableView& view) {
 
 RepositorySpec repository_of(const TableView& view) {
   RepositorySpec repository;
-  fill(repository, view, kRepository);
+  fill(repository, view, kRepositoryMembers);
   if (repository.components.empty()) repository.components = {"main"};
   std::erase(repository.fingerprint, ' ');
   for (char& c : repository.fingerprint)
@@ -170,7 +170,7 @@ RepositorySpec repository_of(const TableView& view) {
 
 ArchiveSpec archive_of(const TableView& view) {
   ArchiveSpec archive;
-  fill(archive, view, kArchive);
+  fill(archive, view, kArchiveMembers);
   const std::string version = text_at(view, "version");
   for (std::string& url : archive.urls) url = replace_all(url, "{version}", version);
   archive.target = replace_all(archive.target, "{version}", version);
@@ -180,7 +180,7 @@ ArchiveSpec archive_of(const TableView& view) {
 
 PythonSpec python_of(const TableView& view) {
   PythonSpec python;
-  fill(python, view, kPython);
+  fill(python, view, kPythonMembers);
   if (const Value* levels = view.find("optimize", Value::Kind::array);
       levels != nullptr && !levels->items.empty()) {
     python.optimize.clear();
@@ -192,13 +192,13 @@ PythonSpec python_of(const TableView& view) {
 
 NodeSpec node_of(const TableView& view) {
   NodeSpec node;
-  fill(node, view, kNode);
+  fill(node, view, kNodeMembers);
   return node;
 }
 
 FileSpec file_of(const TableView& view) {
   FileSpec file;
-  fill(file, view, kFile);
+  fill(file, view, kFileMembers);
   if (const std::string mode = text_at(view, "mode"); !mode.empty()) file.mode = parse_mode(mode);
   file.before_packages = view.has("before");
   view.get("content", file.content);
@@ -216,13 +216,13 @@ FileSpec file_of(const TableView& view) {
 
 RunSpec run_of(const TableView& view) {
   RunSpec run;
-  fill(run, view, kRun);
+  fill(run, view, kRunMembers);
   return run;
 }
 
 UserSpec user_of(const TableView& view) {
   UserSpec user{.home = "/home/" + text_at(view, "name")};
-  fill(user, view, kUser);
+  fill(user, view, kUserMembers);
   return user;
 }
 
@@ -234,7 +234,7 @@ std::uint32_t milliseconds_of(const std::string& text) {
 
 PluginSpec plugin_of(const TableView& view) {
   PluginSpec plugin;
-  fill(plugin, view, kPlugin);
+  fill(plugin, view, kPluginMembers);
   plugin.fails = text_at(view, "on_error", "fail") == "fail";
   if (const std::string timeout = text_at(view, "timeout"); !timeout.empty())
     plugin.timeout_ms = milliseconds_of(timeout);
@@ -243,7 +243,7 @@ PluginSpec plugin_of(const TableView& view) {
 
 ServiceSpec service_of(const TableView& view) {
   ServiceSpec service;
-  fill(service, view, kService);
+  fill(service, view, kServiceMembers);
   service.oneshot = text_at(view, "type") == "oneshot";
   service.restart = text_at(view, "restart") == "on-failure";
   return service;
@@ -252,7 +252,7 @@ ServiceSpec service_of(const TableView& view) {
 InitSpec init_of(const Value& flat) {
   const TableView view(flat.find("init"));
   InitSpec init;
-  fill(init, view, kInit);
+  fill(init, view, kInitMembers);
   // What a node tells functions over vsock it tells instances by cloud-init.
   const std::string kind = text_at(TableView(flat.find("runtime")), "kind");
   const bool needs_none = kind == "instance" || kind == "volume";
@@ -267,7 +267,7 @@ InitSpec init_of(const Value& flat) {
 
 void fill_image(Manifest& manifest, const TableView& view) {
   ImageSpec& image = manifest.image;
-  fill(image, view, kImage);
+  fill(image, view, kImageMembers);
   if (manifest.kind == "volume") {
     // A recipe would stand among the user's own files.
     image.embed_recipe = false;
@@ -283,7 +283,7 @@ void fill_image(Manifest& manifest, const TableView& view) {
 
 void fill_boot(Manifest& manifest, const TableView& view) {
   BootSpec& boot = manifest.boot;
-  fill(boot, view, kBoot);
+  fill(boot, view, kBootMembers);
   std::vector<std::string> firmware{"bios", "uefi"};
   if (manifest.base.arch == "arm64") firmware = {"uefi"};
   if (boot.kernel == "none") firmware.clear();
@@ -313,7 +313,7 @@ void fill_manifest(Manifest& manifest, const Value& flat) {
   for (const TableView& view : entries_of(flat, "run")) manifest.runs.push_back(run_of(view));
   for (const TableView& view : entries_of(flat, "user")) manifest.users.push_back(user_of(view));
   manifest.init = init_of(flat);
-  fill(manifest.system, table("system"), kSystem);
+  fill(manifest.system, table("system"), kSystemMembers);
   fill_image(manifest, table("image"));
   fill_boot(manifest, table("boot"));
   if (is_disk(manifest.image.format) && manifest.boot.kernel != "auto" && manifest.boot.kernel != "none")

@@ -160,11 +160,11 @@ class Conformance {
 
   bool configure(const GuestProgram& program, const std::vector<std::string>& dns = {},
                  const std::vector<std::string>& without = {}) {
-    Message message = configuration_message(program);
+    GuestMessage message = configuration_message(program);
     for (const std::string& key : without) message[key] = nullptr;
     message["a_key_of_the_future"] = 1;
     if (!dns.empty()) message["dns_servers"] = dns;
-    const Message reply = session_->configure(message);
+    const GuestMessage reply = session_->configure(message);
     bool known = true;
     for (const auto& [key, value] : reply.items())
       known = known && (key == "success" || key == "error" || key == "traceback");
@@ -332,7 +332,7 @@ class Conformance {
     GuestProgram program{.entrypoint = "probe", .code = "x"};
     program.network = false;
     program.volumes.push_back({"/mnt/absent", "vdz", false});
-    const Message reply = session_->configure(configuration_message(program));
+    const GuestMessage reply = session_->configure(configuration_message(program));
     check("missing-device", !succeeded(reply) && !text_member(reply, "error").empty(),
           "a volume without device is not refused: " + json_text(reply));
     halt();

@@ -13,16 +13,16 @@ namespace {
 
 /// As a node answers.
 void fill(httplib::Response& response, const GuestReply& reply) {
-  using Kind = GuestReply::Kind;
-  if (reply.kind == Kind::error) {
+  if (reply.kind == GuestReply::Kind::error) {
     response.status = 500;
     return response.set_content(reply.body, "text/plain");
   }
-  if (reply.kind != Kind::response) {
+  if (reply.kind != GuestReply::Kind::response) {
     response.status = 502;
-    return response.set_content(
-        reply.kind == Kind::nothing ? "the machine did not respond\n" : "the machine's answer is not a reply\n",
-        "text/plain");
+    return response.set_content(reply.kind == GuestReply::Kind::nothing
+                                    ? "the machine did not respond\n"
+                                    : "the machine's answer is not a reply\n",
+                                "text/plain");
   }
   response.status = reply.status;
   std::string type;

@@ -12,7 +12,7 @@ namespace alephc {
 /// A local HTTP server in front of a machine, as a node's: every request becomes a scope.
 class HttpFront {
  public:
-  using Handler = std::function<GuestReply(const Message& scope)>;
+  using Handler = std::function<GuestReply(const GuestMessage& scope)>;
 
   /// listen is "HOST:PORT" (port 0: any). Throws an Error of kind host when the port is taken.
   HttpFront(const std::string& listen, Handler handler);

@@ -29,20 +29,20 @@ constexpr std::size_t kMaxReply = limits::kGuestMessage;
 constexpr std::size_t kMaxReady = 1'000'000;
 constexpr std::size_t kMaxApiHead = 16384;
 
-Message binary(const std::string& bytes) {
-  return Message::binary(std::vector<std::uint8_t>(bytes.begin(), bytes.end()));
+GuestMessage binary(const std::string& bytes) {
+  return GuestMessage::binary(std::vector<std::uint8_t>(bytes.begin(), bytes.end()));
 }
 
-std::string text_of(const Message& value) {
+std::string text_of(const GuestMessage& value) {
   if (value.is_string()) return value.get<std::string>();
   if (!value.is_binary()) return {};
   const auto& bytes = value.get_binary();
   return {bytes.begin(), bytes.end()};
 }
 
-std::string packed(const Message& value) {
+std::string packed(const GuestMessage& value) {
   std::string out;
-  Message::to_msgpack(value, out);
+  GuestMessage::to_msgpack(value, out);
   return out;
 }
 
@@ -105,11 +105,11 @@ std::string percent_decoded(const std::string& text, bool is_query) {
 
 /// A guest's message; "discarded" for what is none. The library's parser recurses for each level, so the init's own
 /// measures it first.
-Message unpacked(const std::string& bytes) {
+GuestMessage unpacked(const std::string& bytes) {
   try {
     return aleph_init::parse_message(bytes);
   } catch (const aleph_init::BadMessage&) {
-    return Message(Message::value_t::discarded);
+    return GuestMessage(GuestMessage::value_t::discarded);
   }
 }
 
@@ -183,7 +183,7 @@ std::string NodeSession::wait_ready() {
   if (!guest) throw system_error("accept the ready message", errno);
   const std::string bytes = read_answer(guest.get(), deadline, machine_, kMaxReady);
   if (bytes.empty()) return "1.0.0";
-  const Message message = unpacked(bytes);
+  const GuestMessage message = unpacked(bytes);
   if (!message.is_object() || !message.contains("version") || !message["version"].is_string())
     no_sign(machine_, "the init's ready message is not a map with a version");
   return message["version"];
@@ -202,17 +202,17 @@ std::optional<std::string> NodeSession::exchange(const std::string& bytes, secon
   return without_ok(read_answer(guest.get(), deadline, machine_));
 }
 
-Message NodeSession::configure(const Message& configuration) {
+GuestMessage NodeSession::configure(const GuestMessage& configuration) {
   const std::string bytes = packed(configuration);
   const auto answer = exchange(std::to_string(bytes.size()) + "\n" + bytes, patience(60));
   if (!answer || answer->empty()) no_sign(machine_, "the init did not answer the configuration");
-  const Message reply = unpacked(*answer);
+  const GuestMessage reply = unpacked(*answer);
   if (!reply.is_object() || !reply.contains("success") || !reply["success"].is_boolean())
     no_sign(machine_, "the init's answer to the configuration is not a map with 'success'");
   return reply;
 }
 
-GuestReply NodeSession::request(const Message& scope, seconds limit) const {
+GuestReply NodeSession::request(const GuestMessage& scope, seconds limit) const {
   const auto start = Clock::now();
   const auto answer = exchange(packed({{"scope", scope}}), limit);
   GuestReply reply = parse_reply(answer.value_or(""));
@@ -254,24 +254,24 @@ BootedMachine boot_machine(const MachineSpec& spec, const std::function<void(con
   return boot("tcg");
 }
 
-Message configuration_message(const GuestProgram& program) {
-  Message volumes = Message::array();
+GuestMessage configuration_message(const GuestProgram& program) {
+  GuestMessage volumes = GuestMessage::array();
   for (const GuestProgram::Volume& volume : program.volumes)
     volumes.push_back({{"mount", volume.mount}, {"device", volume.device}, {"read_only", volume.read_only}});
-  Message message{{"input_data", nullptr},
-                  {"interface", program.interface},
-                  {"vm_hash", kFakeHash},
-                  {"encoding", program.encoding},
-                  {"entrypoint", program.entrypoint},
-                  {"code", binary(program.code)},
-                  {"dns_servers", Message::array()},
-                  {"volumes", volumes},
-                  {"variables", program.variables},
-                  {"ip", nullptr},
-                  {"route", nullptr},
-                  {"ipv6", nullptr},
-                  {"ipv6_gateway", nullptr},
-                  {"authorized_keys", program.authorized_keys}};
+  GuestMessage message{{"input_data", nullptr},
+                       {"interface", program.interface},
+                       {"vm_hash", kFakeHash},
+                       {"encoding", program.encoding},
+                       {"entrypoint", program.entrypoint},
+                       {"code", binary(program.code)},
+                       {"dns_servers", GuestMessage::array()},
+                       {"volumes", volumes},
+                       {"variables", program.variables},
+                       {"ip", nullptr},
+                       {"route", nullptr},
+                       {"ipv6", nullptr},
+                       {"ipv6_gateway", nullptr},
+                       {"authorized_keys", program.authorized_keys}};
   if (!program.network) return message;
   // The addresses of QEMU's user network.
   message["ip"] = "10.0.2.15/24";
@@ -282,11 +282,13 @@ Message configuration_message(const GuestProgram& program) {
   return message;
 }
 
-Message http_scope(const std::string& method, const std::string& target,
-                   const std::vector<std::pair<std::string, std::string>>& headers, const std::string& body) {
+GuestMessage http_scope(const std::string& method, const std::string& target,
+                        const std::vector<std::pair<std::string, std::string>>& headers,
+                        const std::string& body) {
   const std::size_t mark = target.find('?');
-  Message list = Message::array();
-  for (const auto& [name, value] : headers) list.push_back(Message::array({binary(name), binary(value)}));
+  GuestMessage list = GuestMessage::array();
+  for (const auto& [name, value] : headers)
+    list.push_back(GuestMessage::array({binary(name), binary(value)}));
   return {{"type", "http"},
           {"path", percent_decoded(target.substr(0, mark), false)},
           {"method", method},
@@ -295,12 +297,12 @@ Message http_scope(const std::string& method, const std::string& target,
           {"body", binary(body)}};
 }
 
-bool succeeded(const Message& reply) {
+bool succeeded(const GuestMessage& reply) {
   const auto it = reply.find("success");
   return it != reply.end() && it->is_boolean() && it->get<bool>();
 }
 
-std::string text_member(const Message& map, const char* key) {
+std::string text_member(const GuestMessage& map, const char* key) {
   const auto it = map.find(key);
   return it == map.end() ? std::string() : text_of(*it);
 }
@@ -309,7 +311,7 @@ GuestReply parse_reply(const std::string& bytes) {
   GuestReply reply;
   if (bytes.empty()) return reply;
   reply.kind = GuestReply::Kind::garbage;
-  const Message map = unpacked(bytes);
+  const GuestMessage map = unpacked(bytes);
   if (!map.is_object()) return reply;
   if (map.contains("traceback")) {
     reply.kind = GuestReply::Kind::error;
@@ -319,9 +321,9 @@ GuestReply parse_reply(const std::string& bytes) {
   if (!map.contains("headers") || !map.contains("body") || !map["headers"].is_object() ||
       !map["body"].is_object())
     return reply;
-  const Message& head = map["headers"];
+  const GuestMessage& head = map["headers"];
   if (head.contains("headers"))
-    for (const Message& item : head["headers"]) {
+    for (const GuestMessage& item : head["headers"]) {
       // A node decodes names and values as bytes: a str breaks it.
       if (!item.is_array() || item.size() != 2 || !item[0].is_binary() || !item[1].is_binary()) return reply;
       reply.headers.emplace_back(text_of(item[0]), text_of(item[1]));

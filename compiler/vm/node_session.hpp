@@ -15,7 +15,7 @@
 
 namespace alephc {
 
-using Message = nlohmann::json;
+using GuestMessage = nlohmann::json;
 
 /// What a node would say to the init of a machine that it starts; byte strings are JSON's binary values.
 struct GuestProgram {
@@ -54,11 +54,11 @@ class NodeSession {
   /// console when it does not come.
   std::string wait_ready();
   /// The reply's map; an Error when none comes.
-  Message configure(const Message& configuration);
+  GuestMessage configure(const GuestMessage& configuration);
   /// Bytes to the control port, the answer up to its end; nothing when the guest does not listen.
   [[nodiscard]] std::optional<std::string> exchange(const std::string& bytes,
                                                     std::chrono::seconds limit) const;
-  [[nodiscard]] GuestReply request(const Message& scope, std::chrono::seconds limit) const;
+  [[nodiscard]] GuestReply request(const GuestMessage& scope, std::chrono::seconds limit) const;
   /// The lines that came; "STOP", "STOPZ" when all is well.
   [[nodiscard]] std::vector<std::string> halt() const;
 
@@ -88,15 +88,15 @@ struct BootedMachine {
                                          const std::function<void(const std::string&)>& on_line,
                                          Reporter& reporter);
 
-[[nodiscard]] Message configuration_message(const GuestProgram& program);
+[[nodiscard]] GuestMessage configuration_message(const GuestProgram& program);
 /// The scope of an HTTP request as a node makes it: target is the path with its query, percent-encoded.
-[[nodiscard]] Message http_scope(const std::string& method, const std::string& target,
-                                 const std::vector<std::pair<std::string, std::string>>& headers,
-                                 const std::string& body);
+[[nodiscard]] GuestMessage http_scope(const std::string& method, const std::string& target,
+                                      const std::vector<std::pair<std::string, std::string>>& headers,
+                                      const std::string& body);
 /// Of the reply to a configuration. A guest may say anything: a
 /// value of another type counts as failure, and as an empty text.
-[[nodiscard]] bool succeeded(const Message& reply);
-[[nodiscard]] std::string text_member(const Message& map, const char* key);
+[[nodiscard]] bool succeeded(const GuestMessage& reply);
+[[nodiscard]] std::string text_member(const GuestMessage& map, const char* key);
 [[nodiscard]] GuestReply parse_reply(const std::string& bytes);
 /// Hash that stands in for the message's.
 inline constexpr const char* kFakeHash = "cafecafecafecafecafecafecafecafecafecafecafecafecafecafecafecafe";

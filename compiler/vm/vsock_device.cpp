@@ -40,21 +40,8 @@
 #include "vm/vsock_wire.hpp"
 
 namespace alephc {
-namespace {
 
-namespace fs = std::filesystem;
-
-constexpr std::uint64_t kHostCid = 2;
-constexpr std::uint32_t kFirstHostPort = 1U << 30U;
-constexpr std::uint32_t kBufferSize = 256 * 1024;  // what a connection holds for a slow host program
-constexpr std::size_t kMaxPayload = 64 * 1024;
-// What a guest can make this process hold. Beyond it the guest is not listened to until it takes what waits for it.
-constexpr std::size_t kMostConnections = 1024;
-constexpr std::size_t kMostOutgoing = 1024;   // packets
-constexpr std::size_t kMostHandshakes = 64;   // host programs that have not said where to
-constexpr std::size_t kMostPackets = 256;     // read in one turn, so that the other side has its turn
-
-struct Connection {
+struct VsockConnection {
   UniqueFd fd{};
   std::uint32_t guest_port = 0;
   std::uint32_t host_port = 0;
@@ -76,6 +63,20 @@ struct Connection {
     return in_flight >= peer_buffer ? 0 : peer_buffer - in_flight;
   }
 };
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kHostCid = 2;
+constexpr std::uint32_t kFirstHostPort = 1U << 30U;
+constexpr std::uint32_t kBufferSize = 256 * 1024;  // what a connection holds for a slow host program
+constexpr std::size_t kMaxPayload = 64 * 1024;
+// What a guest can make this process hold. Beyond it the guest is not listened to until it takes what waits for it.
+constexpr std::size_t kMostConnections = 1024;
+constexpr std::size_t kMostOutgoing = 1024;  // packets
+constexpr std::size_t kMostHandshakes = 64;  // host programs that have not said where to
+constexpr std::size_t kMostPackets = 256;    // read in one turn, so that the other side has its turn
 
 void drain_event(int fd) {
   std::uint64_t count = 0;
@@ -170,17 +171,17 @@ class VsockDevice::Backend {
   void read_handshake(int fd) {
     std::optional<HostCall> call = handshakes_.read(fd);
     if (!call) return;
-    Connection connection{.fd = std::move(call->fd),
-                          .guest_port = call->port,
-                          .host_port = next_port_++,
-                          .from_host = true,
-                          .early = std::move(call->rest)};
+    VsockConnection connection{.fd = std::move(call->fd),
+                               .guest_port = call->port,
+                               .host_port = next_port_++,
+                               .from_host = true,
+                               .early = std::move(call->rest)};
     const Key key{connection.guest_port, connection.host_port};
     queue_packet(connection, kRequest);
     connections_.emplace(key, std::move(connection));
   }
 
-  void read_host(Connection& connection) {
+  void read_host(VsockConnection& connection) {
     std::array<char, kMaxPayload> bytes;
     const std::size_t room = std::min<std::size_t>(bytes.size(), connection.credit());
     const ssize_t got = ::read(connection.fd.get(), bytes.data(), room);
@@ -193,13 +194,13 @@ class VsockDevice::Backend {
     send_data(connection, {bytes.data(), static_cast<std::size_t>(got)});
   }
 
-  void send_data(Connection& connection, std::string_view bytes) {
+  void send_data(VsockConnection& connection, std::string_view bytes) {
     connection.sent += static_cast<std::uint32_t>(bytes.size());
     queue_packet(connection, kData, std::string(bytes));
   }
 
   /// Writes what is kept for a slow program and tells the guest about the room.
-  void flush(Connection& connection) {
+  void flush(VsockConnection& connection) {
     while (!connection.buffer.empty()) {
       const ssize_t put =
           ::send(connection.fd.get(), connection.buffer.data(), connection.buffer.size(), MSG_NOSIGNAL);
@@ -220,7 +221,7 @@ class VsockDevice::Backend {
 
   // --- The guest ---
 
-  void queue_packet(Connection& connection, std::uint16_t operation, std::string payload = {},
+  void queue_packet(VsockConnection& connection, std::uint16_t operation, std::string payload = {},
                     std::uint32_t flags = 0) {
     Packet packet{.source_cid = kHostCid,
                   .target_cid = cid_,
@@ -236,7 +237,7 @@ class VsockDevice::Backend {
   }
 
   void queue_reset(const Packet& to) {
-    Connection unknown{.guest_port = to.source_port, .host_port = to.target_port};
+    VsockConnection unknown{.guest_port = to.source_port, .host_port = to.target_port};
     queue_packet(unknown, kReset);
   }
 
@@ -303,7 +304,7 @@ class VsockDevice::Backend {
       if (packet.operation != kReset) queue_reset(packet);
       return;
     }
-    Connection& connection = it->second;
+    VsockConnection& connection = it->second;
     connection.peer_buffer = packet.buffer_size;
     connection.peer_forwarded = packet.forwarded;
     switch (packet.operation) {
@@ -327,13 +328,13 @@ class VsockDevice::Backend {
     }
   }
 
-  void cut_off(Connection& connection) {
+  void cut_off(VsockConnection& connection) {
     connection.buffer.clear();
     connection.closing = true;
     queue_packet(connection, kReset);
   }
 
-  void established(Connection& connection) {
+  void established(VsockConnection& connection) {
     if (connection.established || !connection.from_host) return;
     connection.established = true;
     connection.buffer = "OK " + std::to_string(connection.host_port) + "\n";
@@ -343,7 +344,7 @@ class VsockDevice::Backend {
     if (!connection.early.empty()) send_data(connection, std::exchange(connection.early, {}));
   }
 
-  void shut_down(Connection& connection, std::uint32_t flags) {
+  void shut_down(VsockConnection& connection, std::uint32_t flags) {
     if ((flags & kNoMoreSend) != 0) connection.guest_done = true;
     flush(connection);
     if ((flags & kNoMoreSend) == 0 || (flags & kNoMoreReceive) == 0) return;
@@ -356,12 +357,12 @@ class VsockDevice::Backend {
     UniqueFd fd = connect_unix(uds_.string() + "_" + std::to_string(packet.target_port));
     if (!fd) return queue_reset(packet);
     ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
-    Connection connection{.fd = std::move(fd),
-                          .guest_port = packet.source_port,
-                          .host_port = packet.target_port,
-                          .established = true,
-                          .peer_buffer = packet.buffer_size,
-                          .peer_forwarded = packet.forwarded};
+    VsockConnection connection{.fd = std::move(fd),
+                               .guest_port = packet.source_port,
+                               .host_port = packet.target_port,
+                               .established = true,
+                               .peer_buffer = packet.buffer_size,
+                               .peer_forwarded = packet.forwarded};
     queue_packet(connection, kResponse);
     connections_.insert_or_assign({packet.source_port, packet.target_port}, std::move(connection));
   }
@@ -378,7 +379,7 @@ class VsockDevice::Backend {
   VhostUser vmm_{memory_, queues_, cid_, [this] { receive_packets(); }};
   HostHandshakes handshakes_{kMostHandshakes};
   std::vector<int> waiting_;  ///< handshakes that are polled
-  std::map<Key, Connection> connections_;
+  std::map<Key, VsockConnection> connections_;
   std::deque<std::pair<Packet, std::string>> outgoing_;
   std::uint32_t next_port_ = kFirstHostPort;
   std::vector<pollfd> polls_;

@@ -31,13 +31,13 @@ namespace fs = std::filesystem;
 using Kind = GuestReply::Kind;
 using Words = std::vector<std::string>;
 
-std::string packed(const Message& value) {
+std::string packed(const GuestMessage& value) {
   return aleph_init::message_bytes(value);
 }
-Message bin(const std::string& bytes) {
+GuestMessage bin(const std::string& bytes) {
   return aleph_init::binary(bytes);
 }
-Kind kind_of(const Message& value) {
+Kind kind_of(const GuestMessage& value) {
   return parse_reply(packed(value)).kind;
 }
 
@@ -63,28 +63,28 @@ TEST_CASE("what a node could not read as a reply is none") {
   const std::string whole = aleph_init::http_reply(200, {}, "body");
   for (std::size_t cut = 1; cut < whole.size(); ++cut) CHECK(parse_reply(whole.substr(0, cut)).kind == Kind::garbage);
   CHECK(parse_reply(whole + "x").kind == Kind::garbage);
-  const Message body{{"body", bin("b")}};
-  CHECK(kind_of(Message::array({1})) == Kind::garbage);
-  CHECK(kind_of({{"headers", Message::object()}}) == Kind::garbage);
+  const GuestMessage body{{"body", bin("b")}};
+  CHECK(kind_of(GuestMessage::array({1})) == Kind::garbage);
+  CHECK(kind_of({{"headers", GuestMessage::object()}}) == Kind::garbage);
   CHECK(kind_of({{"headers", "x"}, {"body", body}}) == Kind::garbage);
-  CHECK(kind_of({{"headers", Message::object()}, {"body", Message::object()}}) == Kind::garbage);
+  CHECK(kind_of({{"headers", GuestMessage::object()}, {"body", GuestMessage::object()}}) == Kind::garbage);
   CHECK(kind_of({{"headers", {{"status", "200"}}}, {"body", body}}) == Kind::garbage);
-  CHECK(kind_of({{"headers", {{"headers", Message::array({Message::array({"str", bin("v")})})}}}, {"body", body}}) ==
-        Kind::garbage);
-  CHECK(kind_of({{"headers", {{"headers", Message::array({Message::array({bin("n")})})}}}, {"body", body}}) ==
-        Kind::garbage);
+  CHECK(kind_of({{"headers", {{"headers", GuestMessage::array({GuestMessage::array({"str", bin("v")})})}}},
+                 {"body", body}}) == Kind::garbage);
+  CHECK(kind_of({{"headers", {{"headers", GuestMessage::array({GuestMessage::array({bin("n")})})}}},
+                 {"body", body}}) == Kind::garbage);
   CHECK(kind_of({{"headers", {{"headers", "ab"}}}, {"body", body}}) == Kind::garbage);
   CHECK(kind_of({{"headers", {{"status", 204}}}, {"body", body}}) == Kind::response);
-  CHECK(kind_of({{"headers", Message::object()}, {"body", {{"body", 5}}}}) == Kind::response);
+  CHECK(kind_of({{"headers", GuestMessage::object()}, {"body", {{"body", 5}}}}) == Kind::response);
 }
 
 TEST_CASE("a configuration has succeeded only if it says so") {
   CHECK(succeeded({{"success", true}}));
-  for (const Message& bad :
-       {Message{{"success", false}}, Message{{"success", 1}}, Message{{"success", "true"}}, Message::object()})
+  for (const GuestMessage& bad : {GuestMessage{{"success", false}}, GuestMessage{{"success", 1}},
+                                  GuestMessage{{"success", "true"}}, GuestMessage::object()})
     CHECK_FALSE(succeeded(bad));
   CHECK(succeeded(aleph_init::parse_message(aleph_init::success_reply())));
-  const Message failure = aleph_init::parse_message(aleph_init::failure_reply("why", "where"));
+  const GuestMessage failure = aleph_init::parse_message(aleph_init::failure_reply("why", "where"));
   CHECK_FALSE(succeeded(failure));
   CHECK(text_member(failure, "error") == "why");
   CHECK(text_member(failure, "traceback") == "where");
@@ -107,17 +107,18 @@ TEST_CASE("a configuration says all that a node would, and no address without ne
                        .variables = {{"A", "1"}},
                        .authorized_keys = {"ssh-ed25519 AAAA"},
                        .volumes = {{"/opt/code", "vdb", true}}};
-  Message message = configuration_message(program);
+  GuestMessage message = configuration_message(program);
   CHECK(message["interface"] == "asgi");
   CHECK(message["encoding"] == "squashfs");
   CHECK(message["entrypoint"] == "main:app");
   CHECK(message["vm_hash"] == kFakeHash);
   CHECK(message["code"] == bin(std::string("\0c", 2)));
-  CHECK(message["variables"] == Message{{"A", "1"}});
-  CHECK(message["authorized_keys"] == Message{"ssh-ed25519 AAAA"});
-  CHECK(message["volumes"] == Message::array({{{"mount", "/opt/code"}, {"device", "vdb"}, {"read_only", true}}}));
+  CHECK(message["variables"] == GuestMessage{{"A", "1"}});
+  CHECK(message["authorized_keys"] == GuestMessage{"ssh-ed25519 AAAA"});
+  CHECK(message["volumes"] ==
+        GuestMessage::array({{{"mount", "/opt/code"}, {"device", "vdb"}, {"read_only", true}}}));
   CHECK(message["ip"] == "10.0.2.15/24");
-  CHECK(message["dns_servers"] == Message{"10.0.2.3"});
+  CHECK(message["dns_servers"] == GuestMessage{"10.0.2.3"});
   program.network = false;
   message = configuration_message(program);
   for (const char* key : {"ip", "route", "ipv6", "ipv6_gateway"}) CHECK(message[key].is_null());
@@ -134,11 +135,11 @@ TEST_CASE("a request becomes the scope that a node would make of it") {
   CHECK(scope("/?a=b+c&d=%C3%A9")["query_string"] == "a=b c&d=\xc3\xa9");
   CHECK(scope("/?a=1%2B2%26%3D%3B")["query_string"] == "a=1%2B2%26%3D%3B");
   CHECK(scope("/?a?b")["query_string"] == "a?b");
-  const Message post = http_scope("POST", "/", {{"a", "1"}, {"a", "2"}}, std::string("\0", 1));
+  const GuestMessage post = http_scope("POST", "/", {{"a", "1"}, {"a", "2"}}, std::string("\0", 1));
   CHECK(post["type"] == "http");
   CHECK(post["method"] == "POST");
-  CHECK(post["headers"] ==
-        Message::array({Message::array({bin("a"), bin("1")}), Message::array({bin("a"), bin("2")})}));
+  CHECK(post["headers"] == GuestMessage::array({GuestMessage::array({bin("a"), bin("1")}),
+                                                GuestMessage::array({bin("a"), bin("2")})}));
   CHECK(post["body"] == bin(std::string("\0", 1)));
 }
 
@@ -186,7 +187,7 @@ TEST_CASE("a seed gives an instance its keys, quoted whatever their comments hol
 }
 
 TEST_CASE("an address to listen on is HOST:PORT") {
-  const auto handler = [](const Message&) { return GuestReply{}; };
+  const auto handler = [](const GuestMessage&) { return GuestReply{}; };
   for (const char* bad : {"", "localhost", "localhost:", "localhost:http", "localhost:65536", "localhost:-1"}) {
     INFO(bad);
     CHECK(error_kind([&] { const HttpFront front(bad, handler); }) == ErrorKind::usage);

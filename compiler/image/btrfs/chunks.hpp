@@ -45,7 +45,6 @@ struct Roots {
   const BTree& root;
   const BTree& chunk;
 };
-inline constexpr std::size_t kSuperblockSize = 4096;
 [[nodiscard]] std::string superblock(const Layout& layout, const Roots& roots, const ImageSpec& image,
                                      std::uint64_t address);
 

@@ -22,7 +22,7 @@ constexpr std::uint64_t kLargestExtent = 128ULL << 20U;
 constexpr std::uint64_t kCompressedPiece = 128U * 1024U;
 constexpr std::size_t kWindow = 256;  ///< pieces compressed at once
 
-std::uint64_t round_up(std::uint64_t value) {
+std::uint64_t whole_sectors(std::uint64_t value) {
   return (value + kSector - 1) / kSector * kSector;
 }
 
@@ -96,7 +96,7 @@ class DataWriter {
   void place_run(std::size_t index, const DataRun& run, PlacedFile& file) {
     for (std::uint64_t at = run.start; at < run.start + run.length;) {
       const std::uint64_t left = run.start + run.length - at;
-      const Space disk = supply_.take(round_up(std::min(left, kLargestExtent)));
+      const Space disk = supply_.take(whole_sectors(std::min(left, kLargestExtent)));
       add_extent(index, {.offset = at, .length = disk.length, .disk = disk});
       file.runs.push_back({at, std::min(left, disk.length), place_.offset + disk.start});
       at += disk.length;
@@ -139,7 +139,7 @@ class DataWriter {
       if (from >= to) continue;
       Piece& piece = pieces_.emplace_back(Piece{.entry = index, .offset = from});
       piece.bytes = bytes.substr(from - start, to - from);
-      piece.bytes.resize(round_up(piece.bytes.size()), '\0');
+      piece.bytes.resize(whole_sectors(piece.bytes.size()), '\0');
     }
     if (pieces_.size() >= kWindow) flush();
   }
@@ -152,8 +152,8 @@ class DataWriter {
 
   void compress(Piece& piece) const {
     std::string packed = zstd_frame(piece.bytes, static_cast<int>(options_.image.level));
-    if (round_up(packed.size()) >= piece.bytes.size()) return;
-    packed.resize(round_up(packed.size()), '\0');
+    if (whole_sectors(packed.size()) >= piece.bytes.size()) return;
+    packed.resize(whole_sectors(packed.size()), '\0');
     piece.packed = std::move(packed);
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ inline constexpr std::uint64_t kGeneration = 1;  ///< of everything: one transac
 
 /// Superblocks lie at these places of the device, as far as it reaches; nothing else may in that stripe.
 inline constexpr std::uint64_t kSuperblocks[] = {1ULL << 16U, 1ULL << 26U, 1ULL << 38U};
+inline constexpr std::size_t kSuperblockSize = 4096;
 inline constexpr std::uint64_t kFirstChunk = 1ULL << 20U;  ///< what is before is reserved
 
 enum ObjectId : std::uint64_t {

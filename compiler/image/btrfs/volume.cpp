@@ -15,7 +15,6 @@ constexpr bool kChecksSums = false;
 constexpr bool kChecksSums = true;
 #endif
 
-constexpr std::size_t kSuperblockSize = 4096;
 constexpr std::size_t kKeySize = 17;
 constexpr std::size_t kChunkHead = 48;
 constexpr std::size_t kStripeSize = 32;

@@ -46,7 +46,7 @@ constexpr std::uint64_t kMetadataSlack = 16 * kMiB;  ///< what the kernel wants 
 constexpr std::uint64_t kLeastSlack = 16 * kMiB;     ///< in no chunk yet
 constexpr std::uint64_t kSubvolume = kFirstFree;     ///< id of the one that holds the tree
 
-std::uint64_t round_up(std::uint64_t value) {
+std::uint64_t whole_mebibytes(std::uint64_t value) {
   return (value + kMiB - 1) / kMiB * kMiB;
 }
 
@@ -134,7 +134,7 @@ class FilesystemWriter {
 
   void place_nodes() {
     layout_.chunks = {{.space = {kFirstChunk, kSystemLength}, .flags = kSystem}};
-    const std::uint64_t data_end = std::max(round_up(contents_.end), contents_.start + kLeastData);
+    const std::uint64_t data_end = std::max(whole_mebibytes(contents_.end), contents_.start + kLeastData);
     for (std::uint64_t at = contents_.start; at < data_end; at += kLargestDataChunk)
       layout_.chunks.push_back({.space = {at, std::min(kLargestDataChunk, data_end - at)}, .flags = kData});
     constexpr std::uint64_t kNoEnd = 1ULL << 62U;
@@ -151,9 +151,9 @@ class FilesystemWriter {
     }
     const std::uint64_t used = metadata.next() - data_end;
     layout_.chunks.push_back(
-        {.space = {data_end, round_up(used + used / 4 + kMetadataSlack)}, .flags = kMetadata});
+        {.space = {data_end, whole_mebibytes(used + used / 4 + kMetadataSlack)}, .flags = kMetadata});
     const std::uint64_t slack = std::max((contents_.end - contents_.start) / 10, kLeastSlack);
-    layout_.total = place_.size ? *place_.size : layout_.chunks.back().space.end() + round_up(slack);
+    layout_.total = place_.size ? *place_.size : layout_.chunks.back().space.end() + whole_mebibytes(slack);
     for (const Space& space : contents_.used) chunk_of(space.start).used += space.length;
     for (const auto& [address, node] : layout_.nodes) chunk_of(address).used += kNode;
   }

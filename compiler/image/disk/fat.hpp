@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@ class ReadBudget;
 }  // namespace alephc
 
 namespace alephc::fat {
+
+inline constexpr std::size_t kEntry = 32;  ///< bytes of an entry of a folder
 
 /// A path of a FAT filesystem; folders before what they hold.
 struct File {

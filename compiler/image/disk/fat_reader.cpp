@@ -12,7 +12,6 @@
 namespace alephc::fat {
 namespace {
 
-constexpr std::size_t kEntry = 32;
 constexpr int kMaxDepth = 64;
 
 [[noreturn]] void damaged() {

@@ -20,7 +20,6 @@ constexpr std::uint32_t kReserved = 32;  ///< sectors before the tables
 constexpr std::uint32_t kTables = 2;
 constexpr std::uint32_t kRoot = 2;  ///< first cluster
 constexpr std::uint32_t kEnd = 0x0fffffff;
-constexpr std::size_t kEntry = 32;
 constexpr std::size_t kLongPart = 13;  ///< UTF-16 units in one entry of a long name
 constexpr std::size_t kLongestName = 255;
 constexpr char kFolder = 0x10;

@@ -35,7 +35,7 @@ struct Place {
   std::uint64_t size = 0;    ///< of the listing in bytes
 };
 
-struct Listing {
+struct FolderListing {
   std::string bytes{};
   std::vector<std::uint64_t> blocks{};  ///< from the beginning of the table, in order
 };
@@ -56,15 +56,15 @@ std::pair<sqfs_u64, std::uint64_t> position(const sqfs_meta_reader_t& reader) {
   return {block, offset};
 }
 
-Listing read_listing(sqfs_file_t& file, sqfs_compressor_t& compressor, const sqfs_super_t& super, const Place& place,
-                     const std::string& path) {
+FolderListing read_listing(sqfs_file_t& file, sqfs_compressor_t& compressor, const sqfs_super_t& super,
+                           const Place& place, const std::string& path) {
   if (place.size > limits::kImageText) refuse(path, "is larger than the limit");
   const Sqfs<sqfs_meta_reader_t> reader(
       sqfs_meta_reader_create(&file, &compressor, super.directory_table_start, super.bytes_used));
   check(reader != nullptr, "libsquashfs makes a reader");
   const auto must = [](int code) { sqfs_must(code, "read the image", ErrorKind::integrity); };
   must(sqfs_meta_reader_seek(reader.get(), super.directory_table_start + place.block, place.offset));
-  Listing listing;
+  FolderListing listing;
   for (std::uint64_t at = place.offset; listing.bytes.size() < place.size;) {
     const std::uint64_t left = place.size - listing.bytes.size();
     std::string piece(std::min(kBlock - at, left), '\0');
@@ -82,7 +82,7 @@ Listing read_listing(sqfs_file_t& file, sqfs_compressor_t& compressor, const sqf
 }
 
 /// First names by the place of their header.
-std::map<std::uint64_t, std::string> headers_of(const Listing& listing, const std::string& path) {
+std::map<std::uint64_t, std::string> headers_of(const FolderListing& listing, const std::string& path) {
   const std::string_view bytes = listing.bytes;
   const auto number = [&](std::size_t at, std::size_t size) {
     if (at > bytes.size() || size > bytes.size() - at) refuse(path, "is cut off");
@@ -109,7 +109,7 @@ void check_folder_index(sqfs_file_t& file, sqfs_compressor_t& compressor, const 
                         const sqfs_inode_generic_t& folder, const std::string& path) {
   if (folder.base.type != SQFS_INODE_EXT_DIR || folder.data.dir_ext.inodex_count == 0) return;
   const Place place = place_of(folder.data.dir_ext);
-  const Listing listing = read_listing(file, compressor, super, place, path);
+  const FolderListing listing = read_listing(file, compressor, super, place, path);
   const auto headers = headers_of(listing, path);
   const std::string_view index(reinterpret_cast<const char*>(folder.extra), folder.payload_bytes_used);
   std::size_t at = 0;

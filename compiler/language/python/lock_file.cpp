@@ -14,7 +14,7 @@ namespace {
   throw Error(ErrorKind::failed, std::vector{Diagnostic{.message = why, .at = value.at, .hint = hint}});
 }
 
-std::string text_at(const Value& table, std::string_view key) {
+std::string string_at(const Value& table, std::string_view key) {
   const Value* value = table.find(key);
   return value != nullptr && value->is(Value::Kind::string) ? value->text : std::string();
 }
@@ -26,8 +26,8 @@ const std::vector<Value>& items_at(const Value& table, std::string_view key) {
 }
 
 std::string pinned(const Value& package) {
-  const std::string name = text_at(package, "name");
-  const std::string version = text_at(package, "version");
+  const std::string name = string_at(package, "name");
+  const std::string version = string_at(package, "version");
   if (name.empty() || version.empty())
     refuse(package, "a package of the lock has no name or no version",
            "only packages of an index can be locked, not files or repositories");
@@ -42,17 +42,17 @@ class UvLock {
     out_.is_given = true;
     for (const Value& package : items_at(root_, "package"))
       if (const Value* source = package.find("source"); source != nullptr && !is_index(*source))
-        projects_.emplace(normalized_python_name(text_at(package, "name")), &package);
+        projects_.emplace(normalized_python_name(string_at(package, "name")), &package);
     for (const Value& package : items_at(root_, "package")) {
       const Value* source = package.find("source");
-      if (source == nullptr) refuse(package, "'" + text_at(package, "name") + "' has no source", kHint);
+      if (source == nullptr) refuse(package, "'" + string_at(package, "name") + "' has no source", kHint);
       if (is_index(*source)) {
         add_package(package);
       } else if (is_project(*source)) {
         has_project_ = true;
         add_dependencies(package);
       } else {
-        refuse(package, "'" + text_at(package, "name") + "' comes " + origin_of(*source), kHint);
+        refuse(package, "'" + string_at(package, "name") + "' comes " + origin_of(*source), kHint);
       }
     }
     if (!has_project_) {
@@ -70,7 +70,7 @@ class UvLock {
 
   /// The folder of the lock file itself. Other members of a workspace are folders too, and packages that no index has.
   static bool is_project(const Value& source) {
-    return text_at(source, "virtual") == "." || text_at(source, "editable") == ".";
+    return string_at(source, "virtual") == "." || string_at(source, "editable") == ".";
   }
 
   static std::string origin_of(const Value& source) {
@@ -79,7 +79,7 @@ class UvLock {
           std::pair{"editable", "from a folder of the project"}, std::pair{"directory", "from a folder"},
           std::pair{"path", "from a file"}, std::pair{"git", "from a repository"},
           std::pair{"url", "from an address"}})
-      if (const std::string place = text_at(source, key); !place.empty())
+      if (const std::string place = string_at(source, key); !place.empty())
         return std::string(what) + ", '" + place + "'";
     return "from no package index";
   }
@@ -88,7 +88,7 @@ class UvLock {
   /// this file: an index could have a stranger's of the same name.
   void add_dependencies(const Value& package) {
     for (const Value& dependency : items_at(package, "dependencies")) {
-      const std::string name = text_at(dependency, "name");
+      const std::string name = string_at(dependency, "name");
       if (const auto project = projects_.find(normalized_python_name(name)); project != projects_.end())
         refuse(dependency, "'" + name + "' comes " + origin_of(*project->second->find("source")), kHint);
       if (!is_listed(name)) refuse(dependency, "the lock file asks for '" + name + "' and does not list it");
@@ -96,9 +96,9 @@ class UvLock {
       std::vector<std::string> extras;
       for (const Value& extra : items_at(dependency, "extra")) extras.push_back(extra.text);
       if (!extras.empty()) line += "[" + join(extras, ",") + "]";
-      if (const std::string version = text_at(dependency, "version"); !version.empty())
+      if (const std::string version = string_at(dependency, "version"); !version.empty())
         line += "==" + version;
-      if (const std::string marker = text_at(dependency, "marker"); !marker.empty()) line += " ; " + marker;
+      if (const std::string marker = string_at(dependency, "marker"); !marker.empty()) line += " ; " + marker;
       out_.requirements.push_back(line);
     }
   }
@@ -106,7 +106,7 @@ class UvLock {
   [[nodiscard]] bool is_listed(const std::string& name) {
     if (names_.empty())
       for (const Value& package : items_at(root_, "package"))
-        names_.insert(normalized_python_name(text_at(package, "name")));
+        names_.insert(normalized_python_name(string_at(package, "name")));
     return names_.contains(normalized_python_name(name));
   }
 
@@ -118,9 +118,9 @@ class UvLock {
     if (!markers.empty()) line += " ; " + join(markers, " or ");
     out_.constraints.push_back(line);
     std::set<Digest>& hashes =
-        out_.hashes[normalized_python_name(text_at(package, "name")) + " " + text_at(package, "version")];
+        out_.hashes[normalized_python_name(string_at(package, "name")) + " " + string_at(package, "version")];
     const auto add = [&](const Value& file) {
-      const std::string hash = text_at(file, "hash");
+      const std::string hash = string_at(file, "hash");
       if (const auto digest = Digest::from_hex(hash.substr(std::min<std::size_t>(hash.size(), 7))))
         hashes.insert(*digest);
     };
@@ -143,19 +143,19 @@ bool is_optional(const std::string& marker) {
 PythonLockFile read_pylock(const Value& root) {
   PythonLockFile out{.is_given = true, .is_complete = true};
   for (const Value& package : items_at(root, "packages")) {
-    const std::string marker = text_at(package, "marker");
+    const std::string marker = string_at(package, "marker");
     if (is_optional(marker)) continue;
     for (const char* origin : {"vcs", "directory", "archive"})
       if (package.find(origin) != nullptr)
-        refuse(package, "'" + text_at(package, "name") + "' comes from no package index",
+        refuse(package, "'" + string_at(package, "name") + "' comes from no package index",
                "only packages of an index can be locked");
     out.requirements.push_back(pinned(package) + (marker.empty() ? "" : " ; " + marker));
     std::set<Digest>& hashes =
-        out.hashes[normalized_python_name(text_at(package, "name")) + " " + text_at(package, "version")];
+        out.hashes[normalized_python_name(string_at(package, "name")) + " " + string_at(package, "version")];
     const auto add = [&](const Value& file) {
       const Value* table = file.find("hashes");
       if (table == nullptr) return;
-      if (const auto digest = Digest::from_hex(text_at(*table, "sha256"))) hashes.insert(*digest);
+      if (const auto digest = Digest::from_hex(string_at(*table, "sha256"))) hashes.insert(*digest);
     };
     for (const Value& wheel : items_at(package, "wheels")) add(wheel);
     if (const Value* source = package.find("sdist")) add(*source);
