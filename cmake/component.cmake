@@ -56,4 +56,7 @@ function(alephc_component name)
   if(ALEPHC_PCH)
     target_precompile_headers(alephc_${name} REUSE_FROM alephc_precompiled)
   endif()
+  # What several sources include is read, and what they instantiate is compiled, once for all of them: half of the time of a
+  # build. Few, so that a changed file is compiled within seconds. Other presets compile each source alone.
+  set_target_properties(alephc_${name} PROPERTIES UNITY_BUILD ${ALEPHC_UNITY} UNITY_BUILD_BATCH_SIZE 5)
 endfunction()
