@@ -25,17 +25,24 @@ constexpr std::array kTop{
 };
 
 constexpr std::array kRuntime{
-    KeySpec{.name = "name", .about = "Name of the runtime and of its image file", .format = F::name},
-    KeySpec{.name = "version", .fallback = "0.0.0", .about = "Version of the recipe, for people", .format = F::version},
+    KeySpec{.name = "name",
+            .about = "Name of the runtime and of its image file",
+            .format = F::name,
+            .describes = true},
+    KeySpec{.name = "version",
+            .fallback = "0.0.0",
+            .about = "Version of the recipe, for people",
+            .format = F::version,
+            .describes = true},
     KeySpec{.name = "kind",
             .fallback = "function",
             .about = "What boots from the image",
             .choices = "function|instance|volume"},
     KeySpec{.name = "extends", .type = strings, .about = "Parts to build on: project files or stdlib:NAME"},
-    KeySpec{.name = "description", .about = "One sentence for people"},
-    KeySpec{.name = "license", .about = "SPDX expression of the recipe"},
-    KeySpec{.name = "repository", .about = "Where the recipe is kept"},
-    KeySpec{.name = "authors", .type = strings, .about = "Who wrote it"},
+    KeySpec{.name = "description", .about = "One sentence for people", .describes = true},
+    KeySpec{.name = "license", .about = "SPDX expression of the recipe", .describes = true},
+    KeySpec{.name = "repository", .about = "Where the recipe is kept", .describes = true},
+    KeySpec{.name = "authors", .type = strings, .about = "Who wrote it", .describes = true},
 };
 
 constexpr std::array kBase{

@@ -66,6 +66,7 @@ struct KeySpec {
   std::int64_t maximum = 1000000000;
   std::string_view distros = "";    ///< the only values of base.distro that it may go with; "": all
   std::string_view otherwise = "";  ///< for the others: what to do instead
+  bool describes = false;           ///< for people: no part of the lock or of a step's key, and not inherited
 };
 
 struct TableSpec {

@@ -2,7 +2,6 @@
 #include "manifest/merge.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "base/text.hpp"
 #include "manifest/keys.hpp"
@@ -10,11 +9,9 @@
 namespace alephc {
 namespace {
 
-constexpr std::array<std::string_view, 6> kDescriptive{"name",    "version",    "description",
-                                                       "license", "repository", "authors"};
-
-bool is_descriptive(std::string_view table, std::string_view key) {
-  return table == "runtime" && std::find(kDescriptive.begin(), kDescriptive.end(), key) != kDescriptive.end();
+bool is_descriptive(const TableSpec& table, std::string_view key) {
+  const KeySpec* spec = find_key_spec(table, key);
+  return spec != nullptr && spec->describes;
 }
 
 /// What makes two entries of an array of strings (or package files) the same.
@@ -47,7 +44,7 @@ class Merger {
   void add_table(Value& into, const Value& part, const TableSpec& spec, bool is_last) {
     if (into.at.source == nullptr || is_last) into.at = part.at;
     for (const auto& [key, value] : part.members) {
-      if (is_descriptive(spec.path, key) && !is_last) continue;
+      if (is_descriptive(spec, key) && !is_last) continue;
       if (spec.path == "runtime" && key == "extends") continue;
       const TableSpec* inner = find_table_spec(std::string(spec.path) + "." + key);
       if (inner != nullptr && inner->is_array) {
@@ -167,7 +164,7 @@ std::string literal_of(const Value& value) {
 void put_keys(std::string& out, const Value& table, const TableSpec& spec) {
   for (const KeySpec& key : spec.keys) {
     const Value* value = table.find(key.name);
-    if (value == nullptr || is_descriptive(spec.path, key.name)) continue;
+    if (value == nullptr || key.describes) continue;
     out += std::string(key.name) + " = " + literal_of(*value) + "\n";
   }
 }
