@@ -21,7 +21,7 @@ STANDARD = {
     "cerrno": r"errno",
     "chrono": r"std::chrono",
     "condition_variable": r"std::condition_variable",
-    "cstdint": r"std::u?int(8|16|32|64)_t|UINT(8|16|32|64)_MAX",
+    "cstdint": r"std::u?int(8|16|32|64)_t|UINT(8|16|32|64)_MAX|SIZE_MAX",
     "cstdio": r"std::(printf|fprintf|snprintf|fputs|fwrite|fflush|FILE)",
     "cstdlib": r"std::(getenv|malloc|calloc|free|exit|abort)",
     "cstring": r"std::(memcpy|memcmp|memset|strlen|strcmp)",
