@@ -39,7 +39,8 @@ const std::vector<CommandSpec>& commands() {
        "  alephc diff a.squashfs b.squashfs\n  alephc diff a.squashfs b.squashfs --html diff.html\n",
        add_diff},
       {"verify", "Check an image, a lock, statements and messages against each other",
-       "  alephc verify --image image.squashfs --expect Qm…\n  alephc verify my-runtime --rebuild --image "
+       "  alephc verify image.squashfs\n  alephc verify --image image.squashfs --expect Qm…\n  alephc verify "
+       "my-runtime --rebuild --image "
        "image.squashfs\n"
        "  alephc verify my-runtime --statement alice.json --statement bob.json --policy policy.toml\n",
        add_verify},

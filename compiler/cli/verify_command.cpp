@@ -6,6 +6,7 @@
 #include "cli/command.hpp"
 #include "cli/command_line.hpp"
 #include "cli/network_options.hpp"
+#include "image/image_format.hpp"
 #include "verify/published.hpp"
 #include "verify/verify.hpp"
 
@@ -32,15 +33,29 @@ fs::path project_of(const VerifyArguments& arguments) {
   if (arguments.path.empty()) return is_project(".") ? fs::path(".") : fs::path();
   if (is_project(arguments.path)) return arguments.path;
   if (fs::exists(arguments.path))
-    throw Error(ErrorKind::usage, arguments.path + " is not a project", "an image goes with --image");
+    throw Error(ErrorKind::usage, arguments.path + " is neither a project nor an image");
   throw Error(ErrorKind::usage, "there is no project " + arguments.path,
               "a hash of the network is 64 hex digits, or a CID: Qm… or bafy…");
 }
 
-/// What was published takes the place of what the command line would name.
-Published take_published(VerifyArguments& arguments, const NetworkHosts& hosts, CommandContext& context) {
-  Published published =
-      fetch_published(arguments.path, hosts, arguments.request.strict, context.settings, context.reporter);
+/// An archive has no magic of its own.
+bool names_image(const VerifyArguments& arguments) {
+  const fs::path path = arguments.path;
+  if (!fs::is_regular_file(path) || is_project(path)) return false;
+  return path.extension() == image_format("tar").extension || image_format_of(path);
+}
+
+/// What was published, or an image with the recipe in it, takes the place of what the command line would name.
+std::optional<Published> take_published(VerifyArguments& arguments, const NetworkHosts& hosts,
+                                        CommandContext& context) {
+  const bool is_hash = is_network_hash(arguments.path) && !fs::exists(arguments.path);
+  if (!is_hash && !names_image(arguments)) return std::nullopt;
+  if (!is_hash && !arguments.image.empty())
+    throw Error(ErrorKind::usage, "two images are named: " + arguments.path + " and " + arguments.image,
+                "'alephc diff' compares two images");
+  Published published = is_hash ? fetch_published(arguments.path, hosts, arguments.request.strict,
+                                                  context.settings, context.reporter)
+                                : open_image(arguments.path, context.settings);
   arguments.request.before = published.checks;
   if (arguments.image.empty()) arguments.image = published.image;
   if (arguments.request.expect.empty()) arguments.request.expect = published.file_hash;
@@ -79,9 +94,10 @@ int exit_code(Verdict verdict) {
 CommandAction add_verify(ArgumentParser& parser) {
   auto arguments = std::make_shared<VerifyArguments>();
   VerifyRequest& request = arguments->request;
-  parser.add_option(
-      "PATH", arguments->path,
-      "A project, or the hash of what was published (default: the current folder, if it is one)");
+  parser.add_option("PATH", arguments->path,
+                    "A project, an image that holds its recipe, or the hash of what was published (default: "
+                    "the current folder, if it is "
+                    "a project)");
   parser.add_option("--image", arguments->image, "The image to check").value_name("FILE");
   parser.add_option("--expect", request.expect, "Hash that the image must have").value_name("HASH");
   parser.add_option("--message", arguments->message, "A saved STORE message that publishes the image")
@@ -105,9 +121,7 @@ CommandAction add_verify(ArgumentParser& parser) {
   return [arguments](CommandContext& context) {
     VerifyRequest& wanted = arguments->request;
     const NetworkHosts hosts = network_hosts(arguments->hosts, context.settings);
-    std::optional<Published> published;
-    if (is_network_hash(arguments->path) && !fs::exists(arguments->path))
-      published.emplace(take_published(*arguments, hosts, context));
+    const std::optional<Published> published = take_published(*arguments, hosts, context);
     wanted.path = published ? published->project : project_of(*arguments);
     if (!context.settings.offline)
       wanted.published_file = [&](const std::string& hash) {

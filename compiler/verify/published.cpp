@@ -6,18 +6,22 @@
 
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
-#include "image/image_format.hpp"
 #include "lock/lock_file.hpp"
 #include "network/git.hpp"
 #include "network/recipe_reference.hpp"
+#include "verify/embedded_recipe.hpp"
 
 namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kManifest = "usr/share/alephc/runtime.toml";
-constexpr const char* kLock = "usr/share/alephc/runtime.lock";
+void use_embedded(const EmbeddedRecipe& recipe, Published& out) {
+  out.project = out.work->path() / "recipe";
+  write_project(recipe, out.project);
+  out.checks.push_back(
+      {"recipe", Verdict::verified, "embedded in the image; lock " + sha256(recipe.lock).hex()});
+}
 
 class PublishedFinder {
  public:
@@ -53,42 +57,17 @@ class PublishedFinder {
     out_.checks.push_back({name, verdict, text});
   }
 
-  void find_recipe(const RecipeReference& recipe) {
-    const auto wanted = [](const std::string& path) { return path == kManifest || path == kLock; };
-    const ImageContent content =
-        read_image(out_.image, {.jobs = settings_.jobs, .wanted = wanted, .only_wanted = true});
-    const bool embedded = content.texts.contains(kManifest) && content.texts.contains(kLock);
-    if (embedded) {
-      const std::string& lock = content.texts.at(kLock);
-      if (!recipe.lock.empty() && sha256(lock).hex() != recipe.lock)
-        return say("recipe", Verdict::mismatch,
-                   "the image holds another lock than its message names: " + sha256(lock).hex() + ", not " +
-                       recipe.lock);
-      if (parse_lock("the image's runtime.lock", lock).inputs.empty())
-        return use_embedded(content.texts.at(kManifest), lock);
-    }
-    if (!recipe.repository.empty() && !recipe.revision.empty()) return use_repository(recipe);
+  void find_recipe(const RecipeReference& reference) {
+    const auto recipe = embedded_recipe(out_.image, settings_.jobs);
+    const std::string lock = recipe ? sha256(recipe->lock).hex() : "";
+    if (recipe && !reference.lock.empty() && lock != reference.lock)
+      return say("recipe", Verdict::mismatch,
+                 "the image holds another lock than its message names: " + lock + ", not " + reference.lock);
+    if (recipe && recipe->lacking.empty()) return use_embedded(*recipe, out_);
+    if (!reference.repository.empty() && !reference.revision.empty()) return use_repository(reference);
     say("recipe", Verdict::undecided,
-        embedded ? "the recipe in the image needs files of its project, and no message names a repository"
-                 : "the image holds no recipe, and no message names one");
-  }
-
-  void use_embedded(const std::string& manifest, const std::string& lock) {
-    const fs::path folder = out_.work->path() / "recipe";
-    make_folders(folder);
-    atomic_write(folder / "runtime.toml", named(manifest));
-    atomic_write(folder / "runtime.lock", lock);
-    out_.project = folder;
-    say("recipe", Verdict::verified, "embedded in the image; lock " + sha256(lock).hex());
-  }
-
-  /// Descriptive keys are not embedded, and a manifest needs a name.
-  static std::string named(std::string manifest) {
-    const std::string table = "[runtime]\n";
-    const std::string name = "name = \"published\"\n";
-    const std::size_t at = manifest.find(table);
-    if (at == std::string::npos) return manifest + "\n" + table + name;
-    return manifest.insert(at + table.size(), name);
+        recipe ? "the recipe in the image needs files of its project, and no message names a repository"
+               : "the image holds no recipe, and no message names one");
   }
 
   /// What a message only names may be gone: that decides nothing.
@@ -149,6 +128,23 @@ class PublishedFinder {
 Published fetch_published(const std::string& hash, const NetworkHosts& hosts, bool strict,
                           const Settings& settings, Reporter& reporter) {
   return PublishedFinder(hosts, strict, settings, reporter).run(hash);
+}
+
+Published open_image(const fs::path& image, const Settings& settings) {
+  Published out{.image = image};
+  out.work.emplace(fs::temp_directory_path(), "alephc-published");
+  const auto recipe = embedded_recipe(image, settings.jobs);
+  if (recipe && recipe->lacking.empty())
+    use_embedded(*recipe, out);
+  else if (recipe)
+    out.checks.push_back(
+        {"recipe", Verdict::undecided,
+         "lock " + sha256(recipe->lock).hex() +
+             " needs files of its project, which the image does not hold: " + join(recipe->lacking, ", ") +
+             "; name the project, and the image with --image"});
+  else
+    out.checks.push_back({"recipe", Verdict::undecided, "the image holds none"});
+  return out;
 }
 
 std::string published_file(const std::string& message_hash, const NetworkHosts& hosts, Reporter& reporter) {

@@ -28,6 +28,10 @@ struct Published {
 [[nodiscard]] Published fetch_published(const std::string& hash, const NetworkHosts& hosts, bool strict,
                                         const Settings& settings, Reporter& reporter);
 
+/// The same of an image at hand, with the recipe in it. Where that needs files of its project, a check names them, and
+/// nothing is rebuilt.
+[[nodiscard]] Published open_image(const std::filesystem::path& image, const Settings& settings);
+
 /// The hash of the file that a STORE message publishes, by the
 /// message's hash; empty when the network has no such message.
 [[nodiscard]] std::string published_file(const std::string& message_hash, const NetworkHosts& hosts,

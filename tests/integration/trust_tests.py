@@ -395,6 +395,36 @@ def resigned(world, statement, key, change):
     return other
 
 
+def test_an_image_alone_is_verified_by_the_recipe_in_it(world):
+    manifest = world.project / "runtime.toml"
+    image = world.folder / "alone.squashfs"
+    manifest.write_text(
+        'schema = 1\n[runtime]\nname = "t"\n[base]\ndistro = "none"\n[[file]]\ntarget = "/srv/x"\ncontent = "x"\n[init]\nprogram = "none"\n'
+    )
+    world.ok("build", "project", "-o", image)
+    report = verdict(world, image, code=0)
+    assert report["verdict"] == "verified", report
+    assert checks(report, "recipe")[0][1].startswith("embedded in the image"), report
+    # Another image with this recipe in it is not what the recipe makes.
+    root = world.folder / "alone"
+    run("unsquashfs", "-quiet", "-no-progress", "-dest", root, image)
+    (root / "srv/x").write_text("y")
+    other = world.folder / "other.squashfs"
+    run("mksquashfs", root, other, "-quiet", "-no-progress")
+    assert verdict(world, other, code=3)["verdict"] == "mismatch"
+    assert world.run("verify", image, "--image", other).returncode == 2
+
+
+def test_an_image_alone_says_which_files_of_its_project_it_lacks(world):
+    (world.project / "app").write_text("app\n")
+    image, _ = built(world, "needy", text='[[file]]\ntarget = "/srv/app"\nsource = "app"\n')
+    report = verdict(world, image, code=1)
+    assert report["verdict"] == "undecided", report
+    ((decided, text),) = checks(report, "recipe")
+    assert decided == "undecided", report
+    assert "does not hold: app, key.gpg" in text, report
+
+
 def test_statements_count_by_policy(world):
     image, outcome = built(world)
     mode = lambda path: (world.folder / path).stat().st_mode & 0o777
