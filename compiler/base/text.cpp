@@ -214,7 +214,7 @@ std::optional<std::string> closest_match(std::string_view word, const std::vecto
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
   const auto match = closest_match(word, candidates);
-  return match ? "did you mean '" + *match + "'?" : std::string();
+  return match && *match != word ? "did you mean '" + *match + "'?" : std::string();
 }
 
 namespace {

@@ -150,6 +150,8 @@ TEST_CASE("near words are suggested, far ones are not") {
   CHECK(closest_match("instal", {"install", "build"}) == "install");
   CHECK(closest_match("pythno3", {"python3", "perl"}) == "python3");
   CHECK_FALSE(closest_match("zzz", {"packages", "base"}));
+  CHECK(did_you_mean("bokworm", {"bookworm", "trixie"}) == "did you mean 'bookworm'?");
+  CHECK(did_you_mean("bookworm", {"bookworm", "trixie"}).empty());
 }
 
 TEST_CASE("UTF-8 is told from other bytes") {
