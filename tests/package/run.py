@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Is the Debian package whole, and does alephc work where only it and its dependencies are?
+
+run.py BUILD      a build folder, in which the package is made; as root, with a Debian mirror
+
+lintian finds nothing but what the package overrides. It is installed in a minimal system of this
+machine's release that alephc makes, where it builds an image. Exit 77 where that cannot be."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
+from run import machine_mirror
+
+SOURCE = pathlib.Path(__file__).parents[2]
+ROOT = """schema = 1
+[runtime]
+name = "host"
+[base]
+distro = "debian"
+release = "{release}"
+[packages]
+install = [{packages}]
+[init]
+program = "none"
+[image]
+format = "dir"
+"""
+INSIDE = """set -e
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+dpkg -i /alephc.deb
+alephc version
+test -e /usr/share/man/man1/alephc.1.gz
+test -e /usr/share/bash-completion/completions/alephc
+cd /root && alephc init hello && alephc --quiet --mirror "$0" build hello -o hello.squashfs
+dpkg --purge alephc
+test ! -e /usr/bin/alephc
+"""
+# Its own mounts, and a root that can be left: chroot() alone does not let a sandbox pivot.
+ENTER = """set -e
+mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1"
+mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev
+mount -t tmpfs tmpfs run && mkdir -p mnt && cp /etc/resolv.conf etc/resolv.conf
+pivot_root . mnt && umount -l mnt
+exec chroot . /bin/sh -c "$2" "$3"
+"""
+
+
+def output(*argv, **options):
+    return subprocess.run(argv, check=True, capture_output=True, text=True, **options).stdout
+
+
+def package_of(build, folder):
+    output("cpack", "-G", "DEB", "-B", folder, cwd=build)
+    (package,) = folder.glob("*.deb")
+    return package
+
+
+def faults_of(package):
+    """What lintian finds, but for cmake/package/lintian-overrides."""
+    if not shutil.which("lintian"):
+        print("no lintian: the package is not judged")
+        return []
+    done = subprocess.run(["lintian", package], capture_output=True, text=True, check=False)
+    return re.findall(r"^[EW]: .*", done.stdout, re.M)
+
+
+def commands_without_page(alephc):
+    help_text = output(alephc, "--help")
+    commands = re.findall(r"^  ([a-z]+) ", help_text.partition("Subcommands:")[2], re.M)
+    page = (SOURCE / "cmake/package/alephc.1").read_text()
+    return [name for name in commands if f".B {name}\n" not in page]
+
+
+def root_with(alephc, package, top):
+    release = re.search(r"VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text())[1]
+    depends = output("dpkg-deb", "-f", package, "Depends")
+    names = [re.split(r"[ |(:]", each.strip())[0] for each in depends.split(",")]
+    names += ["debian-archive-keyring"]
+    (top / "host").mkdir()
+    listed = ", ".join(f'"{name}"' for name in names)
+    (top / "host" / "runtime.toml").write_text(ROOT.format(release=release, packages=listed))
+    done = subprocess.run(
+        [alephc, "--quiet", "--store", top / "store", "build", top / "host", "-o", top / "root"],
+        capture_output=True,
+        text=True,
+        env={key: value for key, value in os.environ.items() if key != "CI"},
+        check=False,
+    )
+    if "can be reached" in done.stderr:
+        return None
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
+    return top / "root"
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    if os.geteuid() != 0 or not shutil.which("dpkg-shlibdeps") or not shutil.which("cpack"):
+        print("skipped: this needs root, cpack and dpkg-dev")
+        return 77
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="package.") as folder:
+        top = pathlib.Path(folder)
+        package = package_of(build, top / "package")
+        print(output("dpkg-deb", "-I", package))
+        faults = faults_of(package)
+        faults += [f"alephc.1 lacks {name}" for name in commands_without_page(build / "alephc")]
+        root = root_with(build / "alephc", package, top)
+        if root is None:
+            print("skipped: no Debian mirror can be reached")
+            return 77
+        shutil.copy(package, root / "alephc.deb")
+        argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter"]
+        done = subprocess.run([*argv, root, INSIDE, machine_mirror()], check=False)
+        if done.returncode != 0:
+            faults.append(f"in a system with its dependencies only: exit {done.returncode}")
+        for fault in faults:
+            print(f"FAILED: {fault}")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
