@@ -63,13 +63,14 @@ std::optional<Published> take_published(VerifyArguments& arguments, const Networ
   return published;
 }
 
-std::string report_text(const VerifyReport& report) {
+std::string row_of(const VerifyCheck& check) {
+  const std::string mark = check.verdict == Verdict::verified ? "ok  " : verdict_name(check.verdict);
+  return mark + std::string(mark.size() < 10 ? 10 - mark.size() : 1, ' ') + check.name + ": " +
+         printable(check.text) + "\n";
+}
+
+std::string conclusion_text(const VerifyReport& report) {
   std::string out;
-  for (const VerifyCheck& check : report.checks) {
-    const std::string mark = check.verdict == Verdict::verified ? "ok  " : verdict_name(check.verdict);
-    out += mark + std::string(mark.size() < 10 ? 10 - mark.size() : 1, ' ') + check.name + ": " +
-           printable(check.text) + "\n";
-  }
   for (const std::string& line : report.explanation) out += "  " + printable(line) + "\n";
   return out + verdict_name(report.verdict) + "\n";
 }
@@ -139,8 +140,9 @@ CommandAction add_verify(ArgumentParser& parser) {
     if (wanted.path.empty() && wanted.image.empty() && wanted.message.empty())
       throw Error(ErrorKind::usage, "there is nothing to verify",
                   "name a project, an --image or a --message");
+    if (!context.options.json) wanted.decided = [](const VerifyCheck& check) { print(row_of(check)); };
     const VerifyReport report = verify_runtime(wanted, context.settings, context.reporter);
-    print(context.options.json ? json_text(report_json(report)) + "\n" : report_text(report));
+    print(context.options.json ? json_text(report_json(report)) + "\n" : conclusion_text(report));
     return exit_code(report.verdict);
   };
 }

@@ -38,7 +38,7 @@ class Verification {
         work_(fs::temp_directory_path(), "alephc-verify") {}
 
   VerifyReport run() {
-    report_.checks = request_.before;
+    add(request_.before);
     import_bundle_file();
     collect_claims();
     if (!request_.path.empty()) look_at_project();
@@ -58,11 +58,14 @@ class Verification {
   }
 
   void say(const std::string& name, Verdict verdict, const std::string& text) {
-    report_.checks.push_back({name, verdict, text});
+    add({{name, verdict, text}});
   }
 
   void add(const std::vector<VerifyCheck>& checks) {
-    report_.checks.insert(report_.checks.end(), checks.begin(), checks.end());
+    for (const VerifyCheck& check : checks) {
+      report_.checks.push_back(check);
+      if (request_.decided) request_.decided(check);
+    }
   }
 
   void import_bundle_file() {
@@ -190,7 +193,7 @@ class Verification {
   void compare_with(const Claim& claim, const ImageResult& result, const std::string& what) {
     const auto check = compare_with_claim(claim, result, what, request_.tree_level);
     if (!check) return;
-    report_.checks.push_back(*check);
+    add({*check});
     const bool other_bytes = check->name == "image" && check->verdict == Verdict::mismatch;
     if (other_bytes && compare_trees(claim.tree, result.tree) == TreeMatch::same) name_tools();
   }

@@ -25,6 +25,8 @@ struct VerifyRequest {
   bool tree_level = false;            ///< the tree digest decides, not the image's bytes
   bool strict = false;                ///< what is only trusted, and not proven, is not enough
   std::vector<VerifyCheck> before{};  ///< checks that were made already
+  /// Told of each check as it is decided, `before` first: what is known stays known when a later one throws.
+  std::function<void(const VerifyCheck&)> decided{};
   /// The file that a message publishes, by the message's
   /// hash; empty: none is known. Not set: no node is asked.
   std::function<std::string(const std::string&)> published_file{};

@@ -415,6 +415,16 @@ def test_an_image_alone_is_verified_by_the_recipe_in_it(world):
     assert world.run("verify", image, "--image", other).returncode == 2
 
 
+def test_rows_that_are_decided_are_printed_when_a_later_check_fails(world):
+    image, _ = built(world, "rows")
+    damaged = world.folder / "damaged.squashfs"
+    damaged.write_bytes(image.read_bytes()[:5000])
+    result = world.run("verify", "project", *TRUST, "--image", damaged, "--level", "tree")
+    assert result.returncode == 3, result.stdout + result.stderr
+    assert "ok        lock: answers the manifest" in result.stdout, result.stdout
+    assert "ok        packages: " in result.stdout, result.stdout
+
+
 def test_an_image_alone_says_which_files_of_its_project_it_lacks(world):
     (world.project / "app").write_text("app\n")
     image, _ = built(world, "needy", text='[[file]]\ntarget = "/srv/app"\nsource = "app"\n')
