@@ -1158,6 +1158,24 @@ def test_where_rootless_builds_are_forbidden_the_setting_is_named(world):
     assert "no rootless builds: the user builder has no range" in result.stdout, result.stdout
 
 
+def test_where_root_lacks_a_capability_build_and_doctor_say_so(world):
+    built(world)
+    assert "ok    sandbox" in world.run("doctor").stdout, world.run("doctor").stdout
+    alephc = world.alephc
+    for name in ("sys_admin", "setuid", "setgid", "chown", "mknod"):
+        world.alephc = world.folder / f"without-{name}"
+        world.alephc.write_text(
+            f'#!/bin/sh\nexec setpriv --bounding-set=-{name} --inh-caps=-{name} {alephc} "$@"\n'
+        )
+        world.alephc.chmod(0o755)
+        store = world.folder / f"store-{name}"
+        doctor = world.run("doctor", store=store)
+        assert doctor.returncode == 4, f"{name}: {doctor.stdout}"
+        assert f"root without {name.upper()}" in doctor.stdout, f"{name}: {doctor.stdout}"
+        build = world.run("build", "project", "-o", world.folder / "other.squashfs", store=store)
+        assert build.returncode == 4, f"{name}: exit {build.returncode}: {build.stderr}"
+
+
 def test_three_parties_come_to_the_same_end(world):
     """docs/verify.md: A publishes, B verifies with nothing but the repository and the hash, C
     shipped something else."""
