@@ -12,7 +12,7 @@
 namespace alephc {
 namespace {
 
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 const std::string kIntegrity = "sha512-" + std::string(86, 'A') + "==";
 
@@ -108,7 +108,7 @@ TEST_CASE("an optional package is installed where its lists of systems let it") 
     CHECK(is_installed(keys + R"(,"peer":true)") == expected);
     if (!expected)
       CHECK_THAT(error_text([&, k = keys] { (void)is_installed(k); }),
-                 Contains("'node_modules/a' is not for linux on x64 with glibc"));
+                 ContainsSubstring("'node_modules/a' is not for linux on x64 with glibc"));
   }
   CHECK(is_installed(R"("cpu":["arm64"],"libc":["musl"])", {.cpu = "arm64", .libc = "musl"}));
 }
@@ -121,7 +121,8 @@ TEST_CASE("folders of the project are no packages") {
                                   lock_of("", "node_modules/a\\u0000b"), lock_of("", "node_modules/./a")}) {
     INFO(lock);
     CHECK(error_kind([&] { (void)read(lock); }) == ErrorKind::failed);
-    CHECK_THAT(error_text([&] { (void)read(lock); }), Contains("is a folder of the project, not a package"));
+    CHECK_THAT(error_text([&] { (void)read(lock); }),
+               ContainsSubstring("is a folder of the project, not a package"));
   }
 }
 
@@ -137,7 +138,7 @@ TEST_CASE("without an integrity that is known, or from elsewhere than a registry
     INFO(keys);
     CHECK(error_kind([&] { (void)read(lock(keys)); }) == ErrorKind::failed);
     CHECK_THAT(error_text([&] { (void)read(lock(keys)); }),
-               Contains("'node_modules/a' has no integrity") && Contains("npm 7 or later"));
+               ContainsSubstring("'node_modules/a' has no integrity") && ContainsSubstring("npm 7 or later"));
   }
   CHECK(read(lock(R"("resolved":"",)" + good)).size() == 1);
   CHECK(read(lock(R"("integrity":"sha1-AAAA sha256-BBBB sha512-CCCC?x sha384-DDDD")"))[0].integrity == "sha512-CCCC");
@@ -172,7 +173,8 @@ TEST_CASE("a list of systems may be one text") {
   CHECK_FALSE(is_installed(R"("os":"darwin","optional":true)"));
   CHECK_FALSE(is_installed(R"("cpu":"!x64","optional":true)"));
   CHECK(is_installed(R"("os":"linux","cpu":"x64","libc":"glibc")"));
-  CHECK_THAT(error_text([] { (void)is_installed(R"("os":"darwin")"); }), Contains("is not for linux on x64"));
+  CHECK_THAT(error_text([] { (void)is_installed(R"("os":"darwin")"); }),
+             ContainsSubstring("is not for linux on x64"));
 }
 
 }  // namespace alephc

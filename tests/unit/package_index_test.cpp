@@ -35,7 +35,7 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 /// Variables of the environment, as they were again when the object goes; without proxies, logins and settings of pip.
 class Variables : public EnvironmentGuard {
@@ -289,10 +289,10 @@ TEST_CASE("links of a page keep their attributes and text, and what is no link i
   REQUIRE(links.size() == 2);
   CHECK(links[0].target == "a.whl#sha256=00");
   CHECK(links[0].text == "a.whl");
-  CHECK_THAT(links[0].attributes, Contains(" data-requires-python=\"&gt;=3.8\"") && Contains(" data-yanked=\"\"") &&
-                                      !Contains("href"));
+  CHECK_THAT(links[0].attributes, ContainsSubstring(" data-requires-python=\"&gt;=3.8\"") &&
+                                      ContainsSubstring(" data-yanked=\"\"") && !ContainsSubstring("href"));
   CHECK(links[1].target == "b.whl?x=1&y=2&amp;");
-  CHECK_THAT(links[1].attributes, Contains(" rel='internal'") && !Contains("href"));
+  CHECK_THAT(links[1].attributes, ContainsSubstring(" rel='internal'") && !ContainsSubstring("href"));
   for (const char* page : {"", "<a", "<a href=\"x\"", "no links", "<a href=", "<a href=\">"})
     CHECK(index_links(page).empty());
 }
@@ -326,13 +326,15 @@ TEST_CASE("a file that no index has is told with what each index says, without i
   fetcher.put("https://me:word@two/a/", "<a href=\"a-2.0-py3-none-any.whl\">x</a>");
   const auto locate = [&] { (void)locate_wheel(wheel, {"https://one", "https://me:word@two"}, fetcher); };
   CHECK(error_kind(locate) == ErrorKind::failed);
-  CHECK_THAT(error_text(locate), Contains("no Python index has " + kWheel) &&
-                                     Contains("https://one/a/: not found\n") &&
-                                     Contains("https://two: has a, but not this file\n") && !Contains("word") &&
-                                     Contains("alephc lock --update"));
-  CHECK_THAT(error_text([&] { (void)locate_wheel(wheel, {}, fetcher); }), Contains("no index is known"));
+  CHECK_THAT(error_text(locate), ContainsSubstring("no Python index has " + kWheel) &&
+                                     ContainsSubstring("https://one/a/: not found\n") &&
+                                     ContainsSubstring("https://two: has a, but not this file\n") &&
+                                     !ContainsSubstring("word") && ContainsSubstring("alephc lock --update"));
+  CHECK_THAT(error_text([&] { (void)locate_wheel(wheel, {}, fetcher); }),
+             ContainsSubstring("no index is known"));
   const FakeFetcher offline(box.store, {}, true);
-  CHECK_THAT(error_text([&] { (void)locate_wheel(wheel, {"https://one"}, offline); }), Contains("--offline"));
+  CHECK_THAT(error_text([&] { (void)locate_wheel(wheel, {"https://one"}, offline); }),
+             ContainsSubstring("--offline"));
 }
 
 TEST_CASE("an index that cannot be reached does not hide the next one") {
@@ -350,8 +352,10 @@ TEST_CASE("an index that cannot be reached does not hide the next one") {
   const LockedWheel wheel{.name = "a", .version = "1.0", .file = kWheel};
   CHECK(locate_wheel(wheel, {"https://down", "https://up"}, fetcher) ==
         std::vector<std::string>{"https://up/a/" + kWheel});
-  CHECK_THAT(error_text([&] { (void)locate_wheel(wheel, {"https://me:word@down", "https://down"}, fetcher); }),
-             Contains("https://down: no route\n"));
+  CHECK_THAT(error_text([&] {
+               (void)locate_wheel(wheel, {"https://me:word@down", "https://down"}, fetcher);
+             }),
+             ContainsSubstring("https://down: no route\n"));
   fetcher.kind = ErrorKind::interrupted;
   CHECK(error_kind([&] { (void)locate_wheel(wheel, {"https://down", "https://up"}, fetcher); }) ==
         ErrorKind::interrupted);
@@ -475,7 +479,8 @@ TEST_CASE("a sandbox gets pages and files of its index, and the login stays outs
   CHECK(box.body("/file/0/" + kWheel) == "wheel");
   CHECK(box.body("/file/0/" + kWheel + ".metadata") == "Name: a");
   CHECK(box.box.store.has_blob(sha256("wheel")));
-  for (const std::string& head : box.index.asked()) CHECK_THAT(head, Contains("Authorization: Basic bWU6d29yZA=="));
+  for (const std::string& head : box.index.asked())
+    CHECK_THAT(head, ContainsSubstring("Authorization: Basic bWU6d29yZA=="));
   // What is in the store is not asked for again.
   const std::size_t before = box.index.asked().size();
   CHECK(box.body("/file/0/" + kWheel) == "wheel");
@@ -520,9 +525,9 @@ TEST_CASE("a file with other bytes than its link promises does not reach the san
   CHECK(box.status("/index/0/b/") == "404");
   const std::vector<std::string> failures = box.proxy->failures();
   REQUIRE(failures.size() == 3);
-  CHECK_THAT(failures[0], Contains("a.whl"));
-  CHECK_THAT(failures[1], Contains("gone.whl was not found on any server"));
-  for (const std::string& failure : failures) CHECK_THAT(failure, !Contains("word"));
+  CHECK_THAT(failures[0], ContainsSubstring("a.whl"));
+  CHECK_THAT(failures[1], ContainsSubstring("gone.whl was not found on any server"));
+  for (const std::string& failure : failures) CHECK_THAT(failure, !ContainsSubstring("word"));
 }
 
 TEST_CASE("a link is the same file on every page, and keeps its query") {
@@ -532,8 +537,9 @@ TEST_CASE("a link is the same file on every page, and keeps its query") {
   box.index.put("/f/a.whl?key=1&b=2", "signed");
   box.index.put("/f/a.whl.metadata?key=1&b=2", "Name: a");
   (void)box.proxy->add_index(box.index.url("/simple/"));
-  CHECK_THAT(box.body("/index/0/a/"), Contains("/file/0/a.whl\""));
-  CHECK_THAT(box.body("/index/0/b/"), Contains("/file/1/b.whl\"") && Contains("/file/0/a.whl\""));
+  CHECK_THAT(box.body("/index/0/a/"), ContainsSubstring("/file/0/a.whl\""));
+  CHECK_THAT(box.body("/index/0/b/"),
+             ContainsSubstring("/file/1/b.whl\"") && ContainsSubstring("/file/0/a.whl\""));
   CHECK(box.body("/file/0/a.whl") == "signed");
   CHECK(box.body("/file/0/a.whl.metadata") == "Name: a");
   CHECK(box.status("/file/1/b.whl.metadata") == "404");
@@ -554,9 +560,9 @@ TEST_CASE("options of a requirements file are replaced in each way to write them
     CHECK(with_indexes("r.txt", line, here) == expected);
   }
   CHECK_THAT(error_text([&] { (void)with_indexes("r.txt", "--find-links x", here); }),
-             Contains("r.txt names files with --find-links"));
+             ContainsSubstring("r.txt names files with --find-links"));
   CHECK_THAT(error_text([&] { (void)with_indexes("r.txt", "-i ftp://a", here); }),
-             Contains("r.txt names the index 'ftp://a', which is not an http address"));
+             ContainsSubstring("r.txt names the index 'ftp://a', which is not an http address"));
   CHECK(error_kind([&] { (void)with_indexes("r.txt", "-i", here); }) == ErrorKind::failed);
 }
 
@@ -587,7 +593,8 @@ TEST_CASE("a link is found in either case, behind names and values that look lik
     CHECK(links[0].text == "x");
   }
   const auto python = index_links("<a data-requires-python=\">=3.8\" href=\"x.whl\">x</a>");
-  CHECK_THAT(python.at(0).attributes, Contains("data-requires-python=\">=3.8\"") && !Contains("x.whl"));
+  CHECK_THAT(python.at(0).attributes,
+             ContainsSubstring("data-requires-python=\">=3.8\"") && !ContainsSubstring("x.whl"));
 }
 
 }  // namespace alephc

@@ -34,7 +34,7 @@ namespace alephc {
 namespace {
 
 namespace fs = std::filesystem;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Json = nlohmann::ordered_json;
 
 /// A node: answers by "METHOD TARGET", each a status and a text. Of a target it has several times, the last one stays.
@@ -270,10 +270,11 @@ TEST_CASE("an instance that wants its very runtime gets that, and one whose runt
   CHECK(names_of(net.pull(hash_of(instance(false)))) == std::vector<std::string>{"message", "message", "file"});
   const PulledFile latest = net.pull(hash_of(instance(true)));
   CHECK(names_of(latest) == std::vector<std::string>{"message", "message", "update?", "file"});
-  CHECK_THAT(latest.checks.at(2).text, Contains("no update of " + hash_of(original)));
+  CHECK_THAT(latest.checks.at(2).text, ContainsSubstring("no update of " + hash_of(original)));
   const Json lost = message_of(net.account, "PROGRAM", {{"runtime", {{"ref", kNoMessage}}}});
   net.one.has_message(lost);
-  CHECK_THAT(error_text([&] { (void)net.pull(hash_of(lost)); }), Contains("the network has no message " + kNoMessage));
+  CHECK_THAT(error_text([&] { (void)net.pull(hash_of(lost)); }),
+             ContainsSubstring("the network has no message " + kNoMessage));
 }
 
 TEST_CASE("who publishes in another's name needs that one's leave, for this type, chain and channel") {
@@ -310,9 +311,9 @@ TEST_CASE("a node that lies about a message is passed over, and told of when nob
   net.one.on(path, other.dump());
   const auto find = [&] { (void)net.api().find_message(hash_of(store)); };
   CHECK(error_kind(find) == ErrorKind::integrity);
-  CHECK_THAT(error_text(find), Contains("gave another message than " + hash_of(store)));
+  CHECK_THAT(error_text(find), ContainsSubstring("gave another message than " + hash_of(store)));
   net.two.has_message(store);
-  CHECK(net.api().find_message(hash_of(store))->content == store["item_content"]);
+  CHECK(net.api().find_message(hash_of(store))->content == store["item_content"].get<std::string>());
 }
 
 TEST_CASE("a message that one node has not processed may be had from another") {
@@ -320,7 +321,8 @@ TEST_CASE("a message that one node has not processed may be had from another") {
   const Json store = store_of(net.account, kHash);
   net.one.has_message(store, "pending");
   const auto find = [&] { return net.api().find_message(hash_of(store)); };
-  CHECK_THAT(error_text([&] { (void)find(); }), Contains("as pending") && Contains("try again in a minute"));
+  CHECK_THAT(error_text([&] { (void)find(); }),
+             ContainsSubstring("as pending") && ContainsSubstring("try again in a minute"));
   CHECK(error_kind([&] { (void)find(); }) == ErrorKind::failed);
   net.two.has_message(store);
   CHECK(find()->item_hash == hash_of(store));
@@ -337,10 +339,11 @@ TEST_CASE("that there is no message is said by nodes that answer, and else an er
   net.two.on(path, "", "503 Service Unavailable");
   const auto find = [&] { (void)net.api().find_message(kNoMessage); };
   CHECK(error_kind(find) == ErrorKind::failed);
-  CHECK_THAT(error_text(find), Contains("no node of the network can be reached") &&
-                                   Contains(net.one.url() + ": HTTP 503") && Contains("--api"));
+  CHECK_THAT(error_text(find), ContainsSubstring("no node of the network can be reached") &&
+                                   ContainsSubstring(net.one.url() + ": HTTP 503") &&
+                                   ContainsSubstring("--api"));
   const NodeApi offline({{net.one.url()}, {}}, {.offline = true}, net.box.reporter);
-  CHECK_THAT(error_text([&] { (void)offline.find_message(kNoMessage); }), Contains("--offline"));
+  CHECK_THAT(error_text([&] { (void)offline.find_message(kNoMessage); }), ContainsSubstring("--offline"));
 }
 
 TEST_CASE("a message's content in a file of its own comes from the node, and is held against its hash") {
@@ -355,7 +358,8 @@ TEST_CASE("a message's content in a file of its own comes from the node, and is 
   store["signature"] = net.account.sign(signed_text("ETH", net.account.address(), "STORE", hash));
   net.one.has_message(store);
   net.two.has_message(store);
-  CHECK_THAT(error_text([&] { (void)net.api().find_message(hash); }), Contains("no node has the content"));
+  CHECK_THAT(error_text([&] { (void)net.api().find_message(hash); }),
+             ContainsSubstring("no node has the content"));
   net.one.has_file(hash, content + " ");
   CHECK(error_kind([&] { (void)net.api().find_message(hash); }) == ErrorKind::integrity);
   net.two.has_file(hash, content);
@@ -397,7 +401,7 @@ TEST_CASE("a node's limits, status and files are read as far as it tells them") 
     node.on("GET /api/v0/messages/H", text);
     const MessageStatus status = api.message_status(node.url(), "H");
     CHECK(status.status == "rejected");
-    CHECK_THAT(status.detail, Catch::Matchers::StartsWith(detail) && !Contains("\x1b"));
+    CHECK_THAT(status.detail, Catch::Matchers::StartsWith(detail) && !ContainsSubstring("\x1b"));
   }
   CHECK(api.message_status(net.one.url(), "H").status.empty());
 }
@@ -442,7 +446,8 @@ TEST_CASE("an image is sent with its message, and is published once the network 
   CHECK(outcome.item_type == "storage");
   CHECK(outcome.file_hash == kHash);
   CHECK(outcome.api == node.url());
-  CHECK_THAT(node.body_of(kUpload), Contains(hash) && Contains("\r\n\r\n" + kBytes + "\r\n"));
+  CHECK_THAT(node.body_of(kUpload),
+             ContainsSubstring(hash) && ContainsSubstring("\r\n\r\n" + kBytes + "\r\n"));
   CHECK_FALSE(fs::exists(work.state()));
   CHECK(work.net.two.asked().empty());
 }
@@ -477,8 +482,8 @@ TEST_CASE("a node that is in trouble is passed over, and a refusal is explained"
   work.net.one.on(kUpload, "", "503 Service Unavailable");
   work.net.two.on(kUpload, R"({"message":"no\u001b credits"})", "402 Payment Required");
   const std::string text = error_text([&] { (void)work.publish(); });
-  CHECK_THAT(text, Contains("the address cannot pay for the file (HTTP 402)") &&
-                       Contains(work.net.two.url() + ": no? credits"));
+  CHECK_THAT(text, ContainsSubstring("the address cannot pay for the file (HTTP 402)") &&
+                       ContainsSubstring(work.net.two.url() + ": no? credits"));
   // What was signed is kept for the next try.
   CHECK(fs::exists(work.state()));
   for (const auto& [status, words] : std::map<std::string, std::string>{
@@ -489,7 +494,7 @@ TEST_CASE("a node that is in trouble is passed over, and a refusal is explained"
     Publication refused;
     (void)refused.begin();
     refused.net.one.on(kUpload, "{}", status);
-    CHECK_THAT(error_text([&] { (void)refused.publish(); }), Contains(words));
+    CHECK_THAT(error_text([&] { (void)refused.publish(); }), ContainsSubstring(words));
     CHECK(fs::exists(refused.state()) == !status.starts_with("422"));
   }
 }
@@ -500,7 +505,8 @@ TEST_CASE("a node that has another file than was sent is not believed") {
   work.net.one.on(kUpload, R"({"hash":")" + kNoMessage + "\"}");
   const auto publish = [&] { (void)work.publish(); };
   CHECK(error_kind(publish) == ErrorKind::integrity);
-  CHECK_THAT(error_text(publish), Contains("sent     " + kHash) && Contains("node has " + kNoMessage));
+  CHECK_THAT(error_text(publish),
+             ContainsSubstring("sent     " + kHash) && ContainsSubstring("node has " + kNoMessage));
 }
 
 TEST_CASE("a dry run sends and keeps nothing, and chooses the storage by size") {
@@ -514,10 +520,11 @@ TEST_CASE("a dry run sends and keeps nothing, and chooses the storage by size") 
   CHECK(large.item_type == "ipfs");
   CHECK(large.file_hash == work.request.hashes.cid_v0);
   work.request.storage = "storage";
-  CHECK_THAT(error_text([&] { (void)work.publish(); }), Contains("try --storage ipfs"));
+  CHECK_THAT(error_text([&] { (void)work.publish(); }), ContainsSubstring("try --storage ipfs"));
   work.request.hashes.size = UploadLimits{}.ipfs + 1;
   work.request.storage = "auto";
-  CHECK_THAT(error_text([&] { (void)work.publish(); }), Contains("as ipfs") && Contains("inspect --sizes"));
+  CHECK_THAT(error_text([&] { (void)work.publish(); }),
+             ContainsSubstring("as ipfs") && ContainsSubstring("inspect --sizes"));
   CHECK(work.net.one.asked().empty());
 }
 
