@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Does alephc compile on other releases, pass its unit tests there, and build the same there?
+
+run.py ALEPHC [HOST…] [--recipe FOLDER…] [--keep FOLDER]
+
+ALEPHC makes a root of each host (all of them without an argument), with what .ci/setup installs.
+In it alephc is compiled from the files of this checkout, its unit tests run, and each recipe
+(default: debian-12-minimal) is built from one lock, which the first host makes. Prints a row a
+host and recipe: the tree digest and the sha256 of the image. Exit 1 when something fails or trees
+differ; 77 without a mirror. --keep names a folder where roots stay, to go on from."""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
+from run import machine_mirror
+
+SOURCE = pathlib.Path(__file__).parents[2]
+HOSTS = {
+    "debian-12": ("debian", "bookworm", "g++"),
+    "debian-13": ("debian", "trixie", "g++"),
+    "ubuntu-22.04": ("ubuntu", "jammy", "g++-12"),
+    "ubuntu-24.04": ("ubuntu", "noble", "g++"),
+}
+TESTING = [
+    "catch2",
+    "python3",
+    "dpkg-dev",
+    "gpg",
+    "squashfs-tools",
+    "e2fsprogs",
+    "btrfs-progs",
+    "openssl",
+]
+ROOT = """schema = 1
+[runtime]
+name = "host"
+[base]
+distro = "{distro}"
+release = "{release}"
+[packages]
+install = [{packages}]
+[init]
+program = "none"
+[image]
+format = "dir"
+"""
+# Its own mounts, and a root that can be left: chroot() alone does not let a sandbox pivot.
+ENTER = """set -e
+mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1"
+mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev
+mount -t tmpfs tmpfs run && mkdir -p mnt && cp /etc/resolv.conf etc/resolv.conf
+pivot_root . mnt && umount -l mnt
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 ALEPHC_STORE=/store
+shift && exec chroot . "$@"
+"""
+COMPILE = """set -e
+cd /src
+cmake --preset release -DALEPHC_TESTS=ON -DCMAKE_CXX_COMPILER="$0" >/dev/null
+cmake --build --preset release -- -k 0 >/tmp/build.log 2>&1 || { grep " error: " /tmp/build.log | head -9; exit 1; }
+build/release/tests/unit_tests >/tmp/unit.log 2>&1 || { tail -40 /tmp/unit.log; exit 1; }
+tail -2 /tmp/unit.log
+"""
+
+
+class Unreachable(Exception):
+    """No mirror has the release."""
+
+
+def setup_packages():
+    text = (SOURCE / ".ci/setup").read_text().replace("\\\n", " ")
+    (line,) = [line for line in text.splitlines() if line.startswith("exec ")]
+    return line.partition('/install" ')[2].split()
+
+
+class Host:
+    def __init__(self, alephc, name, folder):
+        self.name, self.folder, self.alephc = name, folder, alephc
+        self.root = folder / name
+
+    def make(self):
+        if self.root.exists():
+            return
+        distro, release, compiler = HOSTS[self.name]
+        packages = [word for word in setup_packages() if word != "g++"] + [compiler, *TESTING]
+        project = self.folder / f"{self.name}-project"
+        project.mkdir(exist_ok=True)
+        listed = ", ".join(f'"{package}"' for package in packages)
+        text = ROOT.format(distro=distro, release=release, packages=listed)
+        (project / "runtime.toml").write_text(text)
+        argv = [self.alephc, "--quiet", "--store", self.folder / "store", "build", project]
+        env = {key: value for key, value in os.environ.items() if key != "CI"}
+        done = subprocess.run(
+            [*argv, "-o", self.root], env=env, capture_output=True, text=True, check=False
+        )
+        if "can be reached" in done.stderr:
+            raise Unreachable
+        if done.returncode != 0:
+            raise SystemExit(f"{self.name}: {done.stderr}")
+
+    def run(self, *command):
+        enter = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+            ENTER,
+            "enter",
+        ]
+        argv: list = [*enter, self.root, *command]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    def compile(self):
+        listed = subprocess.run(
+            ["git", "-C", SOURCE, "ls-files", "-z"], capture_output=True, check=True
+        )
+        (self.root / "src").mkdir(exist_ok=True)
+        pack = ["tar", "-C", str(SOURCE), "--null", "--files-from=-", "-c"]
+        packed = subprocess.run(pack, input=listed.stdout, capture_output=True, check=True)
+        subprocess.run(["tar", "-C", str(self.root / "src"), "-x"], input=packed.stdout, check=True)
+        done = self.run("/bin/sh", "-c", COMPILE, HOSTS[self.name][2])
+        print(f"{self.name}: {(done.stdout + done.stderr).strip()}", flush=True)
+        return done.returncode == 0
+
+    def build(self, recipe, lock):
+        """The receipt. Without a lock it is made, and returned beside it."""
+        project = self.root / "recipes" / recipe.name
+        project.parent.mkdir(exist_ok=True)
+        subprocess.run(["rm", "-rf", project], check=True)
+        subprocess.run(["cp", "-a", recipe, project], check=True)
+        (project / "runtime.lock").unlink(missing_ok=True)
+        if lock:
+            (project / "runtime.lock").write_text(lock)
+        command = ["/src/build/release/alephc", "--quiet", "--mirror", machine_mirror()]
+        command += ["build", f"/recipes/{recipe.name}"]
+        done = self.run(*command, *(["--locked"] if lock else []), "-o", "/image")
+        if done.returncode != 0:
+            print(f"{self.name}: {recipe.name}: {done.stderr}")
+            return None, lock
+        receipt = json.loads((self.root / "image.receipt.json").read_text())
+        return receipt, (project / "runtime.lock").read_text()
+
+
+def compare(recipe, hosts):
+    """Whether every host makes the same tree from one lock."""
+    lock, trees = None, set()
+    for host in hosts:
+        receipt, lock = host.build(recipe, lock)
+        if receipt is None:
+            return False
+        trees.add(receipt["tree"])
+        print(f"{recipe.name:24} {host.name:14} {receipt['tree'][:14]} {receipt['sha256'][:12]}")
+    return len(trees) == 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("alephc", type=pathlib.Path)
+    parser.add_argument("hosts", nargs="*", default=list(HOSTS))
+    parser.add_argument("--recipe", type=pathlib.Path, action="append", default=[])
+    parser.add_argument("--keep", type=pathlib.Path)
+    given = parser.parse_args()
+    if os.geteuid() != 0:
+        print("skipped: this needs root")
+        return 77
+    temporary = None if given.keep else tempfile.TemporaryDirectory(dir="/var/tmp", prefix="hosts.")
+    folder = given.keep or pathlib.Path(temporary.name)
+    folder.mkdir(exist_ok=True)
+    made, failed = [], 0
+    for name in given.hosts:
+        host = Host(given.alephc.resolve(), name, folder.resolve())
+        try:
+            host.make()
+        except Unreachable:
+            print(f"{name}: skipped: no mirror of its archive can be reached")
+            continue
+        if host.compile():
+            made.append(host)
+        else:
+            failed += 1
+    for recipe in given.recipe or [SOURCE / "recipes" / "debian-12-minimal"]:
+        failed += not compare(recipe, made) if made else 0
+    print(f"{failed} failed")
+    return 1 if failed else 0 if made else 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())
