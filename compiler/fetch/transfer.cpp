@@ -2,6 +2,8 @@
 #include "fetch/transfer.hpp"
 
 #include <cerrno>
+#include <memory>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -73,11 +75,26 @@ long most_seconds(std::uint64_t size) {
   return size == 0 ? 0 : kStart + static_cast<long>(size / limits::kSlowestBytesPerSecond / 10);
 }
 
+/// libcurl 8.14 forgets a login that stands in the address when it is led on, also to the same host; what it is given apart
+/// goes along there, and nowhere else.
+void set_login_of_address(CURL* handle, const std::string& url) {
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parts(curl_url(), &curl_url_cleanup);
+  if (curl_url_set(parts.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) return;
+  for (const auto& [part, option] :
+       {std::pair{CURLUPART_USER, CURLOPT_USERNAME}, {CURLUPART_PASSWORD, CURLOPT_PASSWORD}}) {
+    char* text = nullptr;
+    if (curl_url_get(parts.get(), part, &text, CURLU_URLDECODE) != CURLUE_OK) continue;
+    curl_easy_setopt(handle, option, text);
+    curl_free(text);
+  }
+}
+
 /// libcurl looks netrc up again for each host that a redirect leads to, and would tell a login of another machine in the
 /// open. What it is given is for the first host only.
 void set_login(CURL* handle, const std::string& url) {
   const bool in_the_open = url.starts_with("http://");
   curl_easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(in_the_open ? CURL_NETRC_IGNORED : CURL_NETRC_OPTIONAL));
+  set_login_of_address(handle, url);
   if (!in_the_open || !may_send_login(url) || url.substr(0, url.find('/', 7)).find('@') != std::string::npos) return;
   const auto text = read_file_if_exists(home_folder() / ".netrc");
   const auto login = text ? netrc_login(*text, authority_of(url).host) : std::nullopt;
