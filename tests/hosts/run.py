@@ -139,9 +139,12 @@ class Host:
         (project / "runtime.lock").unlink(missing_ok=True)
         if lock:
             (project / "runtime.lock").write_text(lock)
-        command = ["/src/build/release/alephc", "--quiet", "--mirror", machine_mirror()]
+        mirrors = [machine_mirror(), f"{machine_mirror()}-security"]
+        command = ["/src/build/release/alephc", "--quiet"]
+        command += [word for mirror in mirrors for word in ("--mirror", mirror)]
         command += ["build", f"/recipes/{recipe.name}"]
-        done = self.run(*command, *(["--locked"] if lock else []), "-o", "/image")
+        options = ["--locked", "--init", "/aleph-init"] if lock else []
+        done = self.run(*command, *options, "-o", "/image")
         if done.returncode != 0:
             print(f"{self.name}: {recipe.name}: {done.stderr}")
             return None, lock
@@ -153,6 +156,9 @@ def compare(recipe, hosts):
     """Whether every host makes the same tree from one lock."""
     lock, trees = None, set()
     for host in hosts:
+        # Another compiler makes another init; the lock names the first one's.
+        init = hosts[0].root / "src/build/release/compiler/init/program/aleph-init"
+        (host.root / "aleph-init").write_bytes(init.read_bytes())
         receipt, lock = host.build(recipe, lock)
         if receipt is None:
             return False
