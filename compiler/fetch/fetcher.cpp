@@ -321,7 +321,10 @@ Authority authority_of(const std::string& url) {
     return std::string(text);
   };
   if (curl_url_set(handle.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) return {};
-  Authority found{.host = part(CURLUPART_HOST, 0), .port = part(CURLUPART_PORT, CURLU_DEFAULT_PORT)};
+  Authority found{.host = part(CURLUPART_HOST, 0),
+                  .port = part(CURLUPART_PORT, CURLU_DEFAULT_PORT),
+                  .user = part(CURLUPART_USER, CURLU_URLDECODE),
+                  .password = part(CURLUPART_PASSWORD, CURLU_URLDECODE)};
   if (found.host.starts_with('[')) found.host = found.host.substr(1, found.host.size() - 2);
   return found;
 }

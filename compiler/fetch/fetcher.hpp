@@ -20,10 +20,12 @@ struct FetchAdvice {
       "give a mirror that still has it with --mirror, or move on with 'alephc lock --update'";
 };
 
-/// Whom libcurl connects to for an address.
+/// Whom libcurl connects to for an address, and as whom.
 struct Authority {
   std::string host{};  ///< without the brackets of IPv6; empty for what is not an address
   std::string port{};
+  std::string user{};  ///< as it stands in the address, decoded
+  std::string password{};
 };
 [[nodiscard]] Authority authority_of(const std::string& url);
 

@@ -2,8 +2,6 @@
 #include "fetch/transfer.hpp"
 
 #include <cerrno>
-#include <memory>
-#include <utility>
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -77,16 +75,10 @@ long most_seconds(std::uint64_t size) {
 
 /// libcurl 8.14 forgets a login that stands in the address when it is led on, also to the same host; what it is given apart
 /// goes along there, and nowhere else.
-void set_login_of_address(CURL* handle, const std::string& url) {
-  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parts(curl_url(), &curl_url_cleanup);
-  if (curl_url_set(parts.get(), CURLUPART_URL, url.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) return;
-  for (const auto& [part, option] :
-       {std::pair{CURLUPART_USER, CURLOPT_USERNAME}, {CURLUPART_PASSWORD, CURLOPT_PASSWORD}}) {
-    char* text = nullptr;
-    if (curl_url_get(parts.get(), part, &text, CURLU_URLDECODE) != CURLUE_OK) continue;
-    curl_easy_setopt(handle, option, text);
-    curl_free(text);
-  }
+void set_login_of_address(CURL* handle, const Authority& address) {
+  if (!address.user.empty() || !address.password.empty())
+    curl_easy_setopt(handle, CURLOPT_USERNAME, address.user.c_str());
+  if (!address.password.empty()) curl_easy_setopt(handle, CURLOPT_PASSWORD, address.password.c_str());
 }
 
 /// libcurl looks netrc up again for each host that a redirect leads to, and would tell a login of another machine in the
@@ -94,10 +86,11 @@ void set_login_of_address(CURL* handle, const std::string& url) {
 void set_login(CURL* handle, const std::string& url) {
   const bool in_the_open = url.starts_with("http://");
   curl_easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(in_the_open ? CURL_NETRC_IGNORED : CURL_NETRC_OPTIONAL));
-  set_login_of_address(handle, url);
+  const Authority address = authority_of(url);
+  set_login_of_address(handle, address);
   if (!in_the_open || !may_send_login(url) || url.substr(0, url.find('/', 7)).find('@') != std::string::npos) return;
   const auto text = read_file_if_exists(home_folder() / ".netrc");
-  const auto login = text ? netrc_login(*text, authority_of(url).host) : std::nullopt;
+  const auto login = text ? netrc_login(*text, address.host) : std::nullopt;
   if (!login) return;
   curl_easy_setopt(handle, CURLOPT_USERNAME, login->user.c_str());
   curl_easy_setopt(handle, CURLOPT_PASSWORD, login->password.c_str());
