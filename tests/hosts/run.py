@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
+sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
 from run import machine_mirror
+from systems import Unreachable, make_system, run_in
 
 SOURCE = pathlib.Path(__file__).parents[2]
 HOSTS = {
@@ -37,28 +38,6 @@ TESTING = [
     "btrfs-progs",
     "openssl",
 ]
-ROOT = """schema = 1
-[runtime]
-name = "host"
-[base]
-distro = "{distro}"
-release = "{release}"
-[packages]
-install = [{packages}]
-[init]
-program = "none"
-[image]
-format = "dir"
-"""
-# Its own mounts, and a root that can be left: chroot() alone does not let a sandbox pivot.
-ENTER = """set -e
-mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1"
-mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev
-mount -t tmpfs tmpfs run && mkdir -p mnt && cp /etc/resolv.conf etc/resolv.conf
-pivot_root . mnt && umount -l mnt
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 ALEPHC_STORE=/store
-shift && exec chroot . "$@"
-"""
 COMPILE = """set -e
 cd /src
 cmake --preset release -DALEPHC_TESTS=ON -DCMAKE_CXX_COMPILER="$0" >/dev/null
@@ -66,10 +45,6 @@ cmake --build --preset release -- -k 0 >/tmp/build.log 2>&1 || { grep " error: "
 build/release/tests/unit_tests >/tmp/unit.log 2>&1 || { tail -40 /tmp/unit.log; exit 1; }
 tail -2 /tmp/unit.log
 """
-
-
-class Unreachable(Exception):
-    """No mirror has the release."""
 
 
 def setup_packages():
@@ -88,35 +63,18 @@ class Host:
             return
         distro, release, compiler = HOSTS[self.name]
         packages = [word for word in setup_packages() if word != "g++"] + [compiler, *TESTING]
-        project = self.folder / f"{self.name}-project"
-        project.mkdir(exist_ok=True)
-        listed = ", ".join(f'"{package}"' for package in packages)
-        text = ROOT.format(distro=distro, release=release, packages=listed)
-        (project / "runtime.toml").write_text(text)
-        argv = [self.alephc, "--quiet", "--store", self.folder / "store", "build", project]
-        env = {key: value for key, value in os.environ.items() if key != "CI"}
-        done = subprocess.run(
-            [*argv, "-o", self.root], env=env, capture_output=True, text=True, check=False
+        make_system(
+            self.alephc,
+            self.folder / "store",
+            self.folder / f"{self.name}-project",
+            self.root,
+            distro=distro,
+            release=release,
+            packages=packages,
         )
-        if "can be reached" in done.stderr:
-            raise Unreachable
-        if done.returncode != 0:
-            raise SystemExit(f"{self.name}: {done.stderr}")
 
     def run(self, *command):
-        enter = [
-            "unshare",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "sh",
-            "-c",
-            ENTER,
-            "enter",
-        ]
-        argv: list = [*enter, self.root, *command]
-        return subprocess.run(argv, capture_output=True, text=True, check=False)
+        return run_in(self.root, *command, capture_output=True, text=True)
 
     def compile(self):
         listed = subprocess.run(
@@ -140,7 +98,7 @@ class Host:
         if lock:
             (project / "runtime.lock").write_text(lock)
         mirrors = [machine_mirror(), f"{machine_mirror()}-security"]
-        command = ["/src/build/release/alephc", "--quiet"]
+        command = ["/src/build/release/alephc", "--quiet", "--store", "/store"]
         command += [word for mirror in mirrors for word in ("--mirror", mirror)]
         command += ["build", f"/recipes/{recipe.name}"]
         options = ["--locked", "--init", "/aleph-init"] if lock else []

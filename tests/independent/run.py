@@ -18,6 +18,9 @@ import tempfile
 
 from tampering import KINDS, Evidence
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from systems import Unreachable, alephc_on
+
 CHECK = pathlib.Path(__file__).parent / "check.py"
 SMALL = """schema = 1
 [runtime]
@@ -35,20 +38,6 @@ level = 1
 """
 
 
-class Unreachable(Exception):
-    """No mirror."""
-
-
-def alephc_on(alephc, folder, *arguments):
-    env = {key: value for key, value in os.environ.items() if key != "CI"}
-    argv = [alephc, "--quiet", "--store", folder.parent / "store", *arguments]
-    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    if "can be reached" in done.stderr:
-        raise Unreachable(done.stderr)
-    if done.returncode != 0:
-        raise SystemExit(f"alephc {arguments[0]} failed: {done.stderr}")
-
-
 def made(alephc, recipe, folder):
     """Everything that vouches for an image of a recipe, in a copy of it."""
     if recipe:
@@ -64,7 +53,7 @@ def made(alephc, recipe, folder):
         ("keygen", "key"),
         ("attest", ".", "--key", "key", "-o", "statement.json"),
     ):
-        alephc_on(alephc, folder, *command)
+        alephc_on(alephc, folder.parent / "store", *command, cwd=folder)
     (folder / "image.receipt.json").rename(folder / "receipt.json")
     return folder
 

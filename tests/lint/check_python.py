@@ -29,7 +29,7 @@ def mypy_faults(tests):
     comes first."""
     faults = []
     for folder in sorted({path.parent for path in tests.glob("*/*.py")}):
-        shared = [tests / "integration", tests / "oracle"]
+        shared = [tests / "integration", tests / "oracle", tests / "support"]
         if folder.name in ("bench", "hosts", "package"):
             shared.reverse()
         environment = {**os.environ, "MYPYPATH": ":".join(map(str, shared))}

@@ -14,25 +14,12 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "oracle"))
+sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
 from run import machine_mirror
+from systems import Unreachable, make_system, run_in
 
 SOURCE = pathlib.Path(__file__).parents[2]
-ROOT = """schema = 1
-[runtime]
-name = "host"
-[base]
-distro = "debian"
-release = "{release}"
-[packages]
-install = [{packages}]
-[init]
-program = "none"
-[image]
-format = "dir"
-"""
 INSIDE = """set -e
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 dpkg -i /alephc.deb
 alephc version
 test -e /usr/share/man/man1/alephc.1.gz
@@ -40,14 +27,6 @@ test -e /usr/share/bash-completion/completions/alephc
 cd /root && alephc init hello && alephc --quiet --mirror "$0" build hello -o hello.squashfs
 dpkg --purge alephc
 test ! -e /usr/bin/alephc
-"""
-# Its own mounts, and a root that can be left: chroot() alone does not let a sandbox pivot.
-ENTER = """set -e
-mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1"
-mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev
-mount -t tmpfs tmpfs run && mkdir -p mnt && cp /etc/resolv.conf etc/resolv.conf
-pivot_root . mnt && umount -l mnt
-exec chroot . /bin/sh -c "$2" "$3"
 """
 
 
@@ -82,20 +61,15 @@ def root_with(alephc, package, top):
     depends = output("dpkg-deb", "-f", package, "Depends")
     names = [re.split(r"[ |(:]", each.strip())[0] for each in depends.split(",")]
     names += ["debian-archive-keyring"]
-    (top / "host").mkdir()
-    listed = ", ".join(f'"{name}"' for name in names)
-    (top / "host" / "runtime.toml").write_text(ROOT.format(release=release, packages=listed))
-    done = subprocess.run(
-        [alephc, "--quiet", "--store", top / "store", "build", top / "host", "-o", top / "root"],
-        capture_output=True,
-        text=True,
-        env={key: value for key, value in os.environ.items() if key != "CI"},
-        check=False,
+    make_system(
+        alephc,
+        top / "store",
+        top / "host",
+        top / "root",
+        distro="debian",
+        release=release,
+        packages=names,
     )
-    if "can be reached" in done.stderr:
-        return None
-    if done.returncode != 0:
-        raise SystemExit(done.stderr)
     return top / "root"
 
 
@@ -110,13 +84,13 @@ def main():
         print(output("dpkg-deb", "-I", package))
         faults = faults_of(package)
         faults += [f"alephc.1 lacks {name}" for name in commands_without_page(build / "alephc")]
-        root = root_with(build / "alephc", package, top)
-        if root is None:
+        try:
+            root = root_with(build / "alephc", package, top)
+        except Unreachable:
             print("skipped: no Debian mirror can be reached")
             return 77
         shutil.copy(package, root / "alephc.deb")
-        argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter"]
-        done = subprocess.run([*argv, root, INSIDE, machine_mirror()], check=False)
+        done = run_in(root, "/bin/sh", "-c", INSIDE, machine_mirror())
         if done.returncode != 0:
             faults.append(f"in a system with its dependencies only: exit {done.returncode}")
         for fault in faults:
