@@ -24,7 +24,8 @@ dpkg -i /alephc.deb
 alephc version
 test -e /usr/share/man/man1/alephc.1.gz
 test -e /usr/share/bash-completion/completions/alephc
-cd /root && alephc init hello && alephc --quiet --mirror "$0" build hello -o hello.squashfs
+cd /root && alephc init hello && alephc --quiet --mirror "$0" lock hello
+alephc --quiet --mirror "$0" build hello -o hello.squashfs
 dpkg --purge alephc
 test ! -e /usr/bin/alephc
 """
