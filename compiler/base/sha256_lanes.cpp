@@ -18,7 +18,8 @@ namespace alephc {
 #if defined(__x86_64__)
 namespace {
 
-using Lanes = std::uint32_t __attribute__((vector_size(4 * kShaLanes)));
+constexpr std::size_t kHalf = kShaLanes / 2;
+using Words = std::uint32_t __attribute__((vector_size(4 * kHalf)));
 
 constexpr std::size_t kBlock = 64;
 
@@ -34,43 +35,39 @@ alignas(16) constexpr std::array<std::uint32_t, 64> kRound{
 constexpr std::array<std::uint32_t, 8> kStart{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                               0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
 
-struct State {
-  std::array<Lanes, 8> words;
+/// Words a to h, each of every lane.
+struct alignas(kBlock) State {
+  std::array<std::array<std::uint32_t, kShaLanes>, 8> words;
 };
 
-/// One block of every lane. The compiler makes a version for each width of vectors and picks one at start.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void compress(
-    const std::array<const char*, kShaLanes>& blocks, State& state) {
-  alignas(kBlock) std::array<std::array<std::uint32_t, kShaLanes>, 16> loaded;
-  for (std::size_t lane = 0; lane < kShaLanes; ++lane)
+/// One block of eight lanes, from a first one on.
+__attribute__((target("avx2"))) void compress_eight(const std::array<const char*, kShaLanes>& blocks, State& state,
+                                                    std::size_t begin) {
+  alignas(kBlock) std::array<std::array<std::uint32_t, kHalf>, 16> loaded;
+  for (std::size_t lane = 0; lane < kHalf; ++lane)
     for (std::size_t i = 0; i < 16; ++i) {
       std::uint32_t word = 0;
-      std::memcpy(&word, blocks[lane] + 4 * i, sizeof word);
+      std::memcpy(&word, blocks[begin + lane] + 4 * i, sizeof word);
       loaded[i][lane] = __builtin_bswap32(word);
     }
-  std::array<Lanes, 16> w;
+  std::array<Words, 16> w;
   std::memcpy(w.data(), loaded.data(), sizeof w);
-  Lanes a = state.words[0];
-  Lanes b = state.words[1];
-  Lanes c = state.words[2];
-  Lanes d = state.words[3];
-  Lanes e = state.words[4];
-  Lanes f = state.words[5];
-  Lanes g = state.words[6];
-  Lanes h = state.words[7];
+  std::array<Words, 8> before;
+  for (std::size_t i = 0; i < 8; ++i) std::memcpy(&before[i], &state.words[i][begin], sizeof before[i]);
+  auto [a, b, c, d, e, f, g, h] = before;
 // A macro, since a function of another target is not inlined everywhere.
 #define ROTATED(x, n) (((x) >> (n)) | ((x) << (32 - (n))))
   for (std::size_t i = 0; i < 64; ++i) {
-    Lanes& word = w[i & 15U];
+    Words& word = w[i & 15U];
     if (i >= 16) {
-      const Lanes before15 = w[(i + 1) & 15U];
-      const Lanes before2 = w[(i + 14) & 15U];
+      const Words before15 = w[(i + 1) & 15U];
+      const Words before2 = w[(i + 14) & 15U];
       word += (ROTATED(before15, 7) ^ ROTATED(before15, 18) ^ (before15 >> 3)) + w[(i + 9) & 15U] +
               (ROTATED(before2, 17) ^ ROTATED(before2, 19) ^ (before2 >> 10));
     }
-    const Lanes first =
+    const Words first =
         h + (ROTATED(e, 6) ^ ROTATED(e, 11) ^ ROTATED(e, 25)) + ((e & f) ^ (~e & g)) + kRound[i] + word;
-    const Lanes second = (ROTATED(a, 2) ^ ROTATED(a, 13) ^ ROTATED(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    const Words second = (ROTATED(a, 2) ^ ROTATED(a, 13) ^ ROTATED(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
     h = g;
     g = f;
     f = e;
@@ -81,15 +78,110 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void compress(
     a = first + second;
   }
 #undef ROTATED
-  state.words[0] += a;
-  state.words[1] += b;
-  state.words[2] += c;
-  state.words[3] += d;
-  state.words[4] += e;
-  state.words[5] += f;
-  state.words[6] += g;
-  state.words[7] += h;
+  const std::array<Words, 8> after{a, b, c, d, e, f, g, h};
+  for (std::size_t i = 0; i < 8; ++i) {
+    const Words sum = before[i] + after[i];
+    std::memcpy(&state.words[i][begin], &sum, sizeof sum);
+  }
 }
+
+/// One block of every lane, for processors with AVX2.
+void compress_halves(const std::array<const char*, kShaLanes>& blocks, State& state) {
+  compress_eight(blocks, state, 0);
+  compress_eight(blocks, state, kHalf);
+}
+
+// g++ 12 warns about operands that its own intrinsics leave open on purpose (GCC bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#define WIDE __attribute__((target("avx512f,avx512bw")))
+#define WIDE_INLINE __attribute__((target("avx512f,avx512bw"), always_inline)) inline
+
+enum : int { kXor = 0x96, kChoose = 0xca, kMajority = 0xe8 };  // truth tables of three operands
+
+template <typename... More>
+WIDE_INLINE __m512i sum(__m512i first, More... more) {
+  ((first = _mm512_add_epi32(first, more)), ...);
+  return first;
+}
+
+template <int A, int B, int C>
+WIDE_INLINE __m512i rotations(__m512i x) {
+  return _mm512_ternarylogic_epi32(_mm512_ror_epi32(x, A), _mm512_ror_epi32(x, B), _mm512_ror_epi32(x, C), kXor);
+}
+template <int A, int B, int C>
+WIDE_INLINE __m512i rotations_and_shift(__m512i x) {
+  return _mm512_ternarylogic_epi32(_mm512_ror_epi32(x, A), _mm512_ror_epi32(x, B), _mm512_srli_epi32(x, C), kXor);
+}
+
+/// Sixteen rows of sixteen numbers become columns.
+WIDE_INLINE void transpose(__m512i (&rows)[16]) {
+  __m512i pairs[16];
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < 16; i += 2) {
+    pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
+    pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (std::size_t i = 0; i < 16; i += 4) {
+    rows[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
+    rows[i + 1] = _mm512_unpackhi_epi64(pairs[i], pairs[i + 2]);
+    rows[i + 2] = _mm512_unpacklo_epi64(pairs[i + 1], pairs[i + 3]);
+    rows[i + 3] = _mm512_unpackhi_epi64(pairs[i + 1], pairs[i + 3]);
+  }
+  // What is left to exchange are quarters of 128 bits: first between neighbours of four rows, then of eight.
+  constexpr int kEven = 0x88;
+  constexpr int kOdd = 0xdd;
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < 8; ++i) {
+    const std::size_t at = (i & 3U) + 2 * (i & 4U);
+    pairs[at] = _mm512_shuffle_i32x4(rows[at], rows[at + 4], kEven);
+    pairs[at + 4] = _mm512_shuffle_i32x4(rows[at], rows[at + 4], kOdd);
+  }
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < 8; ++i) {
+    rows[i] = _mm512_shuffle_i32x4(pairs[i], pairs[i + 8], kEven);
+    rows[i + 8] = _mm512_shuffle_i32x4(pairs[i], pairs[i + 8], kOdd);
+  }
+}
+
+/// One block of every lane, with what AVX-512 has for it: rotations, and any function of three operands.
+WIDE void compress_wide(const std::array<const char*, kShaLanes>& blocks, State& state) {
+  const __m512i big_endian =
+      _mm512_broadcast_i32x4(_mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203));
+  __m512i w[16];
+#pragma GCC unroll 16
+  for (std::size_t lane = 0; lane < kShaLanes; ++lane)
+    w[lane] = _mm512_shuffle_epi8(_mm512_loadu_si512(blocks[lane]), big_endian);
+  transpose(w);
+  __m512i s[8];
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < 8; ++i) s[i] = _mm512_load_si512(&state.words[i]);
+  for (std::size_t sixteen = 0; sixteen < 64; sixteen += 16) {
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < 16; ++i) {
+      if (sixteen > 0)
+        w[i] = sum(w[i], rotations_and_shift<7, 18, 3>(w[(i + 1) & 15U]), w[(i + 9) & 15U],
+                   rotations_and_shift<17, 19, 10>(w[(i + 14) & 15U]));
+      // The values stay, and the letters a to h move on from round to round.
+      const auto at = [&](std::size_t letter) -> __m512i& { return s[(letter - i) & 7U]; };
+      const __m512i e = at(4);
+      const __m512i constant = _mm512_set1_epi32(static_cast<int>(kRound[sixteen + i]));
+      const __m512i first =
+          sum(at(7), rotations<6, 11, 25>(e), _mm512_ternarylogic_epi32(e, at(5), at(6), kChoose), constant, w[i]);
+      at(3) = sum(at(3), first);
+      at(7) = sum(first, rotations<2, 13, 22>(at(0)), _mm512_ternarylogic_epi32(at(0), at(1), at(2), kMajority));
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < 8; ++i)
+    _mm512_store_si512(&state.words[i], sum(s[i], _mm512_load_si512(&state.words[i])));
+}
+
+#undef WIDE_INLINE
+#undef WIDE
+#pragma GCC diagnostic pop
 
 /// The end of a message with its padding: one block or two.
 std::string padded_tail(std::string_view message) {
@@ -117,9 +209,12 @@ std::array<std::string, kShaLanes> padded_tails(std::span<const std::string_view
   return tails;
 }
 
+using Compress = void (*)(const std::array<const char*, kShaLanes>& blocks, State& state);
+
+template <Compress compress>
 void hash_in_lanes(std::span<const std::string_view, kShaLanes> messages, std::span<Digest, kShaLanes> digests) {
   State state;
-  for (std::size_t i = 0; i < 8; ++i) state.words[i] = Lanes{} + kStart[i];
+  for (std::size_t i = 0; i < 8; ++i) state.words[i].fill(kStart[i]);
   std::array<const char*, kShaLanes> blocks{};
   const std::array<std::string, kShaLanes> tails = padded_tails(messages);
   for (std::size_t lane = 0; lane < kShaLanes; ++lane) blocks[lane] = messages[lane].data();
@@ -216,8 +311,10 @@ void hash_in_turns(std::span<const std::string_view, kShaLanes> messages, std::s
 }  // namespace
 
 std::span<const ShaMethod> sha256_methods() {
-  static const std::array kMethods{ShaMethod{"turns", cpu_has_sha(), hash_in_turns},
-                                   ShaMethod{"lanes", __builtin_cpu_supports("avx2") != 0, hash_in_lanes}};
+  static const bool kWide = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0;
+  static const std::array kMethods{ShaMethod{"wide lanes", kWide, hash_in_lanes<compress_wide>},
+                                   ShaMethod{"turns", cpu_has_sha(), hash_in_turns},
+                                   ShaMethod{"lanes", __builtin_cpu_supports("avx2") != 0, hash_in_lanes<compress_halves>}};
   return kMethods;
 }
 

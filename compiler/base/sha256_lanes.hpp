@@ -21,8 +21,8 @@ struct ShaMethod {
   bool available;
   ShaLanes hash;
 };
-/// The faster one first. With instructions for SHA two messages take turns, since each waits for itself most of the time;
-/// without them every message has a lane of a wide vector.
+/// The fastest one first. With AVX-512 every message has a lane of a vector; else, with instructions for SHA, two messages
+/// take turns, since each waits for itself most of the time; else, with AVX2, every message has a lane of two vectors.
 [[nodiscard]] std::span<const ShaMethod> sha256_methods();
 
 /// Whether hashing kShaLanes messages side by side is faster here than one after the other.
