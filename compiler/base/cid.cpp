@@ -299,15 +299,46 @@ struct FileHasher::State {
     }
   }
 
-  [[nodiscard]] Digest hash_whole() const {
-    std::vector<char> buffer(std::min<std::uint64_t>(1U << 20U, end));
-    Sha256 whole;
-    for (std::uint64_t at = 0; at < end; at += buffer.size()) {
-      const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), end - at));
-      read_chunk(fd.get(), at, piece);
-      whole.update({piece.data(), piece.size()});
+  /// Follows what is settled until the file is complete.
+  void hash_whole() {
+    std::vector<char> buffer(1U << 20U);
+    Sha256 hash;
+    for (std::uint64_t at = 0;;) {
+      std::uint64_t settled = 0;
+      {
+        std::unique_lock guard(mutex);
+        more.wait(guard, [&] { return end > at || complete || closing; });
+        if (end == at || (closing && !complete)) break;
+        settled = end;
+      }
+      while (at < settled) {
+        const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), settled - at));
+        read_chunk(fd.get(), at, piece);
+        hash.update({piece.data(), piece.size()});
+        at += piece.size();
+      }
     }
-    return whole.finish();
+    whole = hash.finish();
+  }
+
+  /// On a thread of its own.
+  void start_whole() {
+    whole_thread = std::jthread([this] {
+      try {
+        hash_whole();
+      } catch (...) {
+        const std::lock_guard guard(mutex);
+        failure = std::current_exception();
+      }
+    });
+  }
+
+  void set_complete() {
+    {
+      const std::lock_guard guard(mutex);
+      complete = true;
+    }
+    more.notify_all();
   }
 
   std::filesystem::path path;
@@ -317,11 +348,14 @@ struct FileHasher::State {
   std::condition_variable more{};
   std::uint64_t end = 0;
   std::size_t next = 1;  ///< leaf; the first one is hashed at the end
+  bool complete = false;
   bool closing = false;
   std::exception_ptr failure{};
   std::vector<DagNode> v0{1};
   std::vector<DagNode> v1{1};
+  Digest whole{};
   std::vector<std::jthread> threads{};
+  std::jthread whole_thread{};
 };
 
 FileHasher::FileHasher(std::filesystem::path path, unsigned jobs)
@@ -335,6 +369,10 @@ void FileHasher::settle(std::uint64_t size) {
   state_->allow(size / kChunk, size);
 }
 
+void FileHasher::settle_start() {
+  if (state_->jobs > 1) state_->start_whole();
+}
+
 FileHashes FileHasher::finish() {
   State& state = *state_;
   state.open();
@@ -346,10 +384,12 @@ FileHashes FileHasher::finish() {
   state.allow(std::max<std::size_t>(1, (size + kChunk - 1) / kChunk), size);
   std::vector<char> first;
   state.hash_leaf(0, std::min<std::uint64_t>(kChunk, size), first);
-  const Digest whole = state.hash_whole();
+  state.set_complete();
+  if (!state.whole_thread.joinable()) state.hash_whole();
   state.close();
+  if (state.whole_thread.joinable()) state.whole_thread.join();
   if (state.failure) std::rethrow_exception(state.failure);
-  return named(size, whole, std::move(state.v0), std::move(state.v1));
+  return named(size, state.whole, std::move(state.v0), std::move(state.v1));
 }
 
 FileHashes hash_file(const std::filesystem::path& path, unsigned jobs) {

@@ -31,6 +31,8 @@ class FileHasher {
 
   /// The bytes below size, but those of the first chunk, are on file and do not change any more.
   void settle(std::uint64_t size);
+  /// Nor does the first chunk: the whole is hashed along with what is settled from now on.
+  void settle_start();
   /// The file is complete. Throws what hashing threw.
   [[nodiscard]] FileHashes finish();
 

@@ -233,7 +233,10 @@ TEST_CASE("data is laid out as libsquashfs's block processor would") {
     const Tree tree = images.tree_of(random_files(random));
     ImageFile ours(images.temp.path() / "ours");
     ImageFile theirs(images.temp.path() / "theirs");
-    const ImageData data = write_squashfs_data(tree, {.image = image, .jobs = 2}, ours);
+    const WriteOptions options{.image = image, .jobs = 2};
+    const auto writing = squashfs_data(tree, options, ours);
+    const ImageData data = writing->lay_out();
+    writing->finish();
     const std::vector<FileData> files = lay_out_by_libsquashfs(tree, image, theirs);
     CHECK(sha256_file(images.temp.path() / "ours") == sha256_file(images.temp.path() / "theirs"));
     REQUIRE(files.size() == data.files.size());

@@ -14,29 +14,29 @@ namespace alephc {
 ImageFile::ImageFile(const std::filesystem::path& path)
     : name_(path.string()), fd_(open_file(path, O_RDWR | O_CREAT | O_TRUNC, 0644)) {
   handle_.fd = fd_.get();
-  handle_.base.read_at = &ImageFile::read;
-  handle_.base.write_at = &ImageFile::write;
-  handle_.base.truncate = &ImageFile::resize;
+  handle_.base.read_at = &ImageFile::read_for;
+  handle_.base.write_at = &ImageFile::write_for;
+  handle_.base.truncate = &ImageFile::resize_for;
   handle_.base.get_size = [](const sqfs_file_t* file) -> sqfs_u64 {
     return reinterpret_cast<const Handle*>(file)->size;
   };
 }
 
-int ImageFile::read(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size) {
+int ImageFile::read_for(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size) {
   const ssize_t got =
       read_at(reinterpret_cast<Handle*>(file)->fd, offset, {static_cast<char*>(buffer), size});
   if (got < 0) return SQFS_ERROR_IO;
   return static_cast<size_t>(got) < size ? SQFS_ERROR_OUT_OF_BOUNDS : 0;
 }
 
-int ImageFile::write(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size) {
+int ImageFile::write_for(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size) {
   auto* handle = reinterpret_cast<Handle*>(file);
   if (!write_at(handle->fd, offset, {static_cast<const char*>(buffer), size})) return SQFS_ERROR_IO;
   handle->size = std::max<std::uint64_t>(handle->size, offset + size);
   return 0;
 }
 
-int ImageFile::resize(sqfs_file_t* file, sqfs_u64 size) {
+int ImageFile::resize_for(sqfs_file_t* file, sqfs_u64 size) {
   auto* handle = reinterpret_cast<Handle*>(file);
   if (::ftruncate(handle->fd, static_cast<off_t>(size)) != 0) return SQFS_ERROR_IO;
   handle->size = size;
@@ -44,11 +44,16 @@ int ImageFile::resize(sqfs_file_t* file, sqfs_u64 size) {
 }
 
 void ImageFile::append(std::string_view bytes) {
-  if (write(handle(), size(), bytes.data(), bytes.size()) != 0) throw system_error("write " + name_, errno);
+  write(size(), bytes);
+  handle_.size += bytes.size();
+}
+
+void ImageFile::write(std::uint64_t offset, std::string_view bytes) {
+  if (!write_at(fd_.get(), offset, bytes)) throw system_error("write " + name_, errno);
 }
 
 void ImageFile::truncate(std::uint64_t size) {
-  if (resize(handle(), size) != 0) throw system_error("write " + name_, errno);
+  if (resize_for(handle(), size) != 0) throw system_error("write " + name_, errno);
 }
 
 std::string sqfs_error_text(int code) {

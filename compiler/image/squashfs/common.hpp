@@ -41,6 +41,10 @@ class ImageFile {
   [[nodiscard]] sqfs_file_t* handle() { return &handle_.base; }
   [[nodiscard]] std::uint64_t size() const { return handle_.size; }
   void append(std::string_view bytes);
+  /// Something is written there later: what is appended comes behind it.
+  void leave_hole(std::uint64_t size) { handle_.size += size; }
+  /// Into a hole; safe to call from another thread.
+  void write(std::uint64_t offset, std::string_view bytes);
   void truncate(std::uint64_t size);
 
  private:
@@ -49,9 +53,9 @@ class ImageFile {
     int fd = -1;
     std::uint64_t size = 0;
   };
-  static int read(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size);
-  static int write(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size);
-  static int resize(sqfs_file_t* file, sqfs_u64 size);
+  static int read_for(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size);
+  static int write_for(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size);
+  static int resize_for(sqfs_file_t* file, sqfs_u64 size);
 
   std::string name_;
   UniqueFd fd_;

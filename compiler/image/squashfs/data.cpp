@@ -4,15 +4,18 @@
 //
 // One thread (DataWriter) walks the listing and decides what comes: whole blocks of large files, fragment blocks that
 // small files and ends of files share, runs of blocks that a former image has already. Each is an Item in one queue.
-// Threads (Packer) compress items, or read and verify what is known, in any order; DataWriter lays finished items into
-// the image in the order in which it made them. Whatever decides the bytes (which members share a block, where it goes,
-// what was stored before) is decided by that one thread, so the number of threads decides nothing.
+// Threads (Packer) compress items in any order; DataWriter lays finished items into the image in the order in which it
+// made them. Whatever decides the bytes (which members share a block, where it goes, what was stored before) is decided
+// by that one thread, so the number of threads decides nothing.
+//
+// Of known blocks it only needs sizes and hashes, and leaves a hole of their size, which BlockCopier fills. So inodes and
+// tables are written while most of an image is still being copied, and it is hashed right behind the copying.
 //
 // Invariants:
 // - What is laid down was hashed in this process: contents against the listing while they are read, known blocks against
 //   the hash that they had when they were compressed. A known block that does not fit is made again from the contents.
 // - A run of blocks that equals an earlier one is taken back when its last block is there; the file is cut. Until then
-//   nothing behind the run is final, which is why the hasher is told only at a run's end.
+//   nothing behind the run is final, which is why the hasher is told, and known blocks are copied, only at a run's end.
 // - Items hold at most kMostBytes of contents, so that memory does not grow with the image.
 //
 // Not handled: blocks of different files that are equal one by one are stored once only as part of equal runs, as
@@ -32,11 +35,10 @@
 #include <thread>
 #include <unordered_map>
 
-#include "base/cid.hpp"
 #include "base/interrupt.hpp"
 #include "base/trace.hpp"
 #include "image/content_reader.hpp"
-#include "image/squashfs/buffer_pool.hpp"
+#include "image/squashfs/block_copier.hpp"
 #include "image/squashfs/compressed_blocks.hpp"
 #include "image/squashfs/compressor.hpp"
 #include "image/squashfs/fragments.hpp"
@@ -44,40 +46,15 @@
 namespace alephc {
 namespace {
 
-constexpr std::size_t kMostBytes = 8U << 20U;     // of contents in memory
-constexpr std::size_t kMostItems = 4096;          // runs compressed ahead have no bytes of their own
-constexpr std::uint64_t kKnownPiece = 1U << 20U;  // of a known run, read at once
+constexpr std::size_t kMostBytes = 8U << 20U;  // of contents in memory
+constexpr std::size_t kMostItems = 4096;  // what is known or compressed ahead has no bytes of its own
 
-/// Blocks that follow each other in a former image.
-struct KnownPiece {
-  const FormerImage* image = nullptr;
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;
-  std::span<const PackedBlock> blocks{};
-};
-
-std::vector<KnownPiece> pieces_of(const BlockCache::Found<PackedRun>& run) {
-  const std::span<const PackedBlock> blocks = run.packed->blocks;
-  std::vector<KnownPiece> pieces;
-  std::uint64_t offset = run.packed->offset;
-  for (std::size_t at = 0; at < blocks.size();) {
-    KnownPiece piece{.image = run.image, .offset = offset};
-    std::size_t end = at;
-    while (end < blocks.size() && piece.size < kKnownPiece) piece.size += packed_size(blocks[end++].word);
-    piece.blocks = blocks.subspan(at, end - at);
-    offset += piece.size;
-    at = end;
-    pieces.push_back(piece);
-  }
-  return pieces;
-}
-
-/// Something to be laid into the image, in order: a block of a file, a fragment block, or a piece of a known run.
+/// Something to be laid into the image, in order: a block of a file, a fragment block, or a run of blocks.
 struct Item {
-  enum class Kind { block, fragment, known_piece, known_fragment, run_ahead };
+  enum class Kind { block, fragment, known_run, known_fragment, run_ahead };
   Kind kind = Kind::block;
   std::size_t index = 0;  ///< of the file's entry
-  bool first = true;      ///< of the file's blocks or pieces
+  bool first = true;      ///< of the file's blocks
   bool last = true;
   std::vector<Member> members{};
   std::string raw{};
@@ -87,14 +64,14 @@ struct Item {
   // Known:
   Digest name{};  ///< of a fragment
   const CompressedBlocks::Run* ahead = nullptr;
-  std::optional<KnownPiece> piece{};
-  std::optional<BlockCache::Found<PackedFragment>> known{};
-  BufferPool::Buffer packed_bytes{};  ///< of a piece or a known fragment
-  bool damaged = false;
+  BlockCache::Found<PackedRun> known_run{};
+  BlockCache::Found<PackedFragment> known_fragment{};
 
   std::size_t cost = 0;
   bool done = false;
   std::exception_ptr failure{};
+
+  [[nodiscard]] bool is_compressed_here() const { return kind == Kind::block || kind == Kind::fragment; }
 };
 
 /// Packs items on any number of threads.
@@ -132,9 +109,6 @@ class Packer {
     if (item.failure) std::rethrow_exception(item.failure);
   }
 
-  /// The item is laid down.
-  void release(Item& item) { buffers_.give_back(std::move(item.packed_bytes)); }
-
   void pack(Item& item, sqfs_compressor_t& compressor) const {
     const bool fragment = item.kind == Item::Kind::fragment;
     if (fragment && options_.blocks != nullptr) item.packed = options_.blocks->find_fragment(item.name);
@@ -161,7 +135,7 @@ class Packer {
       const TraceSpan span("compress", name_of(*item));
       try {
         if (!compressor) compressor = make_compressor(options_.image);
-        process(*item, *compressor);
+        pack(*item, *compressor);
       } catch (...) {
         item->failure = std::current_exception();
       }
@@ -172,29 +146,8 @@ class Packer {
   }
 
   [[nodiscard]] std::string name_of(const Item& item) const {
-    const bool fragment = item.kind == Item::Kind::fragment || item.kind == Item::Kind::known_fragment;
-    return fragment ? std::to_string(item.members.size()) + " members"
+    return item.kind == Item::Kind::fragment ? std::to_string(item.members.size()) + " members"
                     : "/" + tree_.entries()[item.index].path;
-  }
-
-  void process(Item& item, sqfs_compressor_t& compressor) {
-    switch (item.kind) {
-      case Item::Kind::known_piece:
-        return read_known(item, *item.piece->image, item.piece->offset, item.piece->blocks);
-      case Item::Kind::run_ahead:
-        return;
-      case Item::Kind::known_fragment:
-        return read_known(item, *item.known->image, item.known->packed->offset,
-                          {&item.known->packed->block, 1});
-      default:
-        pack(item, compressor);
-    }
-  }
-
-  void read_known(Item& item, const FormerImage& image, std::uint64_t offset,
-                  std::span<const PackedBlock> blocks) {
-    item.packed_bytes = buffers_.take(packed_size(blocks));
-    item.damaged = !read_packed(image, offset, blocks, item.packed_bytes.bytes());
   }
 
   [[nodiscard]] std::string read_members(const std::vector<Member>& members) const {
@@ -239,7 +192,6 @@ class Packer {
   std::condition_variable ready_;
   std::condition_variable finished_;
   std::deque<Item*> queue_;
-  BufferPool buffers_;
   bool closing_ = false;
   std::vector<std::jthread> threads_;
 };
@@ -283,7 +235,7 @@ class StoredBlocks {
   std::unordered_map<Digest, std::vector<std::size_t>, DigestHash> positions_;
 };
 
-class DataWriter {
+class DataWriter : public SquashfsData {
  public:
   DataWriter(const Tree& tree, const WriteOptions& options, ImageFile& file)
       : tree_(tree),
@@ -293,11 +245,13 @@ class DataWriter {
         file_(file),
         packing_(block_size_, [this](std::vector<Member> members,
                                      const Digest& name) { add_fragment(std::move(members), name); }),
-        packer_(tree, options) {
+        packer_(tree, options),
+        copier_(file, options.hasher,
+                [this](const KnownBlocks& blocks, const BlockCopier::Take& take) { make_again(blocks, take); }) {
     data_.files.resize(entries_.size());
   }
 
-  ImageData run() {
+  ImageData lay_out() override {
     std::unordered_map<Digest, std::size_t, DigestHash> seen;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       const Entry& entry = entries_[i];
@@ -320,6 +274,8 @@ class DataWriter {
     for (const auto& [copy, first] : copies_) data_.files[copy] = data_.files[first];
     return std::move(data_);
   }
+
+  void finish() override { copier_.finish(); }
 
  private:
   void add_large(std::size_t i) {
@@ -347,13 +303,7 @@ class DataWriter {
       }
     if (options_.cache != nullptr)
       if (const auto known = options_.cache->find_run(content)) {
-        const std::vector<KnownPiece> pieces = pieces_of(*known);
-        for (std::size_t k = 0; k < pieces.size(); ++k)
-          push({.kind = Item::Kind::known_piece,
-                .index = i,
-                .first = k == 0,
-                .last = k + 1 == pieces.size(),
-                .piece = pieces[k]});
+        push({.kind = Item::Kind::known_run, .index = i, .known_run = *known});
         return known->packed->tail;
       }
     return std::nullopt;
@@ -361,7 +311,7 @@ class DataWriter {
 
   /// Cuts a file into blocks; what remains is returned.
   template <typename Take>
-  std::string read_blocks(std::size_t i, Take&& take) {
+  std::string read_blocks(std::size_t i, Take&& take) const {
     const std::uint64_t count = entries_[i].size / block_size_;
     std::uint64_t number = 0;
     std::string rest;
@@ -388,27 +338,20 @@ class DataWriter {
 
   void add_fragment(std::vector<Member> members, const Digest& name) {
     Item item{.kind = Item::Kind::fragment, .members = std::move(members), .name = name};
-    if (options_.cache != nullptr) item.known = options_.cache->find_fragment(name);
-    if (item.known) item.kind = Item::Kind::known_fragment;
+    if (options_.cache != nullptr)
+      if (const auto known = options_.cache->find_fragment(name)) {
+        item.kind = Item::Kind::known_fragment;
+        item.known_fragment = *known;
+      }
     push(std::move(item));
   }
 
-  [[nodiscard]] std::size_t cost_of(const Item& item) const {
-    switch (item.kind) {
-      case Item::Kind::known_piece:
-        return item.piece->size;
-      case Item::Kind::run_ahead:
-        return 0;
-      default:
-        return block_size_;
-    }
-  }
-
   void push(Item item) {
-    item.cost = cost_of(item);
+    item.done = !item.is_compressed_here();
+    item.cost = item.done ? 0 : block_size_;
     bytes_ += item.cost;
     items_.push_back(std::make_unique<Item>(std::move(item)));
-    packer_.submit(items_.back().get());
+    if (!items_.back()->done) packer_.submit(items_.back().get());
     while (bytes_ > std::max<std::size_t>(kMostBytes, 4UL * options_.jobs * block_size_) ||
            items_.size() > kMostItems || (!items_.empty() && packer_.has_done(*items_.front())))
       lay_down();
@@ -420,21 +363,18 @@ class DataWriter {
     packer_.wait(*item);
     bytes_ -= item->cost;
     lay(*item);
-    packer_.release(*item);
     // A run may be taken back at its end.
-    if (item->last && options_.hasher != nullptr) options_.hasher->settle(file_.size());
+    if (item->last) copier_.settle(file_.size());
   }
 
   void lay(Item& item) {
-    if (item.kind == Item::Kind::known_piece && laid_again_ == item.index) return;
-    if (item.damaged) return lay_again(item);
     switch (item.kind) {
       case Item::Kind::block:
         return lay_block(item);
       case Item::Kind::fragment:
         return lay_fragment(item);
-      case Item::Kind::known_piece:
-        return lay_known_piece(item);
+      case Item::Kind::known_run:
+        return lay_known_run(item);
       case Item::Kind::known_fragment:
         return lay_known_fragment(item);
       case Item::Kind::run_ahead:
@@ -442,22 +382,17 @@ class DataWriter {
     }
   }
 
-  /// Makes again what the cache has lost or damaged. A run is made again as a whole, and its remaining pieces are skipped.
-  void lay_again(Item& item) {
-    if (item.kind == Item::Kind::known_piece) {
-      if (!item.first) take_run_back();
-      laid_again_ = item.index;
-    }
+  /// Called by the copier's thread.
+  void make_again(const KnownBlocks& blocks, const BlockCopier::Take& take) const {
     const Sqfs<sqfs_compressor_t> compressor = make_compressor(options_.image);
-    if (item.kind == Item::Kind::known_fragment) {
-      item.kind = Item::Kind::fragment;
+    const auto make = [&](Item item) {
       packer_.pack(item, *compressor);
-      return lay_fragment(item);
-    }
-    read_blocks(item.index, [&](Item block) {
-      packer_.pack(block, *compressor);
-      lay_block(block);
-    });
+      take(*item.packed);
+    };
+    if (blocks.members.empty())
+      read_blocks(blocks.file, make);
+    else
+      make({.kind = Item::Kind::fragment, .members = blocks.members, .name = blocks.blocks.front().name});
   }
 
   void lay_block(const Item& item) {
@@ -484,10 +419,16 @@ class DataWriter {
     file_.append(item.packed->bytes);
   }
 
-  void lay_known_fragment(const Item& item) {
-    const PackedFragment& known = *item.known->packed;
+  void lay_known_fragment(Item& item) {
+    const PackedFragment& known = *item.known_fragment.packed;
+    const std::uint64_t at = file_.size();
     note_fragment(known.block);
-    file_.append({item.packed_bytes.bytes().data(), item.packed_bytes.bytes().size()});
+    file_.leave_hole(packed_size(known.block.word));
+    copier_.copy({.image = item.known_fragment.image,
+                  .from = known.offset,
+                  .to = at,
+                  .blocks = {&known.block, 1},
+                  .members = std::move(item.members)});
   }
 
   void note_fragment(const PackedBlock& block) {
@@ -495,30 +436,32 @@ class DataWriter {
     stored_.add(block, file_.size());
   }
 
-  void lay_known_piece(const Item& item) {
-    if (item.first) begin_run(item.index);
-    std::uint64_t at = file_.size();
-    for (const PackedBlock& block : item.piece->blocks) {
+  void lay_known_run(const Item& item) {
+    const PackedRun& known = *item.known_run.packed;
+    const std::uint64_t begin = file_.size();
+    begin_run(item.index);
+    for (const PackedBlock& block : known.blocks) {
       data_.packed.runs.back().blocks.push_back(block);
       if (block.word == 0) continue;
-      stored_.add(block, at);
-      at += packed_size(block.word);
+      stored_.add(block, file_.size());
+      file_.leave_hole(packed_size(block.word));
     }
-    file_.append({item.packed_bytes.bytes().data(), item.packed_bytes.bytes().size()});
-    if (item.last) end_run(item.index);
+    end_run(item.index);
+    // What is there already was taken back.
+    std::size_t count = 0;
+    for (std::uint64_t at = begin; at < file_.size(); ++count) at += packed_size(known.blocks[count].word);
+    if (count > 0)
+      copier_.copy({.image = item.known_run.image,
+                    .from = known.offset,
+                    .to = begin,
+                    .blocks = std::span(known.blocks).first(count),
+                    .file = item.index});
   }
 
   void begin_run(std::size_t i) {
     run_begin_ = stored_.size();
     run_files_.push_back(i);
     data_.packed.runs.push_back({.content = entries_[i].content});
-  }
-
-  /// The run that was begun was never there.
-  void take_run_back() {
-    run_files_.pop_back();
-    data_.packed.runs.pop_back();
-    forget_stored(run_begin_);
   }
 
   void forget_stored(std::size_t from) {
@@ -564,17 +507,17 @@ class DataWriter {
 
   StoredBlocks stored_;
   std::size_t run_begin_ = 0;
-  std::optional<std::size_t> laid_again_{};  ///< the file whose known run was damaged
 
   std::deque<std::unique_ptr<Item>> items_;
   std::size_t bytes_ = 0;
-  Packer packer_;  ///< last, so that its threads end first
+  Packer packer_;
+  BlockCopier copier_;  ///< last, so that its thread ends first: it calls back
 };
 
 }  // namespace
 
-ImageData write_squashfs_data(const Tree& tree, const WriteOptions& options, ImageFile& file) {
-  return DataWriter(tree, options, file).run();
+std::unique_ptr<SquashfsData> squashfs_data(const Tree& tree, const WriteOptions& options, ImageFile& file) {
+  return std::make_unique<DataWriter>(tree, options, file);
 }
 
 }  // namespace alephc

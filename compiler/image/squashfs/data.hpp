@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "image/image_format.hpp"
@@ -26,14 +27,28 @@ struct ImageData {
   PackedImage packed{};           ///< fragments in the order of their numbers
 };
 
-/// Writes the contents of a tree to the end of an image, in listing order and as libsquashfs's own block
-/// processor lays them out:
+/// The contents of a tree at the end of an image, in listing order and as libsquashfs's own block processor lays them out:
 /// - A file's whole blocks follow each other; what remains shares a block with other remains, in order, and
 ///   a new one is begun when the next does not fit. A full one is written behind the blocks of the file
 ///   whose remains did not fit.
 /// - Zeros are not stored. A run of blocks, or remains, that were stored before are not stored again.
 /// Contents are read only where neither options.cache nor options.blocks knows their compressed bytes, and
 /// checked against the listing then.
-[[nodiscard]] ImageData write_squashfs_data(const Tree& tree, const WriteOptions& options, ImageFile& file);
+class SquashfsData {
+ public:
+  SquashfsData() = default;
+  virtual ~SquashfsData() = default;
+  SquashfsData(const SquashfsData&) = delete;
+  SquashfsData& operator=(const SquashfsData&) = delete;
+
+  /// To be called once. Everything has its place when this returns, and what follows can be appended to the file; blocks of
+  /// former images are still being copied.
+  [[nodiscard]] virtual ImageData lay_out() = 0;
+  /// Returns when all of it is on file.
+  virtual void finish() = 0;
+};
+
+/// All three arguments must live as long as the result.
+[[nodiscard]] std::unique_ptr<SquashfsData> squashfs_data(const Tree& tree, const WriteOptions& options, ImageFile& file);
 
 }  // namespace alephc

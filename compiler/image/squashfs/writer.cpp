@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // squashfs 4.0: contents by data.cpp, inodes and tables by libsquashfs. Inodes are numbered in
-// listing order, data is laid down in listing order, directories after what they hold.
+// listing order, data is laid down in listing order, directories after what they hold. Inodes need only the places of data,
+// and are written while blocks of former images are still being copied.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -15,6 +16,7 @@
 #include <sqfs/xattr_writer.h>
 #include <unistd.h>
 
+#include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "image/squashfs/common.hpp"
 #include "image/squashfs/compressor.hpp"
@@ -51,9 +53,12 @@ class SquashfsWriter {
     sqfs_must(option_bytes, "write the compressor's options");
     if (option_bytes > 0) super_.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
     number_inodes();
-    write_data();
+    const std::unique_ptr<SquashfsData> data = squashfs_data(tree_, options_, file_);
+    take_places(data->lay_out());
     write_inodes();
     finish();
+    if (options_.hasher != nullptr) options_.hasher->settle_start();
+    data->finish();
   }
 
  private:
@@ -80,8 +85,7 @@ class SquashfsWriter {
     done_.resize(entries_.size());
   }
 
-  void write_data() {
-    ImageData data = write_squashfs_data(tree_, options_, file_);
+  void take_places(ImageData data) {
     for (const PackedFragment& fragment : data.packed.fragments)
       sqfs_must(sqfs_frag_table_append(fragments_.get(), fragment.offset, fragment.block.word, nullptr),
                 "record a fragment");
