@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "steps/write.hpp"
 
+#include <future>
+
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
@@ -50,10 +52,7 @@ void add_verity(const fs::path& image, const fs::path& file, const Digest& seed,
   place.store.adopt_blob(file, result.verity_tree);
 }
 
-ImageResult run(const WriteInput& input, const ImagePlace& place) {
-  if (place.blocks != nullptr) place.blocks->stop();
-  if (place.cache != nullptr) place.cache->stop_checking();
-  if (input.checked) check_final_tree(place.tree, place.layers, place.room.time);
+WriteOptions write_options(const WriteInput& input, const ImagePlace& place) {
   WriteOptions options{.image = image_spec(input),
                        .arch = input.arch.value_or(""),
                        .time = input.time,
@@ -66,19 +65,36 @@ ImageResult run(const WriteInput& input, const ImagePlace& place) {
   options.boot.bios = input.bios;
   options.boot.uefi = input.uefi;
   options.boot.esp_size = input.esp_size.value_or(options.boot.esp_size);
+  return options;
+}
+
+/// What is known of the tree alone.
+ImageResult result_of(const Tree& tree) {
+  return {.tree = tree_digest(tree.entries()),
+          .accounts = account_fields(tree, "etc/passwd", {0, 2, 3}),
+          .groups = account_fields(tree, "etc/group", {0, 2})};
+}
+
+ImageResult run(const WriteInput& input, const ImagePlace& place) {
+  if (place.blocks != nullptr) place.blocks->stop();
+  if (place.cache != nullptr) place.cache->stop_checking();
+  if (input.checked) check_final_tree(place.tree, place.layers, place.room.time);
+  WriteOptions options = write_options(input, place);
   const ImageFormat& format = image_format(input.format);
-  ImageResult result{.tree = tree_digest(place.tree.entries()),
-                     .accounts = account_fields(place.tree, "etc/passwd", {0, 2, 3}),
-                     .groups = account_fields(place.tree, "etc/group", {0, 2})};
   if (format.is_folder) {
+    ImageResult result = result_of(place.tree);
     write_to_folder(place.tree, options, format, place.output);
     return result;
   }
+  // Written and hashed beside it: neither needs what the other finds.
+  const auto policy = place.jobs > 1 ? std::launch::async : std::launch::deferred;
+  std::future<ImageResult> found = std::async(policy, [&] { return result_of(place.tree); });
   const WorkFolder work = place.store.make_work_folder();
   const fs::path file = work.path() / "image";
   FileHasher hasher(file, place.jobs);
   options.hasher = &hasher;
   format.write(place.tree, options, file);
+  ImageResult result = found.get();
   if (place.written) place.written(file);
   place.reporter.progress("hash the image");
   const TraceSpan span("image", "hash");

@@ -18,6 +18,7 @@
 
 #include "base/cid.hpp"
 #include "base/diagnostic.hpp"
+#include "base/trace.hpp"
 #include "image/squashfs/common.hpp"
 #include "image/squashfs/compressor.hpp"
 #include "image/squashfs/data.hpp"
@@ -54,10 +55,17 @@ class SquashfsWriter {
     if (option_bytes > 0) super_.flags |= SQFS_FLAG_COMPRESSOR_OPTIONS;
     number_inodes();
     const std::unique_ptr<SquashfsData> data = squashfs_data(tree_, options_, file_);
-    take_places(data->lay_out());
-    write_inodes();
-    finish();
+    {
+      const TraceSpan span("image", "lay out data");
+      take_places(data->lay_out());
+    }
+    {
+      const TraceSpan span("image", "write tables");
+      write_inodes();
+      finish();
+    }
     if (options_.hasher != nullptr) options_.hasher->settle_start();
+    const TraceSpan span("image", "wait for data");
     data->finish();
   }
 
