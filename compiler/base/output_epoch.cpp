@@ -8,7 +8,7 @@ namespace alephc {
 namespace {
 
 OutputEpoch epoch_1() {
-  OutputEpoch epoch{.id = {.number = 1, .draft = 2}};
+  OutputEpoch epoch{.id = {.number = 1, .draft = 3}};
   epoch.room = {.time = 1704067200,  // 2024-01-01T00:00:00Z
                 .environment = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
                                 {"HOME", "/root"},
@@ -27,7 +27,7 @@ OutputEpoch epoch_1() {
                              {"qcow2", "zstd", 9},
                              {"qcow2", "gzip", 6}},
                   .page = 4096,
-                  .libraries = {"libsquashfs", "libzstd", "liblzma", "zlib", "liblz4", "libext2fs"}};
+                  .libraries = {"libsquashfs 1.3.2", "libzstd 1.5.7", "liblzma 5.8.1", "zlib 1.3.1", "liblz4 1.10.0", "libext2fs 1.47.0"}};
   return epoch;
 }
 

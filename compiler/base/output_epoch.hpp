@@ -19,7 +19,7 @@ struct EpochId {
   std::int64_t number = 0;
   std::int64_t draft = 0;
   bool operator==(const EpochId&) const = default;
-  [[nodiscard]] std::string text() const;  ///< "draft 2 of output epoch 1"
+  [[nodiscard]] std::string text() const;  ///< "draft 3 of output epoch 1"
 };
 
 /// What a step sees of the world.
@@ -42,7 +42,8 @@ struct WriterSettings {
   };
   std::vector<Level> levels{};
   std::uint32_t page = 4096;  ///< squashfs and tar are padded to a multiple of it, in bytes
-  /// Libraries that shape bytes, by name; their versions are in the key of the step that writes.
+  /// Libraries that shape bytes, with the versions that the epoch was made with ("libzstd 1.5.7"). Those that alephc was built
+  /// with are in the key of the step that writes.
   std::vector<std::string> libraries{};
   [[nodiscard]] std::uint32_t level_of(const std::string& format, const std::string& compression) const;  ///< 0: none
   bool operator==(const WriterSettings&) const = default;

@@ -14,6 +14,7 @@
 #include "image/disk/disk.hpp"
 #include "image/ext4/ext4.hpp"
 #include "image/folder/folder.hpp"
+#include "image/libraries.hpp"
 #include "image/read_budget.hpp"
 #include "image/squashfs/squashfs.hpp"
 #include "image/tar/tar.hpp"
@@ -99,8 +100,10 @@ std::vector<std::string> image_tools() {
   std::vector<std::string> tools;
   for (const ImageFormat* format : formats()) {
     if (format->libraries == nullptr) continue;
-    for (std::string& tool : format->libraries())
+    for (std::string& tool : format->libraries()) {
+      if (!has_pinned_libraries()) tool += " of this machine";
       if (std::find(tools.begin(), tools.end(), tool) == tools.end()) tools.push_back(std::move(tool));
+    }
   }
   return tools;
 }
@@ -108,7 +111,9 @@ std::vector<std::string> image_tools() {
 std::vector<std::string> image_tools(const std::vector<std::string>& libraries) {
   std::vector<std::string> tools = image_tools();
   std::erase_if(tools, [&](const std::string& tool) {
-    return std::find(libraries.begin(), libraries.end(), tool.substr(0, tool.find(' '))) == libraries.end();
+    const std::string name = tool.substr(0, tool.find(' ') + 1);
+    return std::none_of(libraries.begin(), libraries.end(),
+                        [&](const std::string& library) { return library.starts_with(name); });
   });
   return tools;
 }

@@ -101,7 +101,7 @@ struct ImageFormat {
   ImageContent (*read)(const ByteSource& image, const ReadOptions& options, ReadBudget& budget) = nullptr;
   /// What its superblock says, for comparisons; may be null.
   ImageFields (*fields)(const ByteSource& image) = nullptr;
-  /// The libraries that shape its bytes: "libsquashfs 1", "libzstd 1.5.4"; may be null.
+  /// The libraries that shape its bytes: "libsquashfs 1.3.2", "libzstd 1.5.7"; may be null.
   std::vector<std::string> (*libraries)() = nullptr;
 
   [[nodiscard]] bool has_key(std::string_view key) const;
@@ -119,9 +119,10 @@ void settle_compression(ImageSpec& image);
 /// True for filesystems that can be a partition. False for an unknown name.
 [[nodiscard]] bool is_partition_format(std::string_view format);
 
-/// Libraries that shape the bytes of images: "libsquashfs 1.2.0", "libzstd 1.5.4".
+/// Libraries that shape the bytes of images: "libsquashfs 1.3.2", "libzstd 1.5.7"; "libzstd 1.5.4 of this machine"
+/// where they are not the pinned ones.
 [[nodiscard]] std::vector<std::string> image_tools();
-/// Of these only the named ones.
+/// Of these only those that an epoch names, in any version.
 [[nodiscard]] std::vector<std::string> image_tools(const std::vector<std::string>& libraries);
 
 /// An image as an epoch's writers make it: with a level where the manifest names none. Level 0 is the library's own default.

@@ -23,7 +23,7 @@ namespace {
 constexpr int kMaxDepth = static_cast<int>(limits::kPathDepth) + 1;  ///< the last may be no folder
 constexpr const char* kLostAndFound = "lost+found";
 
-void must(errcode_t code, const std::string& doing) {
+void read_must(errcode_t code, const std::string& doing) {
   if (code != 0) throw Error(ErrorKind::integrity, "cannot " + doing + ": " + ::error_message(code));
 }
 
@@ -51,7 +51,7 @@ class Ext4Reader {
       : options_(options), budget_(budget) {
     ext2_filsys opened = nullptr;
     const SourceName name(image);
-    must(::ext2fs_open(name.text().c_str(), EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0,
+    read_must(::ext2fs_open(name.text().c_str(), EXT2_FLAG_64BITS | EXT2_FLAG_SOFTSUPP_FEATURES, 0, 0,
                        source_io_manager(), &opened),
          "read the ext4 filesystem");
     filesystem_.reset(opened);
@@ -81,7 +81,7 @@ class Ext4Reader {
     if (depth > kMaxDepth) throw Error(ErrorKind::integrity, "the image is damaged: folders without end");
     budget_.take_entry(path);
     ext2_inode inode{};
-    must(::ext2fs_read_inode(filesystem_.get(), number, &inode), "read /" + path);
+    read_must(::ext2fs_read_inode(filesystem_.get(), number, &inode), "read /" + path);
     refuse_surprises(inode, path);
     Entry entry{.path = path,
                 .mode = inode.i_mode & 07777U,
@@ -122,7 +122,7 @@ class Ext4Reader {
     if (!folders_.insert(number).second)
       throw Error(ErrorKind::integrity, "the image is damaged: /" + path + " is in two places");
     Children children;
-    must(::ext2fs_dir_iterate2(filesystem_.get(), number, 0, nullptr, collect_child, &children),
+    read_must(::ext2fs_dir_iterate2(filesystem_.get(), number, 0, nullptr, collect_child, &children),
          "read the folder /" + path);
     for (const auto& [name, child] : children) {
       if (name.empty() || name.find('/') != std::string::npos)
@@ -135,13 +135,13 @@ class Ext4Reader {
   /// Empty, and with nothing that mke2fs does not give it.
   bool is_untouched(ext2_ino_t number) {
     ext2_inode inode{};
-    must(::ext2fs_read_inode(filesystem_.get(), number, &inode), "read /lost+found");
+    read_must(::ext2fs_read_inode(filesystem_.get(), number, &inode), "read /lost+found");
     Entry attributes;
     read_xattrs(number, attributes);
     if (inode.i_mode != (0040000U | 0700U) || inode.i_uid != 0 || inode.i_gid != 0 || !attributes.xattrs.empty())
       return false;
     Children children;
-    must(::ext2fs_dir_iterate2(filesystem_.get(), number, 0, nullptr, collect_child, &children),
+    read_must(::ext2fs_dir_iterate2(filesystem_.get(), number, 0, nullptr, collect_child, &children),
          "read the folder /lost+found");
     refuse_surprises(inode, kLostAndFound);
     return children.empty();
@@ -174,13 +174,13 @@ class Ext4Reader {
   template <typename Take>
   void each_part(ext2_ino_t number, const std::string& path, Take&& take) {
     ext2_file_t opened = nullptr;
-    must(::ext2fs_file_open(filesystem_.get(), number, 0, &opened), "open /" + path);
+    read_must(::ext2fs_file_open(filesystem_.get(), number, 0, &opened), "open /" + path);
     const std::unique_ptr<ext2_file, CloseFile> file(opened);
     std::vector<char> buffer(1U << 20U);
     for (;;) {
       throw_if_interrupted();
       unsigned got = 0;
-      must(::ext2fs_file_read(file.get(), buffer.data(), static_cast<unsigned>(buffer.size()), &got),
+      read_must(::ext2fs_file_read(file.get(), buffer.data(), static_cast<unsigned>(buffer.size()), &got),
            "read /" + path);
       if (got == 0) return;
       take(std::string_view(buffer.data(), got));
@@ -216,17 +216,17 @@ class Ext4Reader {
     ext2_xattr_handle* opened = nullptr;
     const errcode_t code = ::ext2fs_xattrs_open(filesystem_.get(), number, &opened);
     if (code == EXT2_ET_MISSING_EA_FEATURE) return;
-    must(code, doing);
+    read_must(code, doing);
     const Ext2Xattrs handle(opened);
-    must(::ext2fs_xattrs_read(handle.get()), doing);
+    read_must(::ext2fs_xattrs_read(handle.get()), doing);
     std::vector<std::string> names;
-    must(::ext2fs_xattrs_iterate(handle.get(), collect_xattr, &names), doing);
+    read_must(::ext2fs_xattrs_iterate(handle.get(), collect_xattr, &names), doing);
     for (const std::string& name : names) {
       if (!keeps_xattr(name)) continue;
       void* bytes = nullptr;
       std::size_t size = 0;
       // Not the value of the iteration: only this turns access lists into what system calls show.
-      must(::ext2fs_xattr_get(handle.get(), name.c_str(), &bytes, &size), doing);
+      read_must(::ext2fs_xattr_get(handle.get(), name.c_str(), &bytes, &size), doing);
       std::string value(static_cast<const char*>(bytes), size);
       ::ext2fs_free_mem(static_cast<void*>(&bytes));
       if (name == "security.capability") value = portable_capability(std::move(value));

@@ -36,7 +36,7 @@ constexpr std::uint32_t kInodeSize = 256;
 constexpr std::uint64_t kBytesPerInode = 16384;  ///< free ones, as mke2fs has them
 constexpr std::uint64_t kLeastSlack = 8 * kMiB / kBlock;
 
-void must(errcode_t code, const std::string& doing) {
+void write_must(errcode_t code, const std::string& doing) {
   if (code == 0) return;
   const bool is_system = code > 0 && code < 4096;
   if (is_system) throw system_error(doing, static_cast<int>(code));
@@ -71,13 +71,13 @@ class EmptyFilesystem {
     ext2fs_r_blocks_count_set(&parameters, blocks / 20);
     parameters.s_inodes_count = static_cast<__u32>(std::min<std::uint64_t>(inodes, UINT32_MAX - 65536));
     ext2_filsys made = nullptr;
-    must(::ext2fs_initialize(place.file.c_str(), EXT2_FLAG_64BITS, &parameters, unix_io_manager, &made),
+    write_must(::ext2fs_initialize(place.file.c_str(), EXT2_FLAG_64BITS, &parameters, unix_io_manager, &made),
          "lay out the filesystem");
     filesystem_.reset(made);
-    must(io_channel_set_options(made->io, ("offset=" + std::to_string(place.offset)).c_str()),
+    write_must(io_channel_set_options(made->io, ("offset=" + std::to_string(place.offset)).c_str()),
          "write into a partition");
     name(options);
-    must(::ext2fs_allocate_tables(made), "lay out the filesystem");
+    write_must(::ext2fs_allocate_tables(made), "lay out the filesystem");
     reserve_inodes();
   }
 
@@ -88,11 +88,11 @@ class EmptyFilesystem {
 
   /// Writes what has its own place; from here on the file is changed.
   void begin() {
-    must(::ext2fs_create_resize_inode(get()), "reserve room to grow");
+    write_must(::ext2fs_create_resize_inode(get()), "reserve room to grow");
     if (journal_blocks() == 0) return;
     ext2fs_journal_params journal{};
     journal.num_journal_blocks = static_cast<blk_t>(journal_blocks());
-    must(::ext2fs_add_journal_inode3(get(), &journal, get()->super->s_first_data_block,
+    write_must(::ext2fs_add_journal_inode3(get(), &journal, get()->super->s_first_data_block,
                                      EXT2_MKJOURNAL_NO_MNT_CHECK | EXT2_MKJOURNAL_LAZYINIT),
          "make the journal");
   }
@@ -175,7 +175,7 @@ class BlockSupply {
     const std::uint64_t from = free_.first;
     blk64_t first = 0;
     blk64_t end = 0;
-    must(::ext2fs_find_first_zero_block_bitmap2(filesystem_->block_map, from, last, &first), "find room");
+    write_must(::ext2fs_find_first_zero_block_bitmap2(filesystem_->block_map, from, last, &first), "find room");
     if (::ext2fs_find_first_set_block_bitmap2(filesystem_->block_map, first, last, &end) != 0) end = last + 1;
     free_ = {first, end - first};
   }
@@ -316,7 +316,7 @@ class TreeWriter {
   }
 
   void write_inode(std::uint32_t number, ext2_inode_large& inode, const std::string& what) const {
-    must(::ext2fs_write_inode_full(filesystem_, number, reinterpret_cast<ext2_inode*>(&inode), sizeof inode),
+    write_must(::ext2fs_write_inode_full(filesystem_, number, reinterpret_cast<ext2_inode*>(&inode), sizeof inode),
          "write the inode of " + what);
   }
 
@@ -350,7 +350,7 @@ class TreeWriter {
     const std::uint32_t number = layout_.nodes[index].inode;
     write_inode(number, inode, "/" + tree_.entries()[index].path);
     ext2_extent_handle_t handle = nullptr;
-    must(::ext2fs_extent_open2(filesystem_, number, reinterpret_cast<ext2_inode*>(&inode), &handle), doing);
+    write_must(::ext2fs_extent_open2(filesystem_, number, reinterpret_cast<ext2_inode*>(&inode), &handle), doing);
     const std::unique_ptr<std::remove_pointer_t<ext2_extent_handle_t>, void (*)(ext2_extent_handle_t)> guard(
         handle, ::ext2fs_extent_free);
     for (const Extent& each : extents_[index]) {
@@ -358,8 +358,8 @@ class TreeWriter {
       extent.e_lblk = each.logical;
       extent.e_pblk = each.blocks.first;
       extent.e_len = static_cast<__u32>(each.blocks.count);
-      must(::ext2fs_extent_insert(handle, EXT2_EXTENT_INSERT_AFTER, &extent), doing);
-      must(::ext2fs_extent_fix_parents(handle), doing);
+      write_must(::ext2fs_extent_insert(handle, EXT2_EXTENT_INSERT_AFTER, &extent), doing);
+      write_must(::ext2fs_extent_fix_parents(handle), doing);
     }
   }
 
@@ -381,17 +381,17 @@ class TreeWriter {
   }
 
   void write_block(std::uint64_t block, const std::string& bytes) const {
-    must(::io_channel_write_blk64(filesystem_->io, block, 1, bytes.data()), "write the image");
+    write_must(::io_channel_write_blk64(filesystem_->io, block, 1, bytes.data()), "write the image");
   }
   void write_folder_block(std::uint64_t block, std::string& bytes, std::uint32_t number) const {
-    must(::ext2fs_write_dir_block4(filesystem_, block, bytes.data(), 0, number), "write a folder");
+    write_must(::ext2fs_write_dir_block4(filesystem_, block, bytes.data(), 0, number), "write a folder");
   }
 
   void write_xattrs(std::uint32_t number, const Entry& entry) const {
     ext2_xattr_handle* opened = nullptr;
-    must(::ext2fs_xattrs_open(filesystem_, number, &opened), "write attributes of /" + entry.path);
+    write_must(::ext2fs_xattrs_open(filesystem_, number, &opened), "write attributes of /" + entry.path);
     const Ext2Xattrs handle(opened);
-    must(::ext2fs_xattrs_read(opened), "write attributes of /" + entry.path);
+    write_must(::ext2fs_xattrs_read(opened), "write attributes of /" + entry.path);
     for (const Xattr& xattr : entry.xattrs) {
       const errcode_t code =
           ::ext2fs_xattr_set(opened, xattr.name.c_str(), xattr.value.data(), xattr.value.size());
@@ -400,7 +400,7 @@ class TreeWriter {
                     "the attributes of /" + entry.path +
                         " do not fit: ext4 holds about 4000 bytes of them for a file",
                     "another format holds them: btrfs up to 16,000 bytes, squashfs and tar any number");
-      must(code, "write " + xattr.name + " of /" + entry.path);
+      write_must(code, "write " + xattr.name + " of /" + entry.path);
     }
   }
 
@@ -471,7 +471,7 @@ std::uint64_t write_ext4_at(const Tree& tree, const WriteOptions& options, const
     throw system_error("make an image of " + std::to_string(size) + " bytes", errno);
   filesystem.begin();
   TreeWriter(tree, options, place, std::move(layout), filesystem.get()).run();
-  must(::ext2fs_flush2(filesystem.get(), EXT2_FLAG_FLUSH_NO_SYNC), "write the image");
+  write_must(::ext2fs_flush2(filesystem.get(), EXT2_FLAG_FLUSH_NO_SYNC), "write the image");
   return size;
 }
 

@@ -9,6 +9,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "image/libraries.hpp"
 #include "image/superblock.hpp"
 
 namespace alephc {
@@ -33,7 +34,7 @@ ImageFields fields(const ByteSource& image) {
 }
 
 std::vector<std::string> libraries() {
-  return {"libsquashfs 1", std::string("libzstd ") + ZSTD_versionString(),
+  return {std::string("libsquashfs ") + squashfs_version(), std::string("libzstd ") + ZSTD_versionString(),
           std::string("liblzma ") + lzma_version_string(), std::string("zlib ") + zlibVersion(),
           std::string("liblz4 ") + LZ4_versionString()};
 }
