@@ -42,14 +42,36 @@ std::vector<VerifyCheck> contradictions(const std::vector<Claim>& claims) {
 }
 
 std::optional<VerifyCheck> compare_with_claim(const Claim& claim, const ImageResult& image, const std::string& what,
-                                              bool tree_level) {
-  if (claim.hash.empty() || (tree_level && !claim.tree.is_zero())) {
+                                              const Comparison& how) {
+  if (claim.hash.empty() || (how.tree_level && !claim.tree.is_zero())) {
     if (image.tree.is_zero()) return std::nullopt;
     return compare_trees_of(claim, image.tree, what);
   }
   if (is_hash_of(claim.hash, image)) return VerifyCheck{"image", Verdict::verified, what + " is that of " + claim.who};
-  return VerifyCheck{"image", Verdict::mismatch,
-                     what + " is not that of " + claim.who + ": " + hash_like(claim.hash, image) + ", not " + claim.hash};
+  const std::string hashes = hash_like(claim.hash, image) + ", not " + claim.hash;
+  const bool other_tree = !claim.tree.is_zero() && compare_trees(claim.tree, image.tree) == TreeMatch::different;
+  if (how.other_packing && !other_tree)
+    return VerifyCheck{"image", Verdict::undecided,
+                       what + " has other bytes than " + claim.who + " says, but libraries of this machine packed it: " + hashes};
+  return VerifyCheck{"image", Verdict::mismatch, what + " is not that of " + claim.who + ": " + hashes};
+}
+
+std::vector<VerifyCheck> compare_other_bytes(const ImageResult& given, const ImageResult& rebuilt, const Comparison& how) {
+  const bool same_tree = compare_trees(given.tree, rebuilt.tree) == TreeMatch::same;
+  const auto [theirs, wanted] = texts_to_compare(given.tree, rebuilt.tree);
+  std::vector<VerifyCheck> checks;
+  if (same_tree)
+    checks.push_back({"tree", Verdict::verified, "the image has the rebuilt tree, " + rebuilt.tree.text()});
+  else
+    checks.push_back({"tree", Verdict::mismatch,
+                      "the image has another tree than the rebuilt one: " + theirs + ", not " + wanted});
+  if (how.tree_level) return checks;
+  const bool undecided = how.other_packing && same_tree;
+  checks.push_back({"image", undecided ? Verdict::undecided : Verdict::mismatch,
+                    "the image has other bytes than the rebuilt one" +
+                        std::string(undecided ? ", but libraries of this machine packed that" : "") + ": " +
+                        given.sha256.hex() + ", not " + rebuilt.sha256.hex()});
+  return checks;
 }
 
 }  // namespace alephc

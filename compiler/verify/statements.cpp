@@ -71,6 +71,11 @@ class Judge {
     return {};
   }
 
+  [[nodiscard]] bool only_packed_otherwise(const Statement& statement) const {
+    return subject_.other_packing && subject_.image && (!subject_.lock || statement.lock == *subject_.lock) &&
+           compare_trees(statement.tree, subject_.image->tree) == TreeMatch::same;
+  }
+
   [[nodiscard]] std::string contradiction_to(const ImageResult& image, const Statement& statement) const {
     if (!subject_.tree_level && (statement.image != image.sha256 || statement.image.is_zero()))
       return "it says " + statement.image.hex() + ", the image is " + image.sha256.hex();
@@ -112,7 +117,7 @@ class Judge {
     if (!can_be_compared(statement))
       return say(Verdict::undecided, each.name + ": there is nothing here that it can be compared with");
     if (const std::string against = contradiction(statement); !against.empty())
-      return say(Verdict::mismatch, each.name + " by " + join(names, ", ") + ": " + against);
+      return say(only_packed_otherwise(statement) ? Verdict::undecided : Verdict::mismatch, each.name + " by " + join(names, ", ") + ": " + against);
     if (subject_.tree_level && subject_.image &&
         compare_trees(statement.tree, subject_.image->tree) == TreeMatch::undecided)
       return say(Verdict::undecided, each.name + " by " + join(names, ", ") + ": " +

@@ -23,6 +23,7 @@ struct StatementSubject {
   std::optional<ImageResult> image{};  ///< the given or the rebuilt one
   std::vector<Claim> claims{};
   bool tree_level = false;  ///< the tree decides, not the image's bytes
+  bool other_packing = false;  ///< the image was made here with libraries that may pack the same tree to other bytes
   std::int64_t now = 0;     ///< Unix seconds, for keys that are valid for a time
 };
 

@@ -12,6 +12,7 @@
 #include "evidence/bundle.hpp"
 #include "evidence/policy.hpp"
 #include "image/image_format.hpp"
+#include "image/libraries.hpp"
 #include "message/store_message.hpp"
 #include "pipeline/expectation.hpp"
 #include "pipeline/locking.hpp"
@@ -190,11 +191,15 @@ class Verification {
     }
   }
 
+  [[nodiscard]] Comparison how_to_compare(bool rebuilt) const {
+    return {.tree_level = request_.tree_level, .other_packing = rebuilt && !has_pinned_libraries()};
+  }
+
   void compare_with(const Claim& claim, const ImageResult& result, const std::string& what) {
-    const auto check = compare_with_claim(claim, result, what, request_.tree_level);
+    const auto check = compare_with_claim(claim, result, what, how_to_compare(!hashes_));
     if (!check) return;
     add({*check});
-    const bool other_bytes = check->name == "image" && check->verdict == Verdict::mismatch;
+    const bool other_bytes = check->name == "image" && check->verdict != Verdict::verified;
     if (other_bytes && compare_trees(claim.tree, result.tree) == TreeMatch::same) name_tools();
   }
 
@@ -220,17 +225,10 @@ class Verification {
 
   void compare_with_rebuild(const ImageResult& given) {
     const ImageResult& ours = rebuilt_->outcome.result;
-    const bool same_bytes = given.sha256 == ours.sha256;
+    if (given.sha256 == ours.sha256)
+      return say("image", Verdict::verified, "the image is the rebuilt one, byte for byte");
+    add(compare_other_bytes(given, ours, how_to_compare(true)));
     const bool same_tree = compare_trees(given.tree, ours.tree) == TreeMatch::same;
-    if (same_bytes) return say("image", Verdict::verified, "the image is the rebuilt one, byte for byte");
-    const auto [theirs, wanted] = texts_to_compare(given.tree, ours.tree);
-    say("tree", same_tree ? Verdict::verified : Verdict::mismatch,
-        same_tree ? "the image has the rebuilt tree, " + ours.tree.text()
-                  : "the image has another tree than the rebuilt one: " + theirs + ", not " + wanted);
-    if (!request_.tree_level)
-      say("image", Verdict::mismatch,
-          "the image has other bytes than the rebuilt one: " + given.sha256.hex() + ", not " +
-              ours.sha256.hex());
     if (same_tree) return name_tools();
     explain(ours);
   }
@@ -274,7 +272,11 @@ class Verification {
     std::vector<SignedStatement> statements;
     for (const fs::path& file : request_.statements)
       statements.push_back({file.string(), parse_envelope(file.string(), read_named_file(file))});
-    StatementSubject about{.image = subject(), .claims = claims_, .tree_level = request_.tree_level, .now = request_.now};
+    StatementSubject about{.image = subject(),
+                           .claims = claims_,
+                           .tree_level = request_.tree_level,
+                           .other_packing = how_to_compare(!hashes_).other_packing,
+                           .now = request_.now};
     if (runtime_) about.lock = lock_digest_;
     add(judge_statements(statements, policy, about));
   }

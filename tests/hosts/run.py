@@ -6,7 +6,7 @@ run.py ALEPHC [HOST…] [--recipe FOLDER…] [--keep FOLDER]
 ALEPHC makes a root of each host (all of them without an argument), with what .ci/setup installs.
 In it alephc is compiled from the files of this checkout, its unit tests run, and each recipe
 (default: debian-12-minimal) is built from one lock, which the first host makes. Prints a row a
-host and recipe: the tree digest and the sha256 of the image. Exit 1 when something fails or trees
+host and recipe: the tree digest and the sha256 of the image. Exit 1 when something fails or images
 differ; 77 without a mirror. --keep names a folder where roots stay, to go on from."""
 
 import argparse
@@ -111,8 +111,8 @@ class Host:
 
 
 def compare(recipe, hosts):
-    """Whether every host makes the same tree from one lock."""
-    lock, trees = None, set()
+    """Whether every host makes the same image from one lock."""
+    lock, images = None, set()
     for host in hosts:
         # Another compiler makes another init; the lock names the first one's.
         init = hosts[0].root / "src/build/release/compiler/init/program/aleph-init"
@@ -120,9 +120,9 @@ def compare(recipe, hosts):
         receipt, lock = host.build(recipe, lock)
         if receipt is None:
             return False
-        trees.add(receipt["tree"])
+        images.add((receipt["tree"], receipt["sha256"], tuple(receipt["tools"])))
         print(f"{recipe.name:24} {host.name:14} {receipt['tree'][:14]} {receipt['sha256'][:12]}")
-    return len(trees) == 1
+    return len(images) == 1
 
 
 def main():

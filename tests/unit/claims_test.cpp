@@ -48,7 +48,7 @@ Verdict conclude(const std::vector<Verdict>& verdicts) {
 }
 
 std::optional<VerifyCheck> compare(const Claim& claim, bool tree_level = false) {
-  return compare_with_claim(claim, image(), "the image", tree_level);
+  return compare_with_claim(claim, image(), "the image", {.tree_level = tree_level});
 }
 
 }  // namespace
@@ -111,7 +111,7 @@ TEST_CASE("an image that is not the claimed one is a mismatch that shows its has
   }
   ImageResult folder = image();
   folder.sha256 = {};
-  CHECK(compare_with_claim({.who = "a", .hash = Digest{}.hex()}, folder, "the folder", false)->verdict ==
+  CHECK(compare_with_claim({.who = "a", .hash = Digest{}.hex()}, folder, "the folder", {})->verdict ==
         Verdict::mismatch);
 }
 
@@ -154,17 +154,50 @@ TEST_CASE("the hash decides before the tree, unless the tree is asked for") {
   CHECK(compare(hash_only, true)->name == "image");
 }
 
+TEST_CASE("other bytes decide nothing where libraries of this machine may have made them") {
+  const Comparison here{.other_packing = true};
+  const Claim hash{.who = "the receipt", .hash = sha256("other").hex()};
+  const auto open = compare_with_claim(hash, image(), "the rebuilt image", here);
+  CHECK(open->verdict == Verdict::undecided);
+  CHECK(open->text == "the rebuilt image has other bytes than the receipt says, but libraries of this machine packed it: " +
+                          sha256("image").hex() + ", not " + sha256("other").hex());
+  Claim both = hash;
+  both.tree = image().tree;
+  CHECK(compare_with_claim(both, image(), "the rebuilt image", here)->verdict == Verdict::undecided);
+  both.tree.v2 = sha256("another tree");
+  CHECK(compare_with_claim(both, image(), "the rebuilt image", here)->verdict == Verdict::mismatch);
+  const Claim same{.who = "the receipt", .hash = sha256("image").hex()};
+  CHECK(compare_with_claim(same, image(), "the rebuilt image", here)->verdict == Verdict::verified);
+}
+
+TEST_CASE("a given image with the rebuilt tree in other bytes is open where this machine packed the rebuilt one") {
+  ImageResult given = image();
+  given.sha256 = sha256("other");
+  const auto verdicts = [&](const Comparison& how) {
+    std::vector<std::pair<std::string, Verdict>> found;
+    for (const VerifyCheck& check : compare_other_bytes(given, image(), how)) found.emplace_back(check.name, check.verdict);
+    return found;
+  };
+  using Found = std::vector<std::pair<std::string, Verdict>>;
+  using enum Verdict;
+  CHECK(verdicts({}) == Found{{"tree", verified}, {"image", mismatch}});
+  CHECK(verdicts({.other_packing = true}) == Found{{"tree", verified}, {"image", undecided}});
+  CHECK(verdicts({.tree_level = true}) == Found{{"tree", verified}});
+  given.tree = {.v2 = sha256("another tree"), .outside = sha256("outside")};
+  CHECK(verdicts({.other_packing = true}) == Found{{"tree", mismatch}, {"image", mismatch}});
+}
+
 TEST_CASE("a claim of a tree says nothing of an image whose tree is not known") {
   ImageResult unread = image();
   unread.tree = {};
-  CHECK_FALSE(compare_with_claim({.who = "a", .tree = {.v2 = sha256("tree 2")}}, unread, "the image", false));
-  CHECK(compare_with_claim({.who = "a", .hash = kCidV0}, unread, "the image", false)->verdict == Verdict::verified);
+  CHECK_FALSE(compare_with_claim({.who = "a", .tree = {.v2 = sha256("tree 2")}}, unread, "the image", {}));
+  CHECK(compare_with_claim({.who = "a", .hash = kCidV0}, unread, "the image", {})->verdict == Verdict::verified);
 }
 
 TEST_CASE("trees of no common version are left open as that") {
   ImageResult old = image();
   old.tree = {.v1 = sha256("tree 1")};
-  const auto open = compare_with_claim({.who = "[expect]", .tree = {.v2 = sha256("tree 2")}}, old, "the image", false);
+  const auto open = compare_with_claim({.who = "[expect]", .tree = {.v2 = sha256("tree 2")}}, old, "the image", {});
   CHECK(open->verdict == Verdict::undecided);
   CHECK(open->text == "the image and [expect]: the tree digests are of different versions, 2:" +
                           sha256("tree 2").hex() + " and " + sha256("tree 1").hex());

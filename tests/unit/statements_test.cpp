@@ -93,6 +93,20 @@ TEST_CASE("as many keys as the policy asks for must say the same") {
   CHECK(verdict_of({statement("a"), statement("c")}, policy(3, "abc")) == Verdict::undecided);
 }
 
+TEST_CASE("a statement of other bytes of the same tree is open where this machine packed the image") {
+  StatementSubject about = subject();
+  about.other_packing = true;
+  const auto verdict = [&](const Receipt& receipt) {
+    return judge_statements({statement("a", receipt)}, policy(1, "a"), about).front().verdict;
+  };
+  CHECK(verdict(said()) == Verdict::verified);
+  CHECK(verdict(said("other image")) == Verdict::undecided);
+  CHECK(verdict(said("other image", "other tree")) == Verdict::mismatch);
+  CHECK(verdict(said("other image", "tree", "other lock")) == Verdict::mismatch);
+  about.other_packing = false;
+  CHECK(verdict(said("other image")) == Verdict::mismatch);
+}
+
 TEST_CASE("a key counts once, however many statements it signed, and each signer of one statement counts") {
   CHECK(judged({statement("a"), statement("a")}, policy(2, "ab")).back() ==
         "undecided policy: 1 of the 2 statements needed: a");
