@@ -14,9 +14,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/fd.hpp"
 #include "decode/confinement.hpp"
 #include "decode/gzip_members.hpp"
 #include "decode/wire.hpp"
+#include "decode/xz_stream.hpp"
 
 namespace alephc {
 namespace {
@@ -135,16 +137,48 @@ void support_filters(archive* a) {
   ::archive_read_support_filter_lz4(a);
 }
 
+/// Lets libarchive read from a source: what fill() puts into its buffer.
+template <typename Source>
+void open_source(archive* a, Source& source) {
+  const auto read = [](archive* self, void* data, const void** out) -> la_ssize_t {
+    auto* from = static_cast<Source*>(data);
+    *out = from->buffer.data();
+    try {
+      return static_cast<la_ssize_t>(from->fill());
+    } catch (const std::exception& error) {
+      ::archive_set_error(self, EILSEQ, "%s", error.what());
+      return -1;
+    }
+  };
+  if (::archive_read_open(a, &source, nullptr, read, nullptr) != ARCHIVE_OK) fail(a);
+}
+
+/// A member of an archive, as it is in there.
 struct OuterMember {
   archive* outer = nullptr;
   std::vector<char> buffer = std::vector<char>(kBlock);
 
-  static la_ssize_t read(archive*, void* self, const void** out) {
-    auto* member = static_cast<OuterMember*>(self);
-    *out = member->buffer.data();
-    return ::archive_read_data(member->outer, member->buffer.data(), member->buffer.size());
+  std::size_t fill() { return read(buffer); }
+  std::size_t read(std::span<char> into) const {
+    const la_ssize_t got = ::archive_read_data(outer, into.data(), into.size());
+    if (got < 0) fail(outer);
+    return static_cast<std::size_t>(got);
   }
 };
+
+struct XzSource {
+  explicit XzSource(XzStream::Source source) : stream(std::move(source)) {}
+  std::size_t fill() { return stream.read(buffer); }
+
+  XzStream stream;
+  std::vector<char> buffer = std::vector<char>(kBlock);
+};
+
+bool is_xz(int fd) {
+  std::array<char, XzStream::kMagic.size()> magic{};
+  return read_at(fd, 0, magic) == static_cast<ssize_t>(magic.size()) &&
+         std::string_view(magic.data(), magic.size()) == XzStream::kMagic;
+}
 
 void send_deb(int fd, WireWriter& out) {
   const Archive outer(::archive_read_new());
@@ -161,12 +195,16 @@ void send_deb(int fd, WireWriter& out) {
     const bool is_data = name.starts_with("data.tar");
     if (!is_control && !is_data) continue;
     has_data = has_data || is_data;
-    const Archive inner(::archive_read_new());
-    support_filters(inner.get());
-    ::archive_read_support_format_tar(inner.get());
     OuterMember member{.outer = outer.get()};
-    if (::archive_read_open(inner.get(), &member, nullptr, &OuterMember::read, nullptr) != ARCHIVE_OK)
-      fail(inner.get());
+    XzSource decompressed([&](std::span<char> into) { return member.read(into); });
+    const Archive inner(::archive_read_new());
+    ::archive_read_support_format_tar(inner.get());
+    if (name.ends_with(".xz")) {
+      open_source(inner.get(), decompressed);
+    } else {
+      support_filters(inner.get());
+      open_source(inner.get(), member);
+    }
     send_entries(
         inner.get(), [&](const Entry&) { return is_control ? "control" : "data"; }, out);
   }
@@ -179,16 +217,6 @@ struct GzipSource {
   bool to_the_end = false;
   std::vector<char> buffer = std::vector<char>(kBlock);
 
-  static la_ssize_t read(archive* a, void* self, const void** out) {
-    auto* source = static_cast<GzipSource*>(self);
-    *out = source->buffer.data();
-    try {
-      return static_cast<la_ssize_t>(source->fill());
-    } catch (const std::exception& error) {
-      ::archive_set_error(a, EILSEQ, "%s", error.what());
-      return -1;
-    }
-  }
   std::size_t fill() {
     std::size_t got = members.read(buffer);
     while (got == 0 && to_the_end && members.next()) got = members.read(buffer);
@@ -209,8 +237,7 @@ void send_tar_members(int fd, ArchiveKind kind, WireWriter& out) {
     const Archive a(::archive_read_new());
     ::archive_read_support_format_tar(a.get());
     ::archive_read_support_format_empty(a.get());
-    if (::archive_read_open(a.get(), &source, nullptr, &GzipSource::read, nullptr) != ARCHIVE_OK)
-      fail(a.get());
+    open_source(a.get(), source);
     bool is_first = last.empty();
     const auto member_of = [&](const Entry& entry) {
       if (std::exchange(is_first, false) && is_signature(entry)) member = "signature";
@@ -232,8 +259,8 @@ void send_tar_members(int fd, ArchiveKind kind, WireWriter& out) {
 }
 
 void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
+  XzSource decompressed([&](std::span<char> into) { return read_some(fd, into); });
   const Archive a(::archive_read_new());
-  support_filters(a.get());
   if (kind == ArchiveKind::stream) {
     ::archive_read_support_format_raw(a.get());
     ::archive_read_support_format_empty(a.get());
@@ -243,7 +270,12 @@ void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
     ::archive_read_support_format_tar(a.get());
     ::archive_read_support_format_zip(a.get());
   }
-  if (::archive_read_open_fd(a.get(), fd, kBlock) != ARCHIVE_OK) fail(a.get());
+  if (is_xz(fd)) {
+    open_source(a.get(), decompressed);
+  } else {
+    support_filters(a.get());
+    if (::archive_read_open_fd(a.get(), fd, kBlock) != ARCHIVE_OK) fail(a.get());
+  }
   send_entries(
       a.get(), [](const Entry&) { return std::string(); }, out);
 }

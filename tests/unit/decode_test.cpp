@@ -2,6 +2,8 @@
 // Archives of unknown honesty taken apart: every kind, what is refused, and the messages of the process that reads.
 #include "decode/decode.hpp"
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -20,6 +22,7 @@
 #include "decode/decoded_archive.hpp"
 #include "decode/gzip_members.hpp"
 #include "decode/wire.hpp"
+#include "decode/xz_stream.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
 
@@ -289,6 +292,32 @@ TEST_CASE("a stream is decompressed, plain bytes are taken as they are, and more
     CHECK(contains(error_text(too_much), "decompresses to more than"));
   }
   CHECK(decompress(open_archive("stream.empty").get(), 1).empty());
+}
+
+TEST_CASE("xz data of several streams are one, and damage is told from a missing end") {
+  const std::string one = read_file(archives() / "stream.xz");
+  const auto all_of = [](const std::string& bytes) {
+    std::string_view rest = bytes;
+    XzStream stream([&](std::span<char> into) {
+      const std::string_view piece = rest.substr(0, std::min<std::size_t>(into.size(), 7));
+      std::copy(piece.begin(), piece.end(), into.begin());
+      rest.remove_prefix(piece.size());
+      return piece.size();
+    });
+    std::string out;
+    std::array<char, 100> buffer{};
+    while (const std::size_t got = stream.read(buffer)) out.append(buffer.data(), got);
+    return out;
+  };
+  CHECK(one.starts_with(XzStream::kMagic));
+  CHECK(all_of(one).size() == 5000);
+  CHECK(all_of(one + one) == all_of(one) + all_of(one));
+  CHECK_THROWS_WITH(all_of(one.substr(0, one.size() - 5)), "the xz data are cut off");
+  CHECK_THROWS_WITH(all_of(""), "the xz data are cut off");
+  std::string damaged = one;
+  damaged[one.size() / 2] ^= 1;
+  CHECK_THROWS_WITH(all_of(damaged), "the xz data are damaged");
+  CHECK_THROWS_WITH(all_of(one + std::string(64, 'x')), "the xz data are damaged");
 }
 
 TEST_CASE("an apk's members end where they are hashed, with the owners' names, and may lack a signature") {
