@@ -193,7 +193,7 @@ constexpr std::array kArchive{
     KeySpec{.name = "integrity",
             .about = "Subresource integrity of the file, instead of sha256",
             .format = F::integrity},
-    KeySpec{.name = "version", .about = "Stands for {version} in url and target", .format = F::version},
+    KeySpec{.name = "version", .about = "Stands for {version} in url, npm and target", .format = F::version},
     KeySpec{.name = "strip",
             .type = integer,
             .fallback = "0",
