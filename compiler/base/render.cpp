@@ -74,7 +74,7 @@ std::string render_text(const Diagnostic& diagnostic, bool color) {
   return out;
 }
 
-std::string render_json(const Error& error) {
+std::string render_json(const Error& error, const Json& found) {
   Json list = Json::array();
   for (const Diagnostic& diagnostic : error.diagnostics()) {
     Json item;
@@ -92,6 +92,7 @@ std::string render_json(const Error& error) {
   Json out;
   out["error"]["exit_code"] = static_cast<int>(error.kind());
   out["error"]["diagnostics"] = std::move(list);
+  out.update(found);
   // Paths of a damaged tree may hold bytes that are not UTF-8.
   return json_text(out) + "\n";
 }

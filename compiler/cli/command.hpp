@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.hpp"
 #include "base/reporter.hpp"
 #include "pipeline/session.hpp"
 
@@ -32,6 +33,7 @@ struct CommandContext {
   const CommonOptions& options;
   const Settings& settings;
   Reporter& reporter;
+  Json& found;  ///< what is known already when the command fails: with --json it stands beside the error
 };
 
 /// Does the work and returns the exit code; failures are Errors.

@@ -21,9 +21,10 @@
 namespace alephc {
 namespace {
 
-int report(const Error& error, const CommonOptions& options, Reporter& reporter) {
+int report(const Error& error, const CommonOptions& options, Reporter& reporter,
+           const Json& found = Json::object()) {
   if (options.json)
-    std::fputs(render_json(error).c_str(), stdout);
+    std::fputs(render_json(error, found).c_str(), stdout);
   else
     for (const Diagnostic& diagnostic : error.diagnostics()) reporter.diagnostic(diagnostic);
   return static_cast<int>(error.kind());
@@ -41,22 +42,23 @@ Verbosity verbosity(const CommonOptions& options) {
 
 int run_command(const CommandAction& action, bool uses_store, const CommonOptions& options,
                 Reporter& reporter) {
+  Json found = Json::object();
   try {
     Settings settings = make_settings(options);
     remove_stale_folders(std::filesystem::temp_directory_path(), "alephc-");
     if (uses_store && ::geteuid() != 0) settings.why_not_root = enter_user_namespace();
-    CommandContext context{options, settings, reporter};
+    CommandContext context{options, settings, reporter, found};
     return action(context);
   } catch (const Error& error) {
-    return report(error, options, reporter);
+    return report(error, options, reporter, found);
   } catch (const std::filesystem::filesystem_error& error) {
     return report(system_error(std::string("work with ") + error.path1().string(), error.code().value()),
-                  options, reporter);
+                  options, reporter, found);
   } catch (const std::bad_alloc&) {
-    return report(Error(ErrorKind::host, "out of memory"), options, reporter);
+    return report(Error(ErrorKind::host, "out of memory"), options, reporter, found);
   } catch (const std::exception& error) {
     return report(Error(ErrorKind::bug, std::string("internal error: ") + error.what(), "please report this"),
-                  options, reporter);
+                  options, reporter, found);
   }
 }
 

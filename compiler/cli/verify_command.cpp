@@ -75,12 +75,14 @@ std::string conclusion_text(const VerifyReport& report) {
   return out + verdict_name(report.verdict) + "\n";
 }
 
+Json check_json(const VerifyCheck& check) {
+  return {{"check", check.name}, {"verdict", verdict_name(check.verdict)}, {"text", check.text}};
+}
+
 Json report_json(const VerifyReport& report) {
   Json json{{"verdict", verdict_name(report.verdict)}};
   json["checks"] = Json::array();
-  for (const VerifyCheck& check : report.checks)
-    json["checks"].push_back(
-        {{"check", check.name}, {"verdict", verdict_name(check.verdict)}, {"text", check.text}});
+  for (const VerifyCheck& check : report.checks) json["checks"].push_back(check_json(check));
   json["explanation"] = report.explanation;
   return json;
 }
@@ -140,7 +142,10 @@ CommandAction add_verify(ArgumentParser& parser) {
     if (wanted.path.empty() && wanted.image.empty() && wanted.message.empty())
       throw Error(ErrorKind::usage, "there is nothing to verify",
                   "name a project, an --image or a --message");
-    if (!context.options.json) wanted.decided = [](const VerifyCheck& check) { print(row_of(check)); };
+    wanted.decided = [&](const VerifyCheck& check) {
+      context.found["checks"].push_back(check_json(check));
+      if (!context.options.json) print(row_of(check));
+    };
     const VerifyReport report = verify_runtime(wanted, context.settings, context.reporter);
     print(context.options.json ? json_text(report_json(report)) + "\n" : conclusion_text(report));
     return exit_code(report.verdict);

@@ -419,10 +419,14 @@ def test_rows_that_are_decided_are_printed_when_a_later_check_fails(world):
     image, _ = built(world, "rows")
     damaged = world.folder / "damaged.squashfs"
     damaged.write_bytes(image.read_bytes()[:5000])
-    result = world.run("verify", "project", *TRUST, "--image", damaged, "--level", "tree")
+    command = ["verify", "project", *TRUST, "--image", damaged, "--level", "tree"]
+    result = world.run(*command)
     assert result.returncode == 3, result.stdout + result.stderr
     assert "ok        lock: answers the manifest" in result.stdout, result.stdout
     assert "ok        packages: " in result.stdout, result.stdout
+    report = json.loads(world.run(*command, "--json").stdout)
+    assert report["error"]["exit_code"] == 3, report
+    assert checks(report, "lock")[0][0] == "verified", report
 
 
 def test_an_image_alone_says_which_files_of_its_project_it_lacks(world):

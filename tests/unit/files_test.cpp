@@ -423,6 +423,11 @@ TEST_CASE("an error as JSON has its exit code, places and hints, on one line") {
     {"severity": "error", "message": "m", "file": "f.toml", "line": 1, "column": 2,
      "context": ["while reading"], "hint": "look"},
     {"severity": "error", "message": "bad \ufffd"}]}})"));
+  const Error plain(ErrorKind::failed, "bad");
+  CHECK(
+      nlohmann::json::parse(render_json(plain, {{"checks", {1, 2}}})) ==
+      nlohmann::json::parse(
+          R"({"error": {"exit_code": 1, "diagnostics": [{"severity": "error", "message": "bad"}]}, "checks": [1, 2]})"));
 }
 
 TEST_CASE("what the machine refuses is the host's fault, and the path is named") {
