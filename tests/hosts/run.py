@@ -41,7 +41,7 @@ TESTING = [
 COMPILE = """set -e
 cd /src
 cmake --preset release -DALEPHC_TESTS=ON -DCMAKE_CXX_COMPILER="$0" >/dev/null
-cmake --build --preset release -- -k 0 >/tmp/build.log 2>&1 || { grep " error: " /tmp/build.log | head -9; exit 1; }
+cmake --build --preset release --target alephc unit_tests -- -k 0 >/tmp/build.log 2>&1 || { grep " error: " /tmp/build.log | head -9; exit 1; }
 build/release/tests/unit_tests >/tmp/unit.log 2>&1 || { tail -40 /tmp/unit.log; exit 1; }
 tail -2 /tmp/unit.log
 """
