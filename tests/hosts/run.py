@@ -5,14 +5,15 @@ run.py ALEPHC [HOST…] [--recipe FOLDER…] [--keep FOLDER]
 
 ALEPHC makes a root of each host (all of them without an argument), with what .ci/setup installs.
 In it alephc is compiled from the files of this checkout, its unit tests run, and each recipe
-(default: debian-12-minimal) is built from one lock, which the first host makes. Prints a row a
-host and recipe: the tree digest and the sha256 of the image. Exit 1 when something fails or images
-differ; 77 without a mirror. --keep names a folder where roots stay, to go on from."""
+(default: debian-12-minimal) is built from one lock, which ALEPHC makes and builds here. Prints a
+row a host and recipe: the tree digest and the sha256 of the image. Exit 1 when something fails or
+images differ; 77 without a mirror. --keep names a folder where roots stay, to go on from."""
 
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ TESTING = [
     "python3",
     "dpkg-dev",
     "gpg",
+    "gpg-agent",
     "squashfs-tools",
     "e2fsprogs",
     "btrfs-progs",
@@ -53,10 +55,59 @@ def setup_packages():
     return line.partition('/install" ')[2].split()
 
 
-class Host:
+def environment():
+    """As outside of CI, where build makes a lock."""
+    return {key: value for key, value in os.environ.items() if key != "CI"}
+
+
+def python_index():
+    """The Python index of this machine, for roots that do not know it."""
+    argv = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return {"PIP_INDEX_URL": done.stdout.strip()} if done.returncode == 0 else {}
+
+
+class Here:
+    """This machine, with the given alephc."""
+
     def __init__(self, alephc, name, folder):
         self.name, self.folder, self.alephc = name, folder, alephc
         self.root = folder / name
+        self.inside, self.program = str(self.root), str(alephc)
+
+    def run(self, *command):
+        return subprocess.run(
+            command, env=environment(), capture_output=True, text=True, check=False
+        )
+
+    def build(self, recipe, lock):
+        """The receipt. Without a lock it is made, and returned beside it."""
+        project = self.root / "recipes" / recipe.name
+        project.parent.mkdir(exist_ok=True)
+        subprocess.run(["rm", "-rf", project], check=True)
+        subprocess.run(["cp", "-a", recipe, project], check=True)
+        (project / "runtime.lock").unlink(missing_ok=True)
+        if lock:
+            (project / "runtime.lock").write_text(lock)
+        mirrors = [machine_mirror(), f"{machine_mirror()}-security"]
+        command = [self.program, "--quiet", "--store", f"{self.inside}/store"]
+        command += [word for mirror in mirrors for word in ("--mirror", mirror)]
+        command += ["build", f"{self.inside}/recipes/{recipe.name}"]
+        options = ["--locked", "--init", f"{self.inside}/aleph-init"] if lock else []
+        done = self.run(*command, *options, "-o", f"{self.inside}/image")
+        if done.returncode != 0:
+            print(f"{self.name}: {recipe.name}: {done.stderr}")
+            return None, lock
+        receipt = json.loads((self.root / "image.receipt.json").read_text())
+        return receipt, (project / "runtime.lock").read_text()
+
+
+class Host(Here):
+    """Another release, as a root that is entered, with an alephc that is compiled there."""
+
+    def __init__(self, alephc, name, folder):
+        super().__init__(alephc, name, folder)
+        self.inside, self.program = "", "/src/build/release/alephc"
 
     def make(self):
         if self.root.exists():
@@ -74,7 +125,8 @@ class Host:
         )
 
     def run(self, *command):
-        return run_in(self.root, *command, capture_output=True, text=True)
+        env = {**environment(), **python_index()}
+        return run_in(self.root, *command, env=env, capture_output=True, text=True)
 
     def compile(self):
         listed = subprocess.run(
@@ -84,30 +136,14 @@ class Host:
         pack = ["tar", "-C", str(SOURCE), "--null", "--files-from=-", "-c"]
         packed = subprocess.run(pack, input=listed.stdout, capture_output=True, check=True)
         subprocess.run(["tar", "-C", str(self.root / "src"), "-x"], input=packed.stdout, check=True)
+        # Its apt knows only public mirrors.
+        pinned = self.root / "src/build/release/pinned"
+        pinned.mkdir(parents=True, exist_ok=True)
+        for package in (self.alephc.parent / "pinned").glob("*.deb"):
+            shutil.copy(package, pinned)
         done = self.run("/bin/sh", "-c", COMPILE, HOSTS[self.name][2])
         print(f"{self.name}: {(done.stdout + done.stderr).strip()}", flush=True)
         return done.returncode == 0
-
-    def build(self, recipe, lock):
-        """The receipt. Without a lock it is made, and returned beside it."""
-        project = self.root / "recipes" / recipe.name
-        project.parent.mkdir(exist_ok=True)
-        subprocess.run(["rm", "-rf", project], check=True)
-        subprocess.run(["cp", "-a", recipe, project], check=True)
-        (project / "runtime.lock").unlink(missing_ok=True)
-        if lock:
-            (project / "runtime.lock").write_text(lock)
-        mirrors = [machine_mirror(), f"{machine_mirror()}-security"]
-        command = ["/src/build/release/alephc", "--quiet", "--store", "/store"]
-        command += [word for mirror in mirrors for word in ("--mirror", mirror)]
-        command += ["build", f"/recipes/{recipe.name}"]
-        options = ["--locked", "--init", "/aleph-init"] if lock else []
-        done = self.run(*command, *options, "-o", "/image")
-        if done.returncode != 0:
-            print(f"{self.name}: {recipe.name}: {done.stderr}")
-            return None, lock
-        receipt = json.loads((self.root / "image.receipt.json").read_text())
-        return receipt, (project / "runtime.lock").read_text()
 
 
 def compare(recipe, hosts):
@@ -115,7 +151,7 @@ def compare(recipe, hosts):
     lock, images = None, set()
     for host in hosts:
         # Another compiler makes another init; the lock names the first one's.
-        init = hosts[0].root / "src/build/release/compiler/init/program/aleph-init"
+        init = hosts[0].alephc.parent / "compiler/init/program/aleph-init"
         (host.root / "aleph-init").write_bytes(init.read_bytes())
         receipt, lock = host.build(recipe, lock)
         if receipt is None:
@@ -150,8 +186,10 @@ def main():
             made.append(host)
         else:
             failed += 1
+    here = Here(given.alephc.resolve(), "here", folder.resolve())
+    here.root.mkdir(exist_ok=True)
     for recipe in given.recipe or [SOURCE / "recipes" / "debian-12-minimal"]:
-        failed += not compare(recipe, made) if made else 0
+        failed += not compare(recipe, [here, *made]) if made else 0
     print(f"{failed} failed")
     return 1 if failed else 0 if made else 77
 
