@@ -60,11 +60,7 @@ def environment():
     return {key: value for key, value in os.environ.items() if key != "CI"}
 
 
-def python_index():
-    """The Python index of this machine, for roots that do not know it."""
-    argv = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    return {"PIP_INDEX_URL": done.stdout.strip()} if done.returncode == 0 else {}
+CERTIFICATES = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class Here:
@@ -125,8 +121,7 @@ class Host(Here):
         )
 
     def run(self, *command):
-        env = {**environment(), **python_index()}
-        return run_in(self.root, *command, env=env, capture_output=True, text=True)
+        return run_in(self.root, *command, env=environment(), capture_output=True, text=True)
 
     def compile(self):
         listed = subprocess.run(
@@ -136,7 +131,11 @@ class Host(Here):
         pack = ["tar", "-C", str(SOURCE), "--null", "--files-from=-", "-c"]
         packed = subprocess.run(pack, input=listed.stdout, capture_output=True, check=True)
         subprocess.run(["tar", "-C", str(self.root / "src"), "-x"], input=packed.stdout, check=True)
-        # Its apt knows only public mirrors.
+        # Its apt knows only public mirrors, and it trusts only public servers.
+        inside = self.root / CERTIFICATES.relative_to("/")
+        if CERTIFICATES.exists():
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(CERTIFICATES, inside)
         pinned = self.root / "src/build/release/pinned"
         pinned.mkdir(parents=True, exist_ok=True)
         for package in (self.alephc.parent / "pinned").glob("*.deb"):
