@@ -2,6 +2,7 @@
 #include "verify/lock_checks.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "base/dates.hpp"
 #include "base/diagnostic.hpp"
@@ -160,6 +161,7 @@ std::vector<VerifyCheck> judge_packages(const LockedRuntime& runtime, const std:
   std::set<std::string> signers;
   std::set<std::string> repositories;
   std::set<std::int64_t> dates;
+  std::map<std::string, std::vector<std::string>> checked_with;
   std::vector<std::string> unknown;
   for (const IndexProof& proof : proofs) {
     repositories.insert(proof.repository);
@@ -172,6 +174,7 @@ std::vector<VerifyCheck> judge_packages(const LockedRuntime& runtime, const std:
     total += proof.packages;
     found += proof.found;
     signers.insert(proof.signer);
+    if (!proof.keys.empty()) checked_with[proof.keys].push_back(proof.repository);
     look_at_age(runtime, proof, trust.now, dates, out);
   }
   refuse_strays(runtime, repositories, out);
@@ -179,6 +182,8 @@ std::vector<VerifyCheck> judge_packages(const LockedRuntime& runtime, const std:
     out.say("packages", trust.unproven, "lock trusted, not proven (" + join(unknown, "; ") + ")");
   if (signers.empty()) return out.list;
   say_age(dates, trust.now, out);
+  for (const auto& [keys, checked] : checked_with)
+    out.say("keys", Verdict::verified, join(checked, ", ") + ": " + keys);
   out.say("packages", found == total ? Verdict::verified : Verdict::mismatch,
           std::to_string(found) + "/" + std::to_string(total) + " in indexes signed by " +
               join({signers.begin(), signers.end()}, ", "));

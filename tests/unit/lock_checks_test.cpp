@@ -45,6 +45,16 @@ TEST_CASE("packages that a signed index names are verified, with the index's age
         "indexes: signed 2027-01-12, 3 days old\npackages: 1/1 in indexes signed by KEY\n");
 }
 
+TEST_CASE("whose keys the indexes were checked with is said, once for all that share them") {
+  Case each;
+  each.proofs[0].keys = "alephc's own";
+  each.proofs.push_back({.repository = "debian/y", .signer = "KEY", .keys = "alephc's own"});
+  each.proofs.push_back({.repository = "mine/z", .signer = "OTHER", .keys = "the project's"});
+  CHECK(each.text(Verdict::verified)
+            .find("keys: debian/x, debian/y: alephc's own\nkeys: mine/z: the project's\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("a package that its index does not name is a mismatch") {
   Case each;
   each.proofs[0].found = 0;

@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "distro/debian/control.hpp"
 #include "distro/debian/index.hpp"
+#include "distro/debian/keyring.hpp"
 #include "distro/debian/requests.hpp"
 #include "distro/distro.hpp"
 #include "distro/package_file.hpp"
@@ -174,6 +175,19 @@ TEST_CASE("keys come from the keyring file, else from those that alephc brings, 
   CHECK(text.find("missing is missing\ninstall ubuntu-keyring") != std::string::npos);
   source.name = "extra";
   CHECK(error_text([&] { (void)keys_of(source); }).find("install debian-archive-keyring") != std::string::npos);
+}
+
+TEST_CASE("alephc brings the keys of the archives that it knows") {
+  const auto count = [](const std::string& keys) {
+    std::size_t found = 0;
+    for (std::size_t at = keys.find("BEGIN PGP"); at != std::string::npos;
+         at = keys.find("BEGIN PGP", at + 1))
+      ++found;
+    return found;
+  };
+  CHECK(count(embedded_keys("debian")) == 9);  // three of each release
+  CHECK(count(embedded_keys("ubuntu")) == 1);
+  CHECK(embedded_keys("none").empty());
 }
 
 TEST_CASE("lines of sources.list that name no packages are skipped") {

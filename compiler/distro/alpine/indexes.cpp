@@ -77,6 +77,7 @@ void prove(const LockedRepository& repository, const Source& source, const std::
   const SignedIndex index = verify_source(*bytes, source);
   proof.signer = index.signer;
   proof.date = index.date;
+  proof.keys = source.distribution_keyring ? "alephc's own" : "the project's";
   check_signer(proof, repository);
   proof.blobs.push_back(repository.index);
   PackageIndex packages(arch);

@@ -44,6 +44,12 @@ class Prover {
   }
 
  private:
+  static std::string whose_keys(const Source& source, bool is_spare) {
+    if (is_spare) return "the bundle's";
+    if (!source.distribution_keyring) return "the project's";
+    return std::filesystem::exists(source.keyring) ? source.keyring.string() : "alephc's own";
+  }
+
   void prove(const LockedRepository& repository, Source source, IndexProof& proof) const {
     source.bases = bases_of(manifest_, repository, mirrors_);
     std::vector<std::string> urls;
@@ -58,6 +64,7 @@ class Prover {
     if (!is_there && spare != spare_.end()) source.keyring = spare->second;
     // Keys that every alephc has need not travel with a bundle.
     if (std::filesystem::exists(source.keyring)) proof.keyring = source.keyring;
+    proof.keys = whose_keys(source, !is_there);
     std::vector<VerifiedSource> verified(1);
     const Release& release = verified[0].release = verify_release(
         *text, {.keys = keys_of(source), .fingerprint = source.fingerprint, .time = KeyTime::release}, source.id());
