@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -137,14 +138,19 @@ void support_filters(archive* a) {
   ::archive_read_support_filter_lz4(a);
 }
 
-/// Lets libarchive read from a source: what fill() puts into its buffer.
-template <typename Source>
+/// Where libarchive reads from.
+struct Source {
+  XzStream::Source read;
+  std::vector<char> buffer = std::vector<char>(kBlock);
+};
+
+/// The source must live as long as the archive.
 void open_source(archive* a, Source& source) {
   const auto read = [](archive* self, void* data, const void** out) -> la_ssize_t {
     auto* from = static_cast<Source*>(data);
     *out = from->buffer.data();
     try {
-      return static_cast<la_ssize_t>(from->fill());
+      return static_cast<la_ssize_t>(from->read(from->buffer));
     } catch (const std::exception& error) {
       ::archive_set_error(self, EILSEQ, "%s", error.what());
       return -1;
@@ -153,26 +159,10 @@ void open_source(archive* a, Source& source) {
   if (::archive_read_open(a, &source, nullptr, read, nullptr) != ARCHIVE_OK) fail(a);
 }
 
-/// A member of an archive, as it is in there.
-struct OuterMember {
-  archive* outer = nullptr;
-  std::vector<char> buffer = std::vector<char>(kBlock);
-
-  std::size_t fill() { return read(buffer); }
-  std::size_t read(std::span<char> into) const {
-    const la_ssize_t got = ::archive_read_data(outer, into.data(), into.size());
-    if (got < 0) fail(outer);
-    return static_cast<std::size_t>(got);
-  }
-};
-
-struct XzSource {
-  explicit XzSource(XzStream::Source source) : stream(std::move(source)) {}
-  std::size_t fill() { return stream.read(buffer); }
-
-  XzStream stream;
-  std::vector<char> buffer = std::vector<char>(kBlock);
-};
+XzStream::Source decompressed(XzStream::Source xz) {
+  const auto stream = std::make_shared<XzStream>(std::move(xz));
+  return [stream](std::span<char> into) { return stream->read(into); };
+}
 
 bool is_xz(int fd) {
   std::array<char, XzStream::kMagic.size()> magic{};
@@ -195,34 +185,23 @@ void send_deb(int fd, WireWriter& out) {
     const bool is_data = name.starts_with("data.tar");
     if (!is_control && !is_data) continue;
     has_data = has_data || is_data;
-    OuterMember member{.outer = outer.get()};
-    XzSource decompressed([&](std::span<char> into) { return member.read(into); });
+    Source source{.read = [&](std::span<char> into) {
+      const la_ssize_t got = ::archive_read_data(outer.get(), into.data(), into.size());
+      if (got < 0) fail(outer.get());
+      return static_cast<std::size_t>(got);
+    }};
     const Archive inner(::archive_read_new());
     ::archive_read_support_format_tar(inner.get());
-    if (name.ends_with(".xz")) {
-      open_source(inner.get(), decompressed);
-    } else {
+    if (name.ends_with(".xz"))
+      source.read = decompressed(std::move(source.read));
+    else
       support_filters(inner.get());
-      open_source(inner.get(), member);
-    }
+    open_source(inner.get(), source);
     send_entries(
         inner.get(), [&](const Entry&) { return is_control ? "control" : "data"; }, out);
   }
   if (!has_data) throw std::runtime_error("not a Debian package: it has no data.tar member");
 }
-
-/// Decompressed bytes of one gzip member, or of the current one and all after it.
-struct GzipSource {
-  GzipMembers& members;
-  bool to_the_end = false;
-  std::vector<char> buffer = std::vector<char>(kBlock);
-
-  std::size_t fill() {
-    std::size_t got = members.read(buffer);
-    while (got == 0 && to_the_end && members.next()) got = members.read(buffer);
-    return got;
-  }
-};
 
 bool is_signature(const Entry& entry) {
   return entry.path.starts_with(".SIGN.");
@@ -233,7 +212,12 @@ void send_tar_members(int fd, ArchiveKind kind, WireWriter& out) {
   std::string last;
   while (last != "data" && members.next()) {
     std::string member = last == "control" ? "data" : "control";
-    GzipSource source{.members = members, .to_the_end = member == "data"};
+    const bool to_the_end = member == "data";
+    Source source{.read = [&, to_the_end](std::span<char> into) {
+      std::size_t got = members.read(into);
+      while (got == 0 && to_the_end && members.next()) got = members.read(into);
+      return got;
+    }};
     const Archive a(::archive_read_new());
     ::archive_read_support_format_tar(a.get());
     ::archive_read_support_format_empty(a.get());
@@ -246,7 +230,7 @@ void send_tar_members(int fd, ArchiveKind kind, WireWriter& out) {
       return member;
     };
     send_entries(a.get(), member_of, out, true);
-    while (source.fill() > 0) {
+    while (source.read(source.buffer) > 0) {
       // What is behind the tar's end.
     }
     out.put(WireTag::end_member, pack_member_end(member, members.end()));
@@ -259,7 +243,7 @@ void send_tar_members(int fd, ArchiveKind kind, WireWriter& out) {
 }
 
 void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
-  XzSource decompressed([&](std::span<char> into) { return read_some(fd, into); });
+  Source source;
   const Archive a(::archive_read_new());
   if (kind == ArchiveKind::stream) {
     ::archive_read_support_format_raw(a.get());
@@ -271,7 +255,8 @@ void send_plain(int fd, ArchiveKind kind, WireWriter& out) {
     ::archive_read_support_format_zip(a.get());
   }
   if (is_xz(fd)) {
-    open_source(a.get(), decompressed);
+    source.read = decompressed([fd](std::span<char> into) { return read_some(fd, into); });
+    open_source(a.get(), source);
   } else {
     support_filters(a.get());
     if (::archive_read_open_fd(a.get(), fd, kBlock) != ARCHIVE_OK) fail(a.get());
