@@ -1,5 +1,5 @@
 # alephc_pinned: the libraries that shape the bytes of an image, the same ones on every host. They are the static archives in
-# Debian packages that the table names by their sha256, from the mirror of this machine, or Debian's, or its snapshot archive.
+# Debian packages that the table names by their sha256, from the mirror of this machine, or Debian's snapshot archive.
 # ALEPHC_PINNED: ON needs them, OFF takes those of this machine, AUTO takes these where the packages cannot be had. What an
 # alephc was built with is in its version, and in the receipt of every image.
 #
@@ -22,7 +22,7 @@ set(alephc_pinned_archives libsquashfs libzstd liblzma liblz4 libz libext2fs lib
 set(alephc_pinned_squashfs_version 1.3.2)  # the others say themselves which they are
 set(alephc_pinned_snapshot 20261101T000000Z)
 
-# The mirrors that apt of this machine uses, and public ones.
+# The mirrors that apt of this machine uses, and the snapshot archive, which has every version.
 function(alephc_debian_mirrors out)
   set(mirrors "")
   find_program(ALEPHC_APT_GET apt-get)
@@ -36,10 +36,9 @@ function(alephc_debian_mirrors out)
   set(${out} "${mirrors}" PARENT_SCOPE)
 endfunction()
 
-# Sets `out` when the file has the hash in the end.
-function(alephc_fetch_package path sha256 file out)
+# Sets `out` when the file has the hash in the end, as it is or from one of the mirrors.
+function(alephc_fetch_package path sha256 file mirrors out)
   set(${out} "" PARENT_SCOPE)
-  alephc_debian_mirrors(mirrors)
   foreach(mirror IN ITEMS "" LISTS mirrors)
     if(mirror)
       file(DOWNLOAD ${mirror}/${path} ${file} INACTIVITY_TIMEOUT 20)
@@ -64,12 +63,13 @@ function(alephc_make_pinned_root root out)
   endif()
   file(REMOVE_RECURSE ${root})
   file(MAKE_DIRECTORY ${root})
+  alephc_debian_mirrors(mirrors)
   foreach(row IN LISTS alephc_pinned_packages)
     string(REPLACE " " ";" row ${row})
     list(GET row 0 path)
     list(GET row 1 sha256)
     cmake_path(GET path FILENAME name)
-    alephc_fetch_package(${path} ${sha256} ${ALEPHC_PINNED_FOLDER}/${name} package)
+    alephc_fetch_package(${path} ${sha256} ${ALEPHC_PINNED_FOLDER}/${name} "${mirrors}" package)
     if(NOT package)
       set(${out} "no mirror has ${name} with sha256 ${sha256}" PARENT_SCOPE)
       return()
