@@ -20,7 +20,7 @@ import tempfile
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
 from run import machine_mirror
-from systems import Unreachable, make_system, run_in
+from systems import Unreachable, make_system, mirror_options, outside_ci, run_in
 
 SOURCE = pathlib.Path(__file__).parents[2]
 HOSTS = {
@@ -55,11 +55,6 @@ def setup_packages():
     return line.partition('/install" ')[2].split()
 
 
-def environment():
-    """As outside of CI, where build makes a lock."""
-    return {key: value for key, value in os.environ.items() if key != "CI"}
-
-
 CERTIFICATES = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -73,7 +68,7 @@ class Here:
 
     def run(self, *command):
         return subprocess.run(
-            command, env=environment(), capture_output=True, text=True, check=False
+            command, env=outside_ci(), capture_output=True, text=True, check=False
         )
 
     def build(self, recipe, lock):
@@ -85,9 +80,8 @@ class Here:
         (project / "runtime.lock").unlink(missing_ok=True)
         if lock:
             (project / "runtime.lock").write_text(lock)
-        mirrors = [machine_mirror(), f"{machine_mirror()}-security"]
         command = [self.program, "--quiet", "--store", f"{self.inside}/store"]
-        command += [word for mirror in mirrors for word in ("--mirror", mirror)]
+        command += mirror_options(machine_mirror())
         command += ["build", f"{self.inside}/recipes/{recipe.name}"]
         options = ["--locked", "--init", f"{self.inside}/aleph-init"] if lock else []
         done = self.run(*command, *options, "-o", f"{self.inside}/image")
@@ -121,7 +115,7 @@ class Host(Here):
         )
 
     def run(self, *command):
-        return run_in(self.root, *command, env=environment(), capture_output=True, text=True)
+        return run_in(self.root, *command, env=outside_ci(), capture_output=True, text=True)
 
     def compile(self):
         listed = subprocess.run(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Are the last commits written as CONTRIBUTING.md says?
 
-check_commits.py PROJECT [COUNT]     exit 77 where there is no history"""
+check_commits.py PROJECT [COUNT]     exits 77 without a git history"""
 
 import subprocess
 import sys

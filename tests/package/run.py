@@ -4,7 +4,8 @@
 run.py BUILD      a build folder, in which the package is made; as root, with a Debian mirror
 
 lintian finds nothing but what the package overrides. It is installed in a minimal system of this
-machine's release that alephc makes, where it builds an image. Exit 77 where that cannot be."""
+machine's release that alephc makes, where it builds an image. Exits 77 if it cannot
+run here."""
 
 import os
 import pathlib

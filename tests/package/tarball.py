@@ -6,7 +6,7 @@ tarball.py BUILD [RELEASE…]      a build folder; as root, with a Debian mirror
 Packs it twice, which gives the same bytes, and unpacks it into a root that has BusyBox and nothing
 else: no apt, dpkg, gpgv, keyring nor Python. There it verifies a recipe of this machine with
 --rebuild, from a bundle. Then it must start in a minimal system of each release (default: bullseye
-and trixie, older and newer than this machine's). Exit 77 where that cannot be."""
+and trixie, older and newer than this machine's). Exits 77 if it cannot run here."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ import tempfile
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
 from run import machine_mirror
-from systems import Unreachable, alephc_on, make_system, run_in
+from systems import Unreachable, alephc_on, make_system, mirror_options, run_in
 
 SOURCE = pathlib.Path(__file__).parents[2]
 BUSYBOX = pathlib.Path("/bin/busybox")
@@ -59,8 +59,7 @@ def verified_without_anything(alephc, tarball, top):
     root, recipe = bare_root(top / "bare"), top / "bare/recipe"
     shutil.copytree(SOURCE / "recipes/debian-12-minimal", recipe)
     (recipe / "runtime.lock").unlink()
-    store, mirrors = top / "here", ["--mirror", machine_mirror()]
-    mirrors += ["--mirror", f"{machine_mirror()}-security"]
+    store, mirrors = top / "here", mirror_options(machine_mirror())
     alephc_on(alephc, store, *mirrors, "lock", recipe)
     alephc_on(alephc, store, *mirrors, "build", recipe, "--locked", "-o", root / "image")
     alephc_on(alephc, store, *mirrors, "vendor", recipe, "-o", root / "bundle")

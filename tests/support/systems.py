@@ -32,11 +32,22 @@ class Unreachable(Exception):
     """No mirror has what is needed."""
 
 
+def outside_ci():
+    """The environment in which alephc is run as outside of CI, where build makes a lock."""
+    return {key: value for key, value in os.environ.items() if key != "CI"}
+
+
+def mirror_options(mirror):
+    """For a mirror of Debian and that of its security updates beside it."""
+    return ["--mirror", mirror, "--mirror", f"{mirror}-security"]
+
+
 def alephc_on(alephc, store, *arguments, **options):
     """Runs a command that must succeed, as it is run outside of CI."""
-    env = {key: value for key, value in os.environ.items() if key != "CI"}
     argv = [alephc, "--quiet", "--store", store, *arguments]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(
+        argv, env=outside_ci(), capture_output=True, text=True, check=False, **options
+    )
     if "can be reached" in done.stderr:
         raise Unreachable(done.stderr)
     if done.returncode != 0:
