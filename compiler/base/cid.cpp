@@ -301,7 +301,8 @@ struct FileHasher::State {
 
   /// Follows what is settled until the file is complete.
   void hash_whole() {
-    std::vector<char> buffer(1U << 20U);
+    constexpr std::uint64_t kPiece = 1U << 20U;
+    std::vector<char> buffer;
     Sha256 hash;
     for (std::uint64_t at = 0;;) {
       std::uint64_t settled = 0;
@@ -312,7 +313,9 @@ struct FileHasher::State {
         settled = end;
       }
       while (at < settled) {
-        const auto piece = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), settled - at));
+        const std::size_t size = std::min(kPiece, settled - at);
+        buffer.resize(std::max(buffer.size(), size));
+        const auto piece = std::span(buffer).first(size);
         read_chunk(fd.get(), at, piece);
         hash.update({piece.data(), piece.size()});
         at += piece.size();

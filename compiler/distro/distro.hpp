@@ -109,8 +109,8 @@ struct IndexProof {
   std::string unknown{};        ///< why nothing can be said: out of reach; else empty
   std::vector<Digest> blobs{};  ///< the signed index and the lists that it names, in the store
   std::filesystem::path keyring{};
-  std::string
-      keys{};  ///< whose keys it was checked with: a keyring of this machine, "alephc's own", "the project's"; or empty
+  /// Whose keys it was checked with: a keyring of this machine, "alephc's own", "the project's", "the bundle's"; or empty.
+  std::string keys{};
 };
 /// Keyrings for repositories ("debian/bookworm") whose own is not on this machine.
 using Keyrings = std::map<std::string, std::filesystem::path>;

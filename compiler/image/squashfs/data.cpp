@@ -147,7 +147,7 @@ class Packer {
 
   [[nodiscard]] std::string name_of(const Item& item) const {
     return item.kind == Item::Kind::fragment ? std::to_string(item.members.size()) + " members"
-                    : "/" + tree_.entries()[item.index].path;
+                                             : "/" + tree_.entries()[item.index].path;
   }
 
   [[nodiscard]] std::string read_members(const std::vector<Member>& members) const {
