@@ -192,6 +192,7 @@ std::vector<FileData> lay_out_by_libsquashfs(const Tree& tree, const ImageSpec& 
     REQUIRE(sqfs_block_processor_end_file(processor.get()) == 0);
   }
   REQUIRE(sqfs_block_processor_finish(processor.get()) == 0);
+  file.flush();
   std::vector<FileData> files(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (inodes[i] == nullptr) continue;

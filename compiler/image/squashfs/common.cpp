@@ -10,6 +10,11 @@
 #include "base/files.hpp"
 
 namespace alephc {
+namespace {
+
+constexpr std::size_t kGathered = 1U << 20U;
+
+}  // namespace
 
 ImageFile::ImageFile(const std::filesystem::path& path)
     : name_(path.string()), fd_(open_file(path, O_RDWR | O_CREAT | O_TRUNC, 0644)) {
@@ -22,28 +27,45 @@ ImageFile::ImageFile(const std::filesystem::path& path)
   };
 }
 
+int ImageFile::Handle::flush() {
+  if (gathered.empty()) return 0;
+  if (!write_at(fd, size - gathered.size(), gathered)) return SQFS_ERROR_IO;
+  gathered.clear();
+  return 0;
+}
+
 int ImageFile::read_for(sqfs_file_t* file, sqfs_u64 offset, void* buffer, size_t size) {
-  const ssize_t got =
-      read_at(reinterpret_cast<Handle*>(file)->fd, offset, {static_cast<char*>(buffer), size});
+  auto* handle = reinterpret_cast<Handle*>(file);
+  if (const int code = handle->flush(); code != 0) return code;
+  const ssize_t got = read_at(handle->fd, offset, {static_cast<char*>(buffer), size});
   if (got < 0) return SQFS_ERROR_IO;
   return static_cast<size_t>(got) < size ? SQFS_ERROR_OUT_OF_BOUNDS : 0;
 }
 
 int ImageFile::write_for(sqfs_file_t* file, sqfs_u64 offset, const void* buffer, size_t size) {
   auto* handle = reinterpret_cast<Handle*>(file);
-  if (!write_at(handle->fd, offset, {static_cast<const char*>(buffer), size})) return SQFS_ERROR_IO;
+  const std::string_view bytes(static_cast<const char*>(buffer), size);
+  if (offset == handle->size && size < kGathered) {
+    handle->gathered += bytes;
+    handle->size += size;
+    return handle->gathered.size() < kGathered ? 0 : handle->flush();
+  }
+  if (const int code = handle->flush(); code != 0) return code;
+  if (!write_at(handle->fd, offset, bytes)) return SQFS_ERROR_IO;
   handle->size = std::max<std::uint64_t>(handle->size, offset + size);
   return 0;
 }
 
 int ImageFile::resize_for(sqfs_file_t* file, sqfs_u64 size) {
   auto* handle = reinterpret_cast<Handle*>(file);
+  if (const int code = handle->flush(); code != 0) return code;
   if (::ftruncate(handle->fd, static_cast<off_t>(size)) != 0) return SQFS_ERROR_IO;
   handle->size = size;
   return 0;
 }
 
 void ImageFile::append(std::string_view bytes) {
+  flush();
   write(size(), bytes);
   handle_.size += bytes.size();
 }
@@ -54,6 +76,15 @@ void ImageFile::write(std::uint64_t offset, std::string_view bytes) {
 
 void ImageFile::truncate(std::uint64_t size) {
   if (resize_for(handle(), size) != 0) throw system_error("write " + name_, errno);
+}
+
+void ImageFile::flush() {
+  if (handle_.flush() != 0) throw system_error("write " + name_, errno);
+}
+
+void ImageFile::leave_hole(std::uint64_t size) {
+  flush();
+  handle_.size += size;
 }
 
 std::string sqfs_error_text(int code) {

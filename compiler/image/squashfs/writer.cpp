@@ -249,10 +249,12 @@ class SquashfsWriter {
     super_.bytes_used = file_.size();
     sqfs_must(sqfs_super_write(&super_, file_.handle()), "finish the image");
     const std::uint64_t rest = super_.bytes_used % options_.page;
-    if (rest == 0) return;
-    const std::string zeros(options_.page - rest, '\0');
-    sqfs_must(file_.handle()->write_at(file_.handle(), super_.bytes_used, zeros.data(), zeros.size()),
-              "pad the image");
+    if (rest > 0) {
+      const std::string zeros(options_.page - rest, '\0');
+      sqfs_must(file_.handle()->write_at(file_.handle(), super_.bytes_used, zeros.data(), zeros.size()),
+                "pad the image");
+    }
+    file_.flush();
   }
 
   const Tree& tree_;
