@@ -79,6 +79,7 @@ Settings make_settings(const CommonOptions& options) {
   settings.apis = split_words(environment("ALEPH_API_HOST"));
   if (settings.apis.empty()) settings.apis = config.apis;
   settings.key = config.key;
+  settings.apt = environment("ALEPHC_APT");
   std::string store = options.store;
   if (store.empty()) store = environment("ALEPHC_STORE");
   if (store.empty()) store = config.store;

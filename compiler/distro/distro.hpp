@@ -36,6 +36,7 @@ struct ResolveRequest {
   std::set<std::string> update_packages{};
   std::string date{};  ///< YYYYMMDDTHHMMSSZ: as the snapshot archive was then
   const Mirrors& mirrors;
+  std::string apt{};  ///< an apt-get that chooses in place of the release's; empty: none
 };
 
 /// What a resolver chose: the distribution's share of a Lock.

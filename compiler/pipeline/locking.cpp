@@ -93,8 +93,10 @@ Lock make_lock(const ResolveRequest& request, const std::vector<LockedInput>& in
 Lock renew_lock(const Manifest& manifest, const std::optional<Lock>& before,
                 const std::vector<LockedInput>& inputs, const std::string& why, const Session& session) {
   const fs::path file = lock_path_of(manifest.file);
-  const ResolveRequest request{
-      .manifest = manifest, .previous = before ? &*before : nullptr, .mirrors = session.settings().mirrors};
+  const ResolveRequest request{.manifest = manifest,
+                               .previous = before ? &*before : nullptr,
+                               .mirrors = session.settings().mirrors,
+                               .apt = session.settings().apt};
   Lock lock = make_lock(request, inputs, session);
   atomic_write(file, lock_text(lock));
   session.reporter().note("locked  " + file.string() + " (" + why + ")");
@@ -159,7 +161,8 @@ LockOutcome lock_runtime(const LockRequest& request, const Session& session) {
                                .update_all = request.update_all || request.outdated,
                                .update_packages = request.update_packages,
                                .date = request.date,
-                               .mirrors = session.settings().mirrors};
+                               .mirrors = session.settings().mirrors,
+                               .apt = session.settings().apt};
   const Lock lock = make_lock(resolve, inputs, session);
   outcome.change = compare_locks(resolve.previous, lock);
   if (request.outdated) return outcome;

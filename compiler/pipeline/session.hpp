@@ -32,6 +32,7 @@ struct Settings {
   unsigned jobs = 1;
   std::vector<std::string> apis{};  ///< nodes of the network; empty: the public ones
   std::string key{};                ///< the user's own, to publish with
+  std::string apt{};                ///< an apt-get that chooses in place of a release's own
   Outside outside{};
   std::string why_not_root{};  ///< for a user without rights: why he is not root of a namespace of his own
 };

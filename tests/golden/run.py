@@ -39,7 +39,13 @@ class Golden:
         return fnmatch.fnmatch(name, self.only)
 
     def run(self, *arguments):
-        environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
+        # The archive beside this file has no packages, so there is no apt of its release to run.
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": "/nonexistent",
+            "LC_ALL": "C.UTF-8",
+            "ALEPHC_APT": "apt-get",
+        }
         with tempfile.TemporaryDirectory() as store:
             return subprocess.run(
                 [self.alephc, "--store", f"{store}/store", *arguments],

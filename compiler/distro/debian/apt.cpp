@@ -53,9 +53,9 @@ std::string apt_words(const std::string& errors, const std::string& output) {
 
 }  // namespace
 
-AptRoot::AptRoot(const Store& store, const std::vector<VerifiedSource>& sources, std::string arch,
-                 const std::vector<std::string>& foreign_archs, bool recommends)
-    : folder_(fs::temp_directory_path(), "alephc-apt"), arch_(std::move(arch)) {
+AptRoot::AptRoot(const AptProgram& program, const Store& store, const std::vector<VerifiedSource>& sources,
+                 std::string arch, const std::vector<std::string>& foreign_archs, bool recommends)
+    : program_(program), folder_(fs::temp_directory_path(), "alephc-apt"), arch_(std::move(arch)) {
   for (const char* folder : {"lists/partial", "cache/archives/partial", "log"})
     make_folders(folder_.path() / folder);
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -137,7 +137,7 @@ void AptRoot::set_installed(const std::string& status_text, const std::vector<Ch
 AptAnswer AptRoot::run(const std::vector<std::string>& arguments) const {
   atomic_write(folder_.path() / "sources.list", sources_list_);
   atomic_write(folder_.path() / "preferences", preferences_);
-  std::vector<std::string> argv{"apt-get"};
+  std::vector<std::string> argv = program_.argv;
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   const CommandResult result =
       run_command({.argv = argv,
@@ -168,13 +168,6 @@ AptAnswer AptRoot::purge(const std::vector<std::string>& names) const {
   std::vector<std::string> arguments{"purge", "--auto-remove", "--"};
   arguments.insert(arguments.end(), names.begin(), names.end());
   return run(arguments);
-}
-
-std::string AptRoot::version() {
-  const CommandResult result = run_command(
-      {.argv = {"apt-get", "--version"}, .environment = {{"LC_ALL", "C"}, {"APT_CONFIG", "/dev/null"}}});
-  const std::vector<std::string> words = split_words(result.output);
-  return words.size() > 1 ? "apt " + words[1] : "apt";
 }
 
 }  // namespace alephc::debian

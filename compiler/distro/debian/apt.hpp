@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/files.hpp"
+#include "distro/debian/apt_program.hpp"
 #include "distro/debian/indexes.hpp"
 
 namespace alephc::debian {
@@ -23,12 +24,13 @@ struct AptAnswer {
   std::string errors{};  ///< apt's own words when it found no solution
 };
 
-/// apt's solver as a child process on a private root, fed with indexes that we verified: it downloads
+/// The release's own solver as a child process on a private root, fed with indexes that we verified: it downloads
 /// nothing, and nothing of this machine's apt configuration or dpkg state reaches it.
 class AptRoot {
  public:
-  AptRoot(const Store& store, const std::vector<VerifiedSource>& sources, std::string arch,
-          const std::vector<std::string>& foreign_archs, bool recommends);
+  /// program must outlive it.
+  AptRoot(const AptProgram& program, const Store& store, const std::vector<VerifiedSource>& sources,
+          std::string arch, const std::vector<std::string>& foreign_archs, bool recommends);
 
   /// Local packages as one more repository; stanzas have Filename, Size and SHA256.
   void add_local(const std::string& packages_text);
@@ -39,12 +41,12 @@ class AptRoot {
 
   [[nodiscard]] AptAnswer install(const std::vector<std::string>& requests) const;
   [[nodiscard]] AptAnswer purge(const std::vector<std::string>& names) const;
-  [[nodiscard]] static std::string version();
 
  private:
   [[nodiscard]] AptAnswer run(const std::vector<std::string>& arguments) const;
   void write_config(const std::vector<std::string>& foreign_archs, bool recommends) const;
 
+  const AptProgram& program_;
   TempDir folder_;
   std::string arch_;
   std::string sources_list_;

@@ -82,6 +82,8 @@ class Resolver {
     archs.insert(archs.begin(), arch_);
     verified_ = fetch_indexes(sources_, archs, request_.previous, !date.empty(), tools_);
     load_index();
+    apt_ = request_.apt.empty() ? provide_apt(index_, verified_, own_suite(), arch_, tools_)
+                                : apt_of_machine(request_.apt);
     read_local_packages();
     DiagnosticList problems;
     check_requests(manifest_.packages.install, index_, sources_, arch_, problems);
@@ -102,7 +104,7 @@ class Resolver {
                                          .distribution_keyring = verified.source.distribution_keyring});
       resolution.newest_index = std::max(resolution.newest_index, verified.release.date);
     }
-    resolution.resolver = AptRoot::version();
+    resolution.resolver = "apt " + apt_.version;
     return resolution;
   }
 
@@ -147,17 +149,21 @@ class Resolver {
     if (!local_.empty()) index_.add(local_text_, static_cast<std::uint32_t>(verified_.size()));
   }
 
-  /// minbase: Essential + required + apt, and usr-is-merged where the release would otherwise take usrmerge.
-  void collect_requests() {
+  /// The number of the distribution's source with the release itself; that of no source if there is none.
+  [[nodiscard]] std::uint32_t own_suite() const {
     const std::string& release =
         manifest_.base.suites.empty() ? manifest_.base.release : manifest_.base.suites.front();
+    const auto found = std::find_if(verified_.begin(), verified_.end(), [&](const VerifiedSource& verified) {
+      return verified.source.name == manifest_.base.distro && verified.source.suite == release;
+    });
+    return static_cast<std::uint32_t>(found - verified_.begin());
+  }
+
+  /// minbase: Essential + required + apt, and usr-is-merged where the release would otherwise take usrmerge.
+  void collect_requests() {
     std::set<std::string> base{"apt"};
     for (const IndexedPackage& package : index_.packages()) {
-      const bool ours = package.source < sources_.size() && package.source < verified_.size() &&
-                        verified_[package.source].source.name == manifest_.base.distro &&
-                        verified_[package.source].source.suite == release &&
-                        (package.arch == arch_ || package.arch == "all");
-      if (!ours) continue;
+      if (package.source != own_suite() || (package.arch != arch_ && package.arch != "all")) continue;
       if (package.essential || package.priority == "required") base.insert(std::string(package.name));
       if (package.essential || package.priority == "required") {
         for (const std::string_view field : {package.depends, package.pre_depends})
@@ -172,7 +178,7 @@ class Resolver {
   }
 
   AptRoot make_root(bool keep) const {
-    AptRoot root(tools_.store, verified_, arch_, foreign_, manifest_.packages.recommends);
+    AptRoot root(apt_, tools_.store, verified_, arch_, foreign_, manifest_.packages.recommends);
     if (!local_.empty()) root.add_local(local_text_);
     if (!keep) return root;
     std::vector<Chosen> kept;
@@ -356,6 +362,7 @@ class Resolver {
   std::string local_text_;
   std::vector<LockedPackage> local_;
   PackageIndex index_;
+  AptProgram apt_;
   std::vector<std::string> base_;
   std::vector<std::string> requests_;
   std::vector<LockedPackage> packages_;
