@@ -29,6 +29,10 @@ void PackageSupply::start(std::vector<RemoteFile> files) {
   });
 }
 
+void PackageSupply::add_made(const Digest& digest, std::function<void()> make) {
+  made_.emplace(digest, std::move(make));
+}
+
 UniqueFd PackageSupply::open(const Digest& digest, const std::string& label) const {
   {
     std::unique_lock lock(mutex_);
@@ -38,7 +42,8 @@ UniqueFd PackageSupply::open(const Digest& digest, const std::string& label) con
   }
   auto fd = store_.open_blob(digest);
   if (fd) return std::move(*fd);
-  // Damaged since it was fetched: once more.
+  // Not there yet, or damaged since it was fetched: once more.
+  if (const auto made = made_.find(digest); made != made_.end()) made->second();
   for (const RemoteFile& file : files_)
     if (file.digest == digest) fetcher_.fetch({file}, [](std::size_t) {});
   fd = store_.open_blob(digest);
@@ -51,7 +56,7 @@ bool PackageSupply::has(const Digest& digest) const {
     const std::lock_guard lock(mutex_);
     if (pending_.contains(digest)) return true;
   }
-  return store_.has_blob(digest);
+  return made_.contains(digest) || store_.has_blob(digest);
 }
 
 }  // namespace alephc

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -14,8 +15,8 @@
 
 namespace alephc {
 
-/// Downloads files in the background while steps already use those that have come. What is not downloaded, such as a file
-/// of the project, is in the store already.
+/// Downloads files in the background while steps already use those that have come. What is not downloaded is in the store
+/// already, such as a file of the project, or is made when a step asks for it.
 class PackageSupply : public Contents {
  public:
   PackageSupply(const Store& store, const Fetcher& fetcher) : store_(store), fetcher_(fetcher) {}
@@ -24,6 +25,8 @@ class PackageSupply : public Contents {
   PackageSupply& operator=(const PackageSupply&) = delete;
 
   void start(std::vector<RemoteFile> files);
+  /// A file that is not in the store: make puts it there, on the thread that asks for it.
+  void add_made(const Digest& digest, std::function<void()> make);
   /// Waits for the file and opens it, its hash checked. A failed download is thrown here.
   [[nodiscard]] UniqueFd open(const Digest& digest, const std::string& label) const override;
   [[nodiscard]] bool has(const Digest& digest) const override;
@@ -32,6 +35,7 @@ class PackageSupply : public Contents {
   const Store& store_;
   const Fetcher& fetcher_;
   std::vector<RemoteFile> files_;
+  std::map<Digest, std::function<void()>> made_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::set<Digest> pending_;

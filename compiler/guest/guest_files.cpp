@@ -3,19 +3,18 @@
 
 #include <array>
 
-// NOLINTBEGIN: the assembler includes the files; C++20 has no way of its own.
-#define ALEPHC_INCLUDE(name, path)                                                                  \
-  asm(".pushsection .rodata\n.balign 16\n.globl guest_" #name "\nguest_" #name ":\n.incbin \"" path \
-      "\"\n.globl guest_" #name "_end\nguest_" #name "_end:\n.byte 0\n.popsection\n");              \
-  extern "C" const char guest_##name[];                                                             \
-  extern "C" const char guest_##name##_end[]
+#include "guest/include_file.hpp"
+#include "guest/init_source.hpp"
 
+// NOLINTBEGIN: see include_file.hpp
 ALEPHC_INCLUDE(init, ALEPHC_INIT_FILE);
 ALEPHC_INCLUDE(boot, ALEPHC_BOOT_FILE);
 ALEPHC_INCLUDE(probe, ALEPHC_PROBE_FILE);
 ALEPHC_INCLUDE(room, ALEPHC_ROOM_FILE);
 ALEPHC_INCLUDE(clock, ALEPHC_CLOCK_FILE);
 ALEPHC_INCLUDE(order, ALEPHC_ORDER_FILE);
+ALEPHC_INCLUDE(backwards, ALEPHC_BACKWARDS_FILE);
+ALEPHC_INCLUDE(other_word_size, ALEPHC_OTHER_WORD_SIZE_FILE);
 ALEPHC_INCLUDE(worker, ALEPHC_INIT_FOLDER "/asgi_worker.py");
 ALEPHC_INCLUDE(sdk, ALEPHC_INIT_FOLDER "/sdk_plugins.py");
 ALEPHC_INCLUDE(types, ALEPHC_INIT_FOLDER "/runtime_types.py");
@@ -24,17 +23,27 @@ ALEPHC_INCLUDE(types, ALEPHC_INIT_FOLDER "/runtime_types.py");
 namespace alephc {
 namespace {
 
-std::string_view between(const char* begin, const char* end) {
-  return {begin, static_cast<std::size_t>(end - begin)};
+GuestFile included(std::string_view name, std::string_view bytes) {
+  return {.name = name, .sha256 = sha256(bytes), .bytes = bytes};
 }
 
 }  // namespace
 
+const GuestFile& compiled_init() {
+  static const GuestFile kInit = included("aleph-init", between(guest_init, guest_init_end));
+  return kInit;
+}
+
 std::span<const GuestFile> guest_files() {
-  static const std::array<GuestFile, 4> kFiles{{{"aleph-init", between(guest_init, guest_init_end)},
-                                                {"asgi_worker.py", between(guest_worker, guest_worker_end)},
-                                                {"runtime_types.py", between(guest_types, guest_types_end)},
-                                                {"sdk_plugins.py", between(guest_sdk, guest_sdk_end)}}};
+#ifdef ALEPHC_COMPILED_INIT
+  const GuestFile& init = compiled_init();
+#else
+  const GuestFile init = init_to_lock(compiled_init(), released_init());
+#endif
+  static const std::array<GuestFile, 4> kFiles{
+      {init, included("asgi_worker.py", between(guest_worker, guest_worker_end)),
+       included("runtime_types.py", between(guest_types, guest_types_end)),
+       included("sdk_plugins.py", between(guest_sdk, guest_sdk_end))}};
   return kFiles;
 }
 
@@ -56,6 +65,14 @@ std::string_view clock_library() {
 
 std::string_view order_library() {
   return between(guest_order, guest_order_end);
+}
+
+std::string_view backwards_library() {
+  return between(guest_backwards, guest_backwards_end);
+}
+
+std::string_view other_word_size_library() {
+  return between(guest_other_word_size, guest_other_word_size_end);
 }
 
 }  // namespace alephc

@@ -7,6 +7,7 @@
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
+#include "pipeline/init_from_source.hpp"
 #include "pipeline/receipts.hpp"
 #include "pipeline/step_tools.hpp"
 
@@ -33,6 +34,7 @@ void fetch_locked(const LockedRuntime& runtime, const Session& session) {
 
 Rebuilt rebuild_runtime(const LockedRuntime& runtime, const fs::path& folder, const Session& session) {
   fetch_locked(runtime, session);
+  if (needs_init_from_source(runtime.lock, session.store())) build_init_from_source(session);
   const WorkFolder work = session.store().make_work_folder();
   Settings settings = session.settings();
   settings.store = work.path() / "store";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "pipeline/step_tools.hpp"
 
-#include "guest/guest_files.hpp"
+#include "guest/init_source.hpp"
+#include "pipeline/init_from_source.hpp"
 #include "pipeline/language_packages.hpp"
 #include "resolve/resolve.hpp"
 
@@ -22,11 +23,13 @@ std::vector<RemoteFile> remote_files(const Manifest& manifest, const Lock& lock,
 }
 
 void provide_guest_files(const Lock& lock, const Store& store) {
-  for (const LockedGuestFile& locked : lock.guest_files) {
-    if (store.has_blob(locked.sha256)) continue;
-    for (const GuestFile& file : guest_files())
-      if (file.name == locked.name && sha256(file.bytes) == locked.sha256) (void)store.put_blob(file.bytes);
-  }
+  const auto provide = [&](const GuestFile& file) {
+    for (const LockedGuestFile& locked : lock.guest_files)
+      if (!file.bytes.empty() && locked.sha256 == file.sha256 && !store.has_blob(file.sha256))
+        (void)store.put_blob(file.bytes);
+  };
+  for (const GuestFile& file : guest_files()) provide(file);
+  provide(compiled_init());
 }
 
 StepTools::StepTools(const Manifest& manifest, const Lock& lock, const Session& session)
@@ -40,6 +43,8 @@ StepTools::StepTools(const Manifest& manifest, const Lock& lock, const Session& 
           .remote_files = files_,
           .jobs = session.settings().jobs} {
   provide_guest_files(lock, session.store());
+  if (needs_init_from_source(lock, session.store()))
+    supply_.add_made(*released_init(), [&session] { build_init_from_source(session); });
 }
 
 }  // namespace alephc

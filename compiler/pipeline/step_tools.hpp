@@ -18,7 +18,8 @@ namespace alephc {
 /// its build or --init left them.
 void provide_guest_files(const Lock& lock, const Store& store);
 
-/// What the steps of a lock run with. The guest files are in the store when it is there.
+/// What the steps of a lock run with. The guest files are in the store when it is there, but for an init that has to be built
+/// from source: that takes a compiler's packages, and happens when a step asks for it. The session outlives it.
 class StepTools {
  public:
   StepTools(const Manifest& manifest, const Lock& lock, const Session& session);

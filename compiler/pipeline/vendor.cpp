@@ -4,6 +4,7 @@
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "evidence/bundle.hpp"
+#include "pipeline/init_from_source.hpp"
 #include "pipeline/locking.hpp"
 #include "pipeline/rebuild.hpp"
 #include "pipeline/step_tools.hpp"
@@ -16,6 +17,7 @@ void vendor_runtime(const std::filesystem::path& path, const std::filesystem::pa
   const Store& store = session.store();
   fetch_locked(runtime, session);
   provide_guest_files(runtime.lock, store);
+  if (needs_init_from_source(runtime.lock, store)) build_init_from_source(session);
   Bundle bundle{.lock_text = runtime.lock_text};
   for (const Digest& digest : fetched_blobs(runtime.lock))
     if (store.has_blob(digest)) bundle.blobs.push_back(digest);

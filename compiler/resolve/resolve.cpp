@@ -152,13 +152,15 @@ std::vector<LockedRun> kept_pins(const ResolveRequest& request) {
   return kept;
 }
 
-/// The locked ones stay until told, so that a later alephc changes no image by itself.
+/// The locked ones stay until told, so that a later alephc changes no image by itself; another epoch changes it anyway.
 std::vector<LockedGuestFile> lock_guest_files(const ResolveRequest& request) {
   if (request.manifest.init.program == InitSpec::Program::none) return {};
   const Lock* before = request.previous;
-  if (before != nullptr && !request.update_all && !before->guest_files.empty()) return before->guest_files;
+  if (before != nullptr && before->epoch == latest_epoch().id && !request.update_all &&
+      !before->guest_files.empty())
+    return before->guest_files;
   std::vector<LockedGuestFile> files;
-  for (const GuestFile& file : guest_files()) files.push_back({std::string(file.name), sha256(file.bytes)});
+  for (const GuestFile& file : guest_files()) files.push_back({std::string(file.name), file.sha256});
   return files;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A library that is loaded before a program's own: folders list their entries last first. For comparing two
-// runs of a build step. It has the whole of <dirent.h> itself, because a DIR is libc's own affair; every
-// libc's struct dirent is what the kernel's getdents64 writes.
+// A library that is loaded before a program's own: folders list their entries in byte order, because filesystems give them
+// in orders of their own; with ALEPHC_BACKWARDS last first, to find out whether a step goes by the order. It has the whole
+// of <dirent.h> itself, because a DIR is libc's own affair; every libc's struct dirent is what the kernel's getdents64
+// writes. A stream holds the names that the folder had when it was opened or rewound. Not reached: static programs, and
+// what libc walks by itself (nftw, scandir without a function to compare).
 #include <cerrno>
 #include <cstddef>
 
@@ -60,6 +62,47 @@ dirent* entry_at(const DIR* folder, std::size_t offset) {
   return reinterpret_cast<dirent*>(folder->bytes + offset);
 }
 
+/// By name; "a" is before "ab".
+bool comes_before(const DIR* folder, std::size_t a, std::size_t b) {
+#ifdef ALEPHC_BACKWARDS
+  const std::size_t swapped = a;
+  a = b;
+  b = swapped;
+#endif
+  const auto* left = reinterpret_cast<const unsigned char*>(entry_at(folder, a)->d_name);
+  const auto* right = reinterpret_cast<const unsigned char*>(entry_at(folder, b)->d_name);
+  while (*left != 0 && *left == *right) {
+    ++left;
+    ++right;
+  }
+  return *left < *right;
+}
+
+/// Lets the entry at a place sink until no child of it in the heap comes behind it.
+void sink(const DIR* folder, long place, long count) {
+  for (;;) {
+    long last = place;
+    for (long child = 2 * place + 1; child <= 2 * place + 2; ++child)
+      if (child < count && comes_before(folder, folder->offsets[last], folder->offsets[child])) last = child;
+    if (last == place) return;
+    const std::size_t offset = folder->offsets[place];
+    folder->offsets[place] = folder->offsets[last];
+    folder->offsets[last] = offset;
+    place = last;
+  }
+}
+
+/// A heap sort: it needs neither memory nor the C library.
+void sort(const DIR* folder) {
+  for (long i = folder->count / 2 - 1; i >= 0; --i) sink(folder, i, folder->count);
+  for (long end = folder->count - 1; end > 0; --end) {
+    const std::size_t offset = folder->offsets[0];
+    folder->offsets[0] = folder->offsets[end];
+    folder->offsets[end] = offset;
+    sink(folder, 0, end);
+  }
+}
+
 bool read_all(DIR* folder) {
   forget(folder);
   for (;;) {
@@ -75,10 +118,11 @@ bool read_all(DIR* folder) {
       static_cast<std::size_t*>(allocate(static_cast<std::size_t>(folder->count + 1) * sizeof(std::size_t)));
   if (folder->offsets == nullptr) return false;
   std::size_t at = 0;
-  for (long i = folder->count - 1; i >= 0; --i) {
+  for (long i = 0; i < folder->count; ++i) {
     folder->offsets[i] = at;
     at += entry_at(folder, at)->d_reclen;
   }
+  sort(folder);
   return true;
 }
 

@@ -7,7 +7,7 @@
 #include "base/dates.hpp"
 #include "base/diagnostic.hpp"
 #include "base/text.hpp"
-#include "guest/guest_files.hpp"
+#include "guest/init_source.hpp"
 #include "pipeline/language_packages.hpp"
 
 namespace alephc {
@@ -43,10 +43,23 @@ void look_at_lock(const LockedRuntime& runtime, Verdict unproven, Checks& out) {
   if (!unpinned.empty())
     out.say("archives", unproven,
             "by the lock's hashes alone, the manifest names none: " + join(unpinned, ", "));
-  for (const LockedGuestFile& locked : runtime.lock.guest_files)
-    for (const GuestFile& file : guest_files())
-      if (file.name == locked.name && sha256(file.bytes) != locked.sha256)
-        out.say("init", unproven, "the lock's " + locked.name + " is not this alephc's");
+}
+
+/// They run with all rights, and no index signs them: what is neither a release nor made of this alephc's source may do
+/// anything, so it stays open, "strict" or not.
+void look_at_guest_files(const Lock& lock, Checks& out) {
+  for (const LockedGuestFile& locked : lock.guest_files) {
+    const auto files = guest_files();
+    const bool known = locked.name == "aleph-init"
+                           ? is_known_init(locked.sha256)
+                           : std::any_of(files.begin(), files.end(), [&](const GuestFile& file) {
+                               return file.name == locked.name && file.sha256 == locked.sha256;
+                             });
+    if (!known)
+      out.say("init", Verdict::undecided,
+              "the lock's " + locked.name + " (" + locked.sha256.hex().substr(0, 12) +
+                  "…) is neither one that this alephc knows nor built from its source: it may do anything");
+  }
 }
 
 /// No index of Python or npm is signed: hashes are all there is, and the project's own lock files.
@@ -149,6 +162,7 @@ void confine_project(const Manifest& manifest, const std::set<std::string>& trus
 std::vector<VerifyCheck> judge_lock(const LockedRuntime& runtime, Verdict unproven) {
   Checks out;
   look_at_lock(runtime, unproven, out);
+  look_at_guest_files(runtime.lock, out);
   look_at_languages(runtime, unproven, out);
   return out.list;
 }

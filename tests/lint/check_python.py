@@ -30,7 +30,7 @@ def mypy_faults(tests):
     faults = []
     for folder in sorted({path.parent for path in tests.glob("*/*.py")}):
         shared = [tests / "integration", tests / "oracle", tests / "support"]
-        if folder.name in ("bench", "hosts", "package"):
+        if folder.name in ("bench", "hosts", "init", "package"):
             shared.reverse()
         environment = {**os.environ, "MYPYPATH": ":".join(map(str, shared))}
         result = subprocess.run(

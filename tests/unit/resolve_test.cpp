@@ -246,7 +246,7 @@ TEST_CASE("the files of alephc's init are locked once and stay until an update")
   const Lock first = project.lock();
   REQUIRE(first.guest_files.size() == guest_files().size());
   CHECK(first.guest_files[0].name == guest_files()[0].name);
-  CHECK(first.guest_files[0].sha256 == sha256(guest_files()[0].bytes));
+  CHECK(first.guest_files[0].sha256 == guest_files()[0].sha256);
   Lock of_old_alephc = first;
   of_old_alephc.guest_files[0].sha256 = sha256("an older init");
   CHECK(project.lock(&of_old_alephc).guest_files == of_old_alephc.guest_files);

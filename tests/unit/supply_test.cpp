@@ -71,6 +71,22 @@ TEST_CASE("a file is waited for until it has come, and no longer") {
   CHECK(second.get() == "two");
 }
 
+TEST_CASE("a file that has to be made is made when it is asked for, and once") {
+  const TestStore test;
+  const GatedFetcher fetcher(test.store);
+  PackageSupply supply(test.store, fetcher);
+  int made = 0;
+  supply.add_made(sha256("init"), [&] {
+    ++made;
+    test.store.put_blob("init");
+  });
+  CHECK(supply.has(sha256("init")));
+  CHECK(made == 0);
+  CHECK(read(supply, "init") == "init");
+  CHECK(read(supply, "init") == "init");
+  CHECK(made == 1);
+}
+
 TEST_CASE("a failed download is told to whoever waits for a file that has not come, and to nobody else") {
   const TestStore test;
   GatedFetcher fetcher(test.store);
