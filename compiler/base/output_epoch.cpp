@@ -8,17 +8,21 @@ namespace alephc {
 namespace {
 
 OutputEpoch epoch_1() {
-  OutputEpoch epoch{.id = {.number = 1, .draft = 3}};
-  epoch.room = {.time = 1704067200,  // 2024-01-01T00:00:00Z
-                .environment = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-                                {"HOME", "/root"},
-                                {"LC_ALL", "C.UTF-8"},
-                                {"TZ", "UTC"},
-                                {"PYTHONHASHSEED", "0"},
-                                {"DEBIAN_FRONTEND", "noninteractive"},
-                                {"DEBCONF_NONINTERACTIVE_SEEN", "true"},
-                                {"TERM", "dumb"}},
-                .host_name = "alephc"};
+  OutputEpoch epoch{.id = {.number = 1, .draft = 4}};
+  epoch.room = {
+      .time = 1704067200,  // 2024-01-01T00:00:00Z
+      .environment = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                      {"HOME", "/root"},
+                      {"LC_ALL", "C.UTF-8"},
+                      {"TZ", "UTC"},
+                      {"PYTHONHASHSEED", "0"},
+                      {"DEBIAN_FRONTEND", "noninteractive"},
+                      {"DEBCONF_NONINTERACTIVE_SEEN", "true"},
+                      {"TERM", "dumb"}},
+      .host_name = "alephc",
+      .hosts = "127.0.0.1 localhost\n127.0.1.1 alephc.localdomain alephc\n::1 localhost ip6-localhost\n",
+      .sorted_folders = true,
+      .fixed_addresses = true};
   epoch.normalize = {"access lists", "logs",       "caches",         "backups",   "lock files",       "secrets",
                      "leftovers",    "password dates", "databases", "python caches", "java trust stores"};
   epoch.writer = {.levels = {{"squashfs", "zstd", 9},

@@ -28,6 +28,9 @@ struct StepRoom {
   std::int64_t time = 0;
   std::map<std::string, std::string> environment{};  ///< all of it but SOURCE_DATE_EPOCH
   std::string host_name{};
+  std::string hosts{};          ///< /etc/hosts where the image has none, gone again when a command has ended
+  bool sorted_folders = false;  ///< folders are listed in byte order; of programs that are linked dynamically
+  bool fixed_addresses = false;  ///< programs stand at the same addresses in every run
   [[nodiscard]] std::map<std::string, std::string> variables() const;  ///< with SOURCE_DATE_EPOCH
   bool operator==(const StepRoom&) const = default;
 };

@@ -17,15 +17,15 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
 #include "base/fd.hpp"
 #include "base/files.hpp"
 #include "base/identity.hpp"
-#include "sandbox/variation.hpp"
+#include "sandbox/preload.hpp"
 
 namespace alephc {
 namespace {
@@ -309,10 +309,8 @@ void enter_root(const SandboxOptions& options, const IdRange* range) {
   mount_overlay(options.root, place, target);
   const UniqueFd root = open_file(target, O_PATH | O_DIRECTORY);
   mount_dev(root.get(), range);
-  if (options.vary.any()) {
-    UniqueFd shm;  // the one place that is in no layer and may hold code
-    put_variation_libraries(options.vary, beneath(root.get(), "/dev/shm", shm));
-  }
+  UniqueFd shm;  // the one place that is in no layer and may hold code
+  put_preloaded_libraries(options, beneath(root.get(), "/dev/shm", shm));
   mount_proc(root.get());
   bind_given(root.get(), options, given);
   if (::fchdir(root.get()) != 0) throw system_error("enter the sandbox's root", errno);

@@ -26,6 +26,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
@@ -41,12 +42,13 @@
 #include "guest/guest_files.hpp"
 #include "room/job.hpp"
 #include "sandbox/cgroup.hpp"
+#include "sandbox/host_names.hpp"
 #include "sandbox/id_range.hpp"
 #include "sandbox/mounts.hpp"
 #include "sandbox/network.hpp"
+#include "sandbox/preload.hpp"
 #include "sandbox/privileges.hpp"
 #include "sandbox/streams.hpp"
-#include "sandbox/variation.hpp"
 #include "tree/tree.hpp"
 
 #ifndef MFD_EXEC
@@ -59,14 +61,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostStatus = 4096;  // of what PID 1 reports
-constexpr int kPollMilliseconds = 100;
+constexpr int kWatchMilliseconds = 100;
 
 /// The job for PID 1, with the whole environment of each command.
 std::string encode_job(const SandboxOptions& options, const std::vector<SandboxCommand>& commands) {
   room::Job job{.inherits_streams = options.interactive};
   for (const SandboxCommand& command : commands) {
     std::map<std::string, std::string> env = options.room.variables();
-    if (options.vary.any()) env["LD_PRELOAD"] = variation_preload(options.vary);
+    if (const std::string preload = preload_variable(options); !preload.empty()) env["LD_PRELOAD"] = preload;
     for (const auto& [name, value] : command.env) env[name] = value;
     room::Command& each = job.commands.emplace_back(
         room::Command{.argv = command.argv, .input = command.input, .user = command.user});
@@ -125,6 +127,18 @@ void enter_user_namespace_of(const IdRange& ids) {
     throw system_error("become root of the user namespace", errno);
 }
 
+constexpr unsigned long kAskPersona = 0xffffffffUL;
+
+bool set_persona(int persona) {
+  return persona >= 0 && ::personality(static_cast<unsigned long>(persona)) >= 0;
+}
+
+/// Programs that write addresses down, as dumps of an interpreter do, write the same ones in every run. The filter of a
+/// container may forbid it, which 'alephc doctor' says.
+void fix_addresses() {
+  (void)set_persona(::personality(kAskPersona) | ADDR_NO_RANDOMIZE);
+}
+
 /// PID 1 gets another root than the commands have. Scripts find out that way that they run in a chroot, where there is no
 /// init to be told anything and to be waited for.
 void leave_root() {
@@ -179,6 +193,7 @@ void end_with(int outer) {
     const std::string& host_name = plan.options.room.host_name;
     if (::sethostname(host_name.data(), host_name.size()) != 0) throw system_error("set the host name", errno);
     ::umask(022);
+    if (plan.options.room.fixed_addresses) fix_addresses();
     enter_root(plan.options, plan.ids);
     set_limits(plan.options.limits);
     UniqueFd root = open_file("/", O_PATH | O_DIRECTORY);
@@ -347,7 +362,7 @@ class Room {
     while (status_ && !stopped) {
       std::vector<pollfd> polls{{status_.get(), POLLIN, 0}};
       streams_.add_polls(polls);
-      if (::poll(polls.data(), polls.size(), kPollMilliseconds) > 0) {
+      if (::poll(polls.data(), polls.size(), kWatchMilliseconds) > 0) {
         if (polls[0].revents != 0) take_status();
         streams_.serve(polls.data() + 1);
       }
@@ -373,7 +388,7 @@ class Room {
   std::optional<SandboxResult> due_check() {
     const auto now = std::chrono::steady_clock::now();
     if (now < next_check_) return std::nullopt;
-    next_check_ = now + std::chrono::milliseconds(kPollMilliseconds);
+    next_check_ = now + std::chrono::milliseconds(kWatchMilliseconds);
     if (interrupted()) return SandboxResult{};
     return watch_.problem();
   }
@@ -417,6 +432,7 @@ std::unique_ptr<Streams> streams_for(const SandboxOptions& options, UniqueFd& ro
 SandboxResult run_in_sandbox(const SandboxOptions& options, const std::vector<SandboxCommand>& commands) {
   const Cgroup cgroup(options.limits.processes);
   const Watch watch(options);
+  const HostNames names(options.root, options.room.hosts);
   const std::optional<IdRange> ids = ids_for(options);
   std::optional<PrivateNetwork> own_network;
   if (options.network == nullptr) own_network.emplace();
@@ -444,7 +460,14 @@ SandboxResult run_in_sandbox(const SandboxOptions& options, const std::vector<Sa
   plan.status.reset();
   plan.streams = {};
   plan.terminal_socket.reset();
-  return Room(child, std::move(status.read), *streams, watch).run();
+  const SandboxResult result = Room(child, std::move(status.read), *streams, watch).run();
+  names.take_back();
+  return result;
+}
+
+bool can_fix_addresses() {
+  const int before = ::personality(kAskPersona);
+  return set_persona(before | ADDR_NO_RANDOMIZE) && set_persona(before);
 }
 
 SandboxRoot sandbox_root(const Tree& tree, const std::filesystem::path& upper,

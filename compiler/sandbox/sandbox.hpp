@@ -82,6 +82,9 @@ struct SandboxResult {
 [[nodiscard]] SandboxResult run_in_sandbox(const SandboxOptions& options,
                                            const std::vector<SandboxCommand>& commands);
 
+/// Whether StepRoom::fixed_addresses can be had here.
+[[nodiscard]] bool can_fix_addresses();
+
 /// What runs the commands of a step: the sandbox, or in tests whatever stands for it.
 class CommandRunner {
  public:

@@ -5,7 +5,9 @@ namespace alephc {
 namespace {
 
 Digest digest_of(const StepRoom& room) {
-  std::string text = room.host_name + "\n";
+  std::string text = room.host_name + "\n" + room.hosts;
+  text += room.sorted_folders ? "sorted folders\n" : "";
+  text += room.fixed_addresses ? "fixed addresses\n" : "";
   for (const auto& [name, value] : room.variables()) text += name + "=" + value + "\n";
   return sha256(text);
 }

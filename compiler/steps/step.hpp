@@ -142,7 +142,7 @@ template <KeyStruct Input, class Place, class Result>
 /// The canonical text whose sha256 is a step's key:
 ///   alephc-key 2 / kind KIND / version N / epoch NUMBER DRAFT / correction NUMBER for each / room DIGEST / the input /
 ///   below DIGEST for every layer below
-/// Nothing else may influence a step. The room's digest is that of its host name, time and variables.
+/// Nothing else may influence a step. The room's digest is that of all its members.
 [[nodiscard]] std::string key_text(const Step& step, const OutputEpoch& epoch, const std::vector<Digest>& layers);
 
 }  // namespace alephc

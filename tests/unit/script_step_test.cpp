@@ -9,7 +9,6 @@
 #include "sandbox/given_files.hpp"
 #include "sandbox/network.hpp"
 #include "sandbox/run_checked.hpp"
-#include "sandbox/variation.hpp"
 #include "steps/boot.hpp"
 #include "steps/commands.hpp"
 #include "steps/pip.hpp"
@@ -355,17 +354,4 @@ TEST_CASE("steps with network see its name server, and an image without resolv.c
   CHECK(read_file(place.upper / "etc/resolv.conf") == "own\n");
   own.take_back();
   CHECK(read_file(place.upper / "etc/resolv.conf") == "own\n");
-}
-
-TEST_CASE("what changes for an audit is loaded before the programs, and nothing where nothing changes") {
-  CHECK(variation_preload({}).empty());
-  CHECK(variation_preload({.clock = true}) == "/dev/shm/alephc-vary-clock.so");
-  CHECK(variation_preload({.clock = true, .directory_order = true}) ==
-        "/dev/shm/alephc-vary-clock.so:/dev/shm/alephc-vary-order.so");
-  const TempDir temp(fs::temp_directory_path(), "alephc-test");
-  put_variation_libraries({.directory_order = true}, temp.path());
-  CHECK_FALSE(fs::exists(temp.path() / "alephc-vary-clock.so"));
-  CHECK(read_file(temp.path() / "alephc-vary-order.so")
-            .starts_with("\x7f"
-                         "ELF"));
 }
