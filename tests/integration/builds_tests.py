@@ -262,6 +262,46 @@ def test_two_builds_from_nothing_are_the_same(world):
     )
 
 
+SEEN = """
+cd /srv
+perl -e 'opendir(D, "many"); print "$_\\n" for readdir D' > of-perl
+find many > of-find
+hostname -f > full-name
+sed -n 's/-.*//p; q' /proc/self/maps > address
+cp /etc/hosts seen-hosts
+touch /etc/mailname
+"""
+
+
+def test_steps_see_nothing_of_the_filesystem_or_of_chance(world):
+    """On ext4 or whatever this machine has, and on tmpfs, which lists what was made last first."""
+    world.manifest(
+        text=f"[[run]]\nname = 'make'\nscript = 'mkdir /srv/many; cd /srv/many; for i in $(seq 500); do : > $((i * 7919 % 500)); done'\n"
+        f"[[run]]\nname = 'see'\nscript = {json.dumps(SEEN)}\n"
+    )
+    trees = set()
+    mounted = world.folder / "memory"
+    mounted.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(mounted))
+    try:
+        for store in (world.folder / "on-disk", mounted / "store"):
+            built = world.ok("--json", "build", "project", "-o", "seen.img", store=store)
+            trees.add(json.loads(built.stdout)["tree"])
+            (world.folder / "seen.img").unlink()
+    finally:
+        run("umount", str(mounted))
+    assert len(trees) == 1, trees
+    srv = world.build(store=world.folder / "on-disk") / "srv"
+    names = (srv / "of-perl").read_text().split()
+    assert names == sorted(names), names[:5]
+    assert len(names) == 502, len(names)
+    assert (srv / "full-name").read_text() == "alephc.localdomain\n"
+    assert "alephc.localdomain alephc" in (srv / "seen-hosts").read_text()
+    assert (srv / "address").read_text().startswith("5555"), "addresses are random"
+    assert not (srv.parent / "etc/hosts").exists()
+    assert (srv.parent / "etc/mailname").exists()
+
+
 def test_nothing_to_do_runs_nothing(world):
     everything(world)
     world.ok("build", "project", "-o", "image.squashfs")
