@@ -6,8 +6,6 @@
 #include <array>
 
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/files.hpp"
@@ -21,6 +19,7 @@
 #include "guest/guest_files.hpp"
 #include "sandbox/cgroup.hpp"
 #include "sandbox/id_range.hpp"
+#include "sandbox/privileges.hpp"
 #include "sandbox/sandbox.hpp"
 #include "sandbox/user_namespace.hpp"
 #include "store/store.hpp"
@@ -36,31 +35,6 @@ struct Finding {
   bool needed;
   std::string text;
 };
-
-struct Capability {
-  int number;
-  std::string_view name;
-};
-/// What root needs to unpack packages and to set a sandbox up; a container may withhold any of them.
-constexpr std::array kNeeded{
-    Capability{CAP_CHOWN, "CHOWN"},        Capability{CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
-    Capability{CAP_FOWNER, "FOWNER"},      Capability{CAP_FSETID, "FSETID"},
-    Capability{CAP_SETFCAP, "SETFCAP"},    Capability{CAP_SETGID, "SETGID"},
-    Capability{CAP_SETUID, "SETUID"},      Capability{CAP_MKNOD, "MKNOD"},
-    Capability{CAP_SYS_ADMIN, "SYS_ADMIN"}};
-
-/// "SETUID, SYS_ADMIN"
-std::string missing_capabilities() {
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, 2> data{};
-  if (::syscall(SYS_capget, &header, data.data()) != 0) return {};
-  std::vector<std::string> missing;
-  for (const Capability& capability : kNeeded) {
-    const auto number = static_cast<std::size_t>(capability.number);
-    if ((data.at(number / 32).effective >> (number % 32) & 1U) == 0) missing.emplace_back(capability.name);
-  }
-  return join(missing, ", ");
-}
 
 Finding find_rights() {
   if (::geteuid() != 0) {

@@ -314,7 +314,13 @@ void enter_root(const SandboxOptions& options, const IdRange* range) {
   mount_proc(root.get());
   bind_given(root.get(), options, given);
   if (::fchdir(root.get()) != 0) throw system_error("enter the sandbox's root", errno);
-  if (::syscall(SYS_pivot_root, ".", ".") != 0) throw system_error("pivot into the sandbox's root", errno);
+  if (::syscall(SYS_pivot_root, ".", ".") != 0) {
+    if (errno == EPERM)
+      throw Error(
+          ErrorKind::host,
+          "a filter forbids pivot_root(2): start the container with --security-opt seccomp=unconfined");
+    throw system_error("pivot into the sandbox's root", errno);
+  }
   if (::umount2(".", MNT_DETACH) != 0) throw system_error("let go of the host's root", errno);
   if (::chdir("/") != 0) throw system_error("enter the sandbox's root", errno);
 }

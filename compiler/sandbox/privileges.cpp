@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
+#include "base/text.hpp"
 #include "sandbox/seccomp.hpp"
 
 namespace alephc {
@@ -25,11 +26,34 @@ constexpr std::array kKept{CAP_CHOWN,   CAP_DAC_OVERRIDE, CAP_FOWNER,  CAP_FSETI
                            CAP_SETGID,  CAP_SETUID,       CAP_SETPCAP, CAP_SYS_CHROOT, CAP_NET_BIND_SERVICE,
                            CAP_SETFCAP, CAP_AUDIT_WRITE,  CAP_LEASE};
 
+struct Capability {
+  int number;
+  const char* name;
+};
+constexpr std::array kNeeded{
+    Capability{CAP_CHOWN, "CHOWN"},         Capability{CAP_DAC_OVERRIDE, "DAC_OVERRIDE"},
+    Capability{CAP_FOWNER, "FOWNER"},       Capability{CAP_FSETID, "FSETID"},
+    Capability{CAP_SETFCAP, "SETFCAP"},     Capability{CAP_SETGID, "SETGID"},
+    Capability{CAP_SETUID, "SETUID"},       Capability{CAP_MKNOD, "MKNOD"},
+    Capability{CAP_SYS_ADMIN, "SYS_ADMIN"}, Capability{CAP_NET_ADMIN, "NET_ADMIN"}};
+
 void must(int result, const char* action) {
   if (result < 0) throw system_error(action, result == -1 ? errno : -result);
 }
 
 }  // namespace
+
+std::string missing_capabilities() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  if (::syscall(SYS_capget, &header, data.data()) != 0) return {};
+  std::vector<std::string> missing;
+  for (const Capability& capability : kNeeded) {
+    const auto number = static_cast<std::size_t>(capability.number);
+    if ((data.at(number / 32).effective >> (number % 32) & 1U) == 0) missing.emplace_back(capability.name);
+  }
+  return join(missing, ", ");
+}
 
 void drop_capabilities() {
   for (int cap = 0; ::prctl(PR_CAPBSET_READ, cap) >= 0; ++cap)

@@ -23,6 +23,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -31,6 +32,7 @@
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -417,6 +419,15 @@ std::optional<IdRange> ids_for(const SandboxOptions& options) {
   return std::nullopt;
 }
 
+/// Overlayfs refuses to keep its changes on another overlayfs, as a container's own filesystem mostly is.
+void require_place_for_changes(const SandboxOptions& options) {
+  struct statfs info {};
+  if (::statfs(options.root.upper.c_str(), &info) != 0 || info.f_type != OVERLAYFS_SUPER_MAGIC) return;
+  throw Error(
+      ErrorKind::host, "the store is on overlayfs, where steps cannot keep their changes",
+      "give the store another filesystem; in a container a volume, such as -v alephc:/root/.cache/alephc");
+}
+
 std::unique_ptr<Streams> streams_for(const SandboxOptions& options, UniqueFd& room_socket) {
   if (!options.interactive) return log_streams(options.log);
   if (!has_terminal()) return piped_streams();
@@ -430,6 +441,7 @@ std::unique_ptr<Streams> streams_for(const SandboxOptions& options, UniqueFd& ro
 }  // namespace
 
 SandboxResult run_in_sandbox(const SandboxOptions& options, const std::vector<SandboxCommand>& commands) {
+  require_place_for_changes(options);
   const Cgroup cgroup(options.limits.processes);
   const Watch watch(options);
   const HostNames names(options.root, options.room.hosts);

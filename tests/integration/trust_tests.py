@@ -1166,7 +1166,7 @@ def test_where_root_lacks_a_capability_build_and_doctor_say_so(world):
     built(world)
     assert "ok    sandbox" in world.run("doctor").stdout, world.run("doctor").stdout
     alephc = world.alephc
-    for name in ("sys_admin", "setuid", "setgid", "chown", "mknod"):
+    for name in ("sys_admin", "net_admin", "setuid", "setgid", "chown", "mknod"):
         world.alephc = world.folder / f"without-{name}"
         world.alephc.write_text(
             f'#!/bin/sh\nexec setpriv --bounding-set=-{name} --inh-caps=-{name} {alephc} "$@"\n'
@@ -1178,6 +1178,7 @@ def test_where_root_lacks_a_capability_build_and_doctor_say_so(world):
         assert f"root without {name.upper()}" in doctor.stdout, f"{name}: {doctor.stdout}"
         build = world.run("build", "project", "-o", world.folder / "other.squashfs", store=store)
         assert build.returncode == 4, f"{name}: exit {build.returncode}: {build.stderr}"
+        assert f"than this root has: {name.upper()}" in build.stderr, build.stderr
 
 
 def test_three_parties_come_to_the_same_end(world):

@@ -16,8 +16,9 @@ import sys
 import tempfile
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
+from packages import output, package_of, root_for
 from run import machine_mirror
-from systems import Unreachable, make_system, run_in
+from systems import Unreachable, run_in
 
 SOURCE = pathlib.Path(__file__).parents[2]
 INSIDE = """set -e
@@ -30,16 +31,6 @@ alephc --quiet --mirror "$0" build hello -o hello.squashfs
 dpkg --purge alephc
 test ! -e /usr/bin/alephc
 """
-
-
-def output(*argv, **options):
-    return subprocess.run(argv, check=True, capture_output=True, text=True, **options).stdout
-
-
-def package_of(build, folder):
-    output("cpack", "-G", "DEB", "-B", folder, cwd=build)
-    (package,) = folder.glob("*.deb")
-    return package
 
 
 def faults_of(package):
@@ -58,21 +49,8 @@ def commands_without_page(alephc):
     return [name for name in commands if f".B {name}\n" not in page]
 
 
-def root_with(alephc, package, top):
-    release = re.search(r"VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text())[1]
-    depends = output("dpkg-deb", "-f", package, "Depends")
-    names = [re.split(r"[ |(:]", each.strip())[0] for each in depends.split(",")]
-    names += ["debian-archive-keyring"]
-    make_system(
-        alephc,
-        top / "store",
-        top / "host",
-        top / "root",
-        distro="debian",
-        release=release,
-        packages=names,
-    )
-    return top / "root"
+def release_of_machine():
+    return re.search(r"VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text())[1]
 
 
 def main():
@@ -87,7 +65,7 @@ def main():
         faults = faults_of(package)
         faults += [f"alephc.1 lacks {name}" for name in commands_without_page(build / "alephc")]
         try:
-            root = root_with(build / "alephc", package, top)
+            root = root_for(build / "alephc", package, top, release_of_machine())
         except Unreachable:
             print("skipped: no Debian mirror can be reached")
             return 77

@@ -65,4 +65,4 @@ def make_system(alephc, store, project, place, *, distro, release, packages):
 
 def run_in(root, *command, **options):
     argv = [*OWN_MOUNTS, "sh", "-c", ENTER, "enter", root, *command]
-    return subprocess.run(argv, check=False, **options)
+    return subprocess.run(argv, check=options.pop("check", False), **options)
