@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Does alephc compile on other releases, pass its unit tests there, and build the same there?
+"""Does alephc compile on other releases, pass its unit tests there, and make the same there?
 
 run.py ALEPHC [HOST…] [--recipe FOLDER…] [--keep FOLDER]
 
 ALEPHC makes a root of each host (all of them without an argument), with what .ci/setup installs.
-In it alephc is compiled from the files of this checkout, its unit tests run, and each recipe
-(default: debian-12-minimal) is built from one lock, which ALEPHC makes and builds here. Prints a
-row a host and recipe: the tree digest and the sha256 of the image. Exit 1 when something fails or
-images differ; 77 without a mirror. --keep names a folder where roots stay, to go on from."""
+In it alephc is compiled from the files of this checkout and its unit tests run. For each recipe
+(default: those of RECIPES) every host makes a lock of its own and builds it, as root and as a user
+without rights, with no bundle and no init but what it compiles itself; then it verifies, strictly
+and by a rebuild, the image that ALEPHC built here. Prints a row for each. Exit 1 when something
+fails or differs; 77 without a mirror. --keep names a folder where roots stay, to go on from."""
 
 import argparse
 import json
@@ -29,6 +30,34 @@ HOSTS = {
     "ubuntu-22.04": ("ubuntu", "jammy", "g++-12"),
     "ubuntu-24.04": ("ubuntu", "noble", "g++"),
 }
+RECIPES = [
+    *(
+        SOURCE / "recipes" / name
+        for name in (
+            "debian-12-minimal",
+            "debian-12-asgi",
+            "debian-13-python",
+            "static",
+            "debian-12-instance",
+            "debian-12-instance-btrfs",
+        )
+    ),
+    SOURCE / "tests/hosts/volume-ext4",
+    SOURCE / "tests/hosts/volume-btrfs",
+]
+# A user without rights, and his range of ids.
+BUILDER = "builder:x:4321:4321::/builder:/bin/sh\n"
+IDS = "builder:200000:65536\n"
+AS_BUILDER = [
+    "setpriv",
+    "--reuid",
+    "4321",
+    "--regid",
+    "4321",
+    "--clear-groups",
+    "env",
+    "HOME=/builder",
+]
 TESTING = [
     "catch2",
     "python3",
@@ -42,7 +71,7 @@ TESTING = [
 ]
 COMPILE = """set -e
 cd /src
-cmake --preset release -DALEPHC_TESTS=ON -DCMAKE_CXX_COMPILER="$0" >/dev/null
+cmake --preset release -DALEPHC_TESTS=ON -DALEPHC_INIT=RELEASED -DCMAKE_CXX_COMPILER="$0" >/dev/null
 cmake --build --preset release --target alephc unit_tests -- -k 0 >/tmp/build.log 2>&1 || { grep " error: " /tmp/build.log | head -9; exit 1; }
 build/release/tests/unit_tests >/tmp/unit.log 2>&1 || { tail -40 /tmp/unit.log; exit 1; }
 tail -2 /tmp/unit.log
@@ -65,31 +94,46 @@ class Here:
         self.name, self.folder, self.alephc = name, folder, alephc
         self.root = folder / name
         self.inside, self.program = str(self.root), str(alephc)
+        self.around: list[str] = []  # what a command is run by
 
     def run(self, *command):
         return subprocess.run(
-            command, env=outside_ci(), capture_output=True, text=True, check=False
+            [*self.around, *command], env=outside_ci(), capture_output=True, text=True, check=False
         )
 
-    def build(self, recipe, lock):
-        """The receipt. Without a lock it is made, and returned beside it."""
-        project = self.root / "recipes" / recipe.name
-        project.parent.mkdir(exist_ok=True)
+    def alephc_in(self, home, *arguments):
+        """With a store below home; None and a line where it fails."""
+        options = ["--quiet", "--store", f"{home}/store", *mirror_options(machine_mirror())]
+        done = self.run(self.program, *options, *arguments)
+        if done.returncode != 0:
+            print(f"{self.name}: alephc {' '.join(arguments)}: {done.stdout}{done.stderr}")
+            return None
+        return done
+
+    def place(self, home, recipe, lock):
+        """A copy of the recipe below home, with this lock, or with none."""
+        project = self.root / home.lstrip("/") / "recipes" / recipe.name
         subprocess.run(["rm", "-rf", project], check=True)
+        project.parent.mkdir(exist_ok=True, parents=True)
         subprocess.run(["cp", "-a", recipe, project], check=True)
         (project / "runtime.lock").unlink(missing_ok=True)
         if lock:
             (project / "runtime.lock").write_text(lock)
-        command = [self.program, "--quiet", "--store", f"{self.inside}/store"]
-        command += mirror_options(machine_mirror())
-        command += ["build", f"{self.inside}/recipes/{recipe.name}"]
-        options = ["--locked", "--init", f"{self.inside}/aleph-init"] if lock else []
-        done = self.run(*command, *options, "-o", f"{self.inside}/image")
-        if done.returncode != 0:
-            print(f"{self.name}: {recipe.name}: {done.stderr}")
-            return None, lock
-        receipt = json.loads((self.root / "image.receipt.json").read_text())
-        return receipt, (project / "runtime.lock").read_text()
+        return project
+
+    def build(self, recipe):
+        """A lock made here, and the receipt."""
+        project = self.place("/", recipe, None)
+        receipt = self.build_placed("/", recipe)
+        return (project / "runtime.lock").read_text() if receipt else None, receipt
+
+    def build_placed(self, home, recipe, *options):
+        """The receipt of what place() left."""
+        inside = f"{self.inside}{home}".rstrip("/")
+        command = ["build", f"{inside}/recipes/{recipe.name}", "-o", f"{inside}/image", *options]
+        if self.alephc_in(inside, *command) is None:
+            return None
+        return json.loads((self.root / home.lstrip("/") / "image.receipt.json").read_text())
 
 
 class Host(Here):
@@ -115,7 +159,9 @@ class Host(Here):
         )
 
     def run(self, *command):
-        return run_in(self.root, *command, env=outside_ci(), capture_output=True, text=True)
+        return run_in(
+            self.root, *self.around, *command, env=outside_ci(), capture_output=True, text=True
+        )
 
     def compile(self):
         listed = subprocess.run(
@@ -139,19 +185,67 @@ class Host(Here):
         return done.returncode == 0
 
 
-def compare(recipe, hosts):
-    """Whether every host makes the same image from one lock."""
-    lock, images = None, set()
+def as_builder(host):
+    """The host as a user without rights sees it, with a home of his own."""
+    user = Host(host.alephc, host.name, host.folder)
+    home = user.root / "builder"
+    if not home.exists():
+        home.mkdir()
+        with open(user.root / "etc/passwd", "a") as passwd:
+            passwd.write(BUILDER)
+        for file in ("etc/subuid", "etc/subgid"):
+            (user.root / file).write_text(IDS)
+    user.around = AS_BUILDER
+    return user
+
+
+def row(recipe, host, what, good):
+    print(
+        f"{recipe.name:26} {host.name:14} {what:34} {'the same' if good else 'DIFFERS'}", flush=True
+    )
+    return 0 if good else 1
+
+
+def verifies(recipe, here, host, lock):
+    """Whether the host verifies the image from here; nothing that hashes alone vouch for counts."""
+    shutil.copy(here.root / "image", host.root / "image-of-here")
+    host.place("/", recipe, lock)
+    command = [
+        "verify",
+        f"/recipes/{recipe.name}",
+        "--rebuild",
+        "--strict",
+        "--image",
+        "/image-of-here",
+    ]
+    return host.alephc_in("", *command) is not None
+
+
+def compare(recipe, here, hosts):
+    """How many hosts make another lock or image, or do not verify that of here."""
+    here.root.mkdir(exist_ok=True)
+    lock, image = here.build(recipe)
+    if image is None:
+        return 1
+    print(f"{recipe.name:26} {here.name:14} {image['sha256'][:12]}… tree {image['tree'][:14]}…")
+    failed = 0
     for host in hosts:
-        # Another compiler makes another init; the lock names the first one's.
-        init = hosts[0].alephc.parent / "compiler/init/program/aleph-init"
-        (host.root / "aleph-init").write_bytes(init.read_bytes())
-        receipt, lock = host.build(recipe, lock)
-        if receipt is None:
-            return False
-        images.add((receipt["tree"], receipt["sha256"], tuple(receipt["tools"])))
-        print(f"{recipe.name:24} {host.name:14} {receipt['tree'][:14]} {receipt['sha256'][:12]}")
-    return len(images) == 1
+        other_lock, other = host.build(recipe)
+        failed += row(recipe, host, "lock", other_lock == lock)
+        failed += row(recipe, host, "image, as root", other and other["sha256"] == image["sha256"])
+        user = as_builder(host)
+        subprocess.run(["chown", "-R", "4321:4321", user.root / "builder"], check=True)
+        user.place("/builder", recipe, lock)
+        subprocess.run(["chown", "-R", "4321:4321", user.root / "builder/recipes"], check=True)
+        rootless = user.build_placed("/builder", recipe, "--locked")
+        failed += row(
+            recipe, host, "image, rootless", rootless and rootless["sha256"] == image["sha256"]
+        )
+        if "[python]" not in (recipe / "runtime.toml").read_text():
+            failed += row(
+                recipe, host, "verify --rebuild --strict", verifies(recipe, here, host, lock)
+            )
+    return failed
 
 
 def main():
@@ -180,9 +274,8 @@ def main():
         else:
             failed += 1
     here = Here(given.alephc.resolve(), "here", folder.resolve())
-    here.root.mkdir(exist_ok=True)
-    for recipe in given.recipe or [SOURCE / "recipes" / "debian-12-minimal"]:
-        failed += not compare(recipe, [here, *made]) if made else 0
+    for recipe in given.recipe or RECIPES:
+        failed += compare(recipe, here, made) if made else 0
     print(f"{failed} failed")
     return 1 if failed else 0 if made else 77
 
