@@ -3,6 +3,7 @@ machine. Each says what is tried and what must hold; all are tried as root, and 
 without rights could try in their own namespace as well. SECURITY.md has the threat model."""
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ import textwrap
 import threading
 import time
 
-from fixture import Skip, run
+from fixture import Archive, Skip, run
 from attacks.images import IMAGES
 from trust_tests import as_user, relocked
 
@@ -1784,3 +1785,31 @@ def test_an_index_of_a_squashfs_folder_that_leads_elsewhere_is_refused(world):
         evil[at - field] ^= 1
         image.write_bytes(evil)
         world.fails(3, "has an index that leads elsewhere", "tree", image)
+
+
+def test_an_archive_of_a_stranger_runs_nothing_on_this_machine(world):
+    """Its apt chooses packages, and may be anything: here libc6's loader is a static program."""
+    marker = world.folder / "ran"
+    folder = world.folder.parent / "strange"  # short: a socket goes below it
+    folder.mkdir()
+    archive = Archive(folder)
+    for deb in (world.archive.root / "pool").glob("*.deb"):
+        shutil.copy(deb, archive.root / "pool")
+    source = world.folder / "loader.c"
+    source.write_text(
+        "#include <fcntl.h>\n#include <unistd.h>\n"
+        f'int main(void) {{ int f = creat("{marker}", 0644); write(1, f < 0 ? "no\\n" : "yes\\n", 4); return 7; }}\n'
+    )
+    loader = world.folder / "loader"
+    run("gcc", "-static", "-o", str(loader), str(source))
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(loader, "./lib64/ld-linux-x86-64.so.2")
+    archive.add_package("libc6", "99", tar=packed.getvalue())
+    archive.publish()
+    world.manifest()
+    shutil.copy(archive.key, world.project / "key.gpg")
+    result = world.run("lock", "project", mirror=archive.url)
+    assert result.returncode != 0, result.stderr
+    assert not marker.exists(), "the archive's program ran outside of the sandbox"
+    assert not (world.project / "runtime.lock").exists()

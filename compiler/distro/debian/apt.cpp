@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "base/diagnostic.hpp"
-#include "base/subprocess.hpp"
 #include "base/text.hpp"
+#include "sandbox/sandbox.hpp"
 
 namespace alephc::debian {
 namespace {
@@ -55,32 +55,49 @@ std::string apt_words(const std::string& errors, const std::string& output) {
 
 AptRoot::AptRoot(const AptProgram& program, const Store& store, const std::vector<VerifiedSource>& sources,
                  std::string arch, const std::vector<std::string>& foreign_archs, bool recommends)
-    : program_(program), folder_(fs::temp_directory_path(), "alephc-apt"), arch_(std::move(arch)) {
+    : program_(program), arch_(std::move(arch)) {
+  if (is_confined()) {
+    work_.emplace(store.make_work_folder());
+    folder_ = work_->path() / "upper/apt";
+    seen_ = "/apt";
+  } else {
+    temp_.emplace(fs::temp_directory_path(), "alephc-apt");
+    folder_ = temp_->path();
+    seen_ = folder_.string();
+  }
   for (const char* folder : {"lists/partial", "cache/archives/partial", "log"})
-    make_folders(folder_.path() / folder);
+    make_folders(folder_ / folder);
   for (std::size_t i = 0; i < sources.size(); ++i) {
     const VerifiedSource& verified = sources[i];
     const Source& source = verified.source;
     sources_list_ += "deb [trusted=yes] http://" + host_of(i) + "/ " + source.suite;
     if (!source.is_flat()) sources_list_ += " " + join(source.components, " ");
     sources_list_ += "\n";
-    const fs::path lists = folder_.path() / "lists";
+    const fs::path lists = folder_ / "lists";
     atomic_write(lists / list_name(host_of(i), source, "Release"), verified.release.text);
     for (const PackagesFile& file : verified.packages) {
       const std::string path =
           source.is_flat() ? "Packages" : file.component + "/binary-" + file.arch + "/Packages";
-      fs::create_symlink(store.blob_path(file.digest), lists / list_name(host_of(i), source, path));
+      put_list(store, file.digest, lists / list_name(host_of(i), source, path));
     }
     if (source.priority != 0)
       preferences_ += "Package: *\nPin: origin \"" + host_of(i) +
                       "\"\nPin-Priority: " + std::to_string(source.priority) + "\n\n";
   }
   write_config(foreign_archs, recommends);
-  atomic_write(folder_.path() / "status", "");
+  atomic_write(folder_ / "status", "");
+}
+
+/// In the sandbox a copy: apt, whatever it is, may write there.
+void AptRoot::put_list(const Store& store, const Digest& digest, const fs::path& place) const {
+  if (!is_confined()) return fs::create_symlink(store.blob_path(digest), place);
+  const auto text = store.read_blob(digest);
+  check(text.has_value(), "an index that was verified is in the store");
+  atomic_write(place, *text);
 }
 
 void AptRoot::write_config(const std::vector<std::string>& foreign_archs, bool recommends) const {
-  const std::string root = folder_.path().string();
+  const std::string& root = seen_;
   std::string text = "Dir \"" + root + "/\";\n";
   // Relative to Dir; main and parts would still be read from this machine without their own lines.
   text += "Dir::State \"\"; Dir::State::Lists \"lists\"; Dir::State::status \"" + root +
@@ -106,16 +123,16 @@ void AptRoot::write_config(const std::vector<std::string>& foreign_archs, bool r
           "APT::Get::AllowUnauthenticated \"true\"; APT::Get::Show-User-Simulation-Note \"false\";\n"
           "APT::Get::Always-Include-Phased-Updates \"true\"; APT::Get::Assume-Yes \"true\"; "
           "APT::Get::Simulate \"true\";\n"
-          "Acquire::Check-Valid-Until \"false\"; Debug::NoLocking \"true\";\n";
+          "Acquire::Check-Valid-Until \"false\"; Debug::NoLocking \"true\"; APT::Sandbox::User \"root\";\n";
   text += "APT::Architecture \"" + arch_ + "\"; APT::Architectures { \"" + arch_ + "\";";
   for (const std::string& foreign : foreign_archs) text += " \"" + foreign + "\";";
-  atomic_write(folder_.path() / "apt.conf", text + " };\n");
+  atomic_write(folder_ / "apt.conf", text + " };\n");
 }
 
 void AptRoot::add_local(const std::string& packages_text) {
   sources_list_ += "deb [trusted=yes] http://alephc-local/ ./\n";
-  atomic_write(folder_.path() / "lists/alephc-local_._Packages", packages_text);
-  atomic_write(folder_.path() / "lists/alephc-local_._Release",
+  atomic_write(folder_ / "lists/alephc-local_._Packages", packages_text);
+  atomic_write(folder_ / "lists/alephc-local_._Release",
                "Origin: alephc-local\nDate: Thu, 01 Jan 1970 00:00:00 UTC\n");
 }
 
@@ -126,25 +143,20 @@ void AptRoot::keep_versions(const std::vector<Chosen>& packages) {
 }
 
 void AptRoot::set_installed(const std::string& status_text, const std::vector<Chosen>& automatic) {
-  atomic_write(folder_.path() / "status", status_text);
+  atomic_write(folder_ / "status", status_text);
   std::string states;
   for (const Chosen& package : automatic)
     states += "Package: " + package.name +
               "\nArchitecture: " + (package.arch == "all" ? arch_ : package.arch) + "\nAuto-Installed: 1\n\n";
-  atomic_write(folder_.path() / "extended_states", states);
+  atomic_write(folder_ / "extended_states", states);
 }
 
 AptAnswer AptRoot::run(const std::vector<std::string>& arguments) const {
-  atomic_write(folder_.path() / "sources.list", sources_list_);
-  atomic_write(folder_.path() / "preferences", preferences_);
-  std::vector<std::string> argv = program_.argv;
+  atomic_write(folder_ / "sources.list", sources_list_);
+  atomic_write(folder_ / "preferences", preferences_);
+  std::vector<std::string> argv{program_.path};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const CommandResult result =
-      run_command({.argv = argv,
-                   .environment = {{"APT_CONFIG", (folder_.path() / "apt.conf").string()},
-                                   {"LC_ALL", "C"},
-                                   {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
-                                   {"SOURCE_DATE_EPOCH", "0"}}});
+  const CommandResult result = call(argv);
   AptAnswer answer;
   answer.ok = result.exit_code == 0;
   for (const std::string& line : split(result.output, '\n')) {
@@ -156,6 +168,23 @@ AptAnswer AptRoot::run(const std::vector<std::string>& arguments) const {
   if (!answer.ok) answer.errors = apt_words(result.errors, result.output);
   if (!answer.ok && answer.errors.empty()) answer.errors = result.errors + result.output;
   return answer;
+}
+
+CommandResult AptRoot::call(const std::vector<std::string>& argv) const {
+  const std::map<std::string, std::string> environment{{"APT_CONFIG", seen_ + "/apt.conf"},
+                                                       {"LC_ALL", "C"},
+                                                       {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+                                                       {"SOURCE_DATE_EPOCH", "0"}};
+  if (!is_confined()) return run_command({.argv = argv, .environment = environment});
+  SandboxOptions options{.log = work_->path() / "log"};
+  options.root = {.lowers = {program_.files->folder},
+                  .upper = work_->path() / "upper",
+                  .scratch = work_->path() / ("scratch" + std::to_string(++calls_))};
+  make_folders(options.root.scratch, 0700);
+  fs::remove(options.log);
+  const SandboxResult result = run_in_sandbox(options, {{.argv = argv, .env = environment}});
+  const std::string said = read_file(options.log);
+  return {.exit_code = result.exit_code, .output = said, .errors = said};
 }
 
 AptAnswer AptRoot::install(const std::vector<std::string>& requests) const {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/files.hpp"
+#include "base/subprocess.hpp"
 #include "distro/debian/apt_program.hpp"
 #include "distro/debian/indexes.hpp"
 
@@ -24,7 +26,7 @@ struct AptAnswer {
   std::string errors{};  ///< apt's own words when it found no solution
 };
 
-/// The release's own solver as a child process on a private root, fed with indexes that we verified: it downloads
+/// The release's own solver as a child process on a private folder, fed with indexes that we verified: it downloads
 /// nothing, and nothing of this machine's apt configuration or dpkg state reaches it.
 class AptRoot {
  public:
@@ -46,8 +48,16 @@ class AptRoot {
   [[nodiscard]] AptAnswer run(const std::vector<std::string>& arguments) const;
   void write_config(const std::vector<std::string>& foreign_archs, bool recommends) const;
 
+  [[nodiscard]] bool is_confined() const { return program_.files != nullptr; }
+  [[nodiscard]] CommandResult call(const std::vector<std::string>& argv) const;
+  void put_list(const Store& store, const Digest& digest, const std::filesystem::path& place) const;
+
   const AptProgram& program_;
-  TempDir folder_;
+  std::optional<WorkFolder> work_;  ///< of the sandbox, or
+  std::optional<TempDir> temp_;     ///< without one
+  std::filesystem::path folder_;
+  std::string seen_;  ///< the folder as apt sees it
+  mutable unsigned calls_ = 0;
   std::string arch_;
   std::string sources_list_;
   std::string preferences_;

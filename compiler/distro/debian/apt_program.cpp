@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// A program of another release, without that release's system. Its loader is started by its path and gets the folder of
-// its libraries, so it needs no root of its own, no rights and nothing of this machine but the kernel. Only apt-get, the
-// loader and libraries are unpacked: simulating, apt starts no other program (debian/apt.cpp tells it the architectures
-// that it would ask dpkg for).
+// Whoever signs an archive chooses what its apt is, and a project may bring its own key: so apt runs in the sandbox, as the
+// packages' scripts do, in a root that holds what it needs and nothing else, and sees copies of the indexes.
 //
-// The packages are found without a solver: the first alternative of a dependency that the suite has, and only where it is
-// a library by its name. That is all a linked program needs; adduser, gpgv and keyrings are for what is not done here.
+// The root has apt-get, the libraries that it is linked with, a method that it starts even when it only simulates, and dpkg's
+// tables of architectures, for which it would ask dpkg. The packages are found without a solver: the first alternative of a
+// dependency that the suite has, and only where it is a library by its name. adduser, gpgv and keyrings are for what is not
+// done here. Folders are merged below /usr, where Debian 13 has them and Debian 12 will look for them through links.
 #include "distro/debian/apt_program.hpp"
 
 #include <algorithm>
@@ -28,48 +28,49 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kProgram = "apt-get";
-constexpr std::string_view kForm = "apt program 1\n";  // of the folder; another one is made again
+constexpr std::string_view kForm = "apt program 1\n";  // of the root; another one is made again
+
+constexpr const char* kOtherApt = "name an apt-get of this machine in ALEPHC_APT";
+#if defined(__x86_64__)
+constexpr std::string_view kMachine = "amd64";
+#else
+constexpr std::string_view kMachine = "arm64";
+#endif
 
 struct Platform {
   std::string_view arch;
-  std::string_view libraries;  // the folder's name below lib/
-  std::string_view loader;
+  std::string_view libraries;  // the folder's name below usr/lib/
 };
-constexpr std::array<Platform, 2> kPlatforms{{{"amd64", "x86_64-linux-gnu", "ld-linux-x86-64.so.2"},
-                                              {"arm64", "aarch64-linux-gnu", "ld-linux-aarch64.so.1"}}};
+constexpr std::array<Platform, 2> kPlatforms{{{"amd64", "x86_64-linux-gnu"}, {"arm64", "aarch64-linux-gnu"}}};
 
 const Platform& platform_of(std::string_view arch) {
   const auto found = std::find_if(kPlatforms.begin(), kPlatforms.end(),
                                   [&](const Platform& platform) { return platform.arch == arch; });
   if (found == kPlatforms.end())
-    throw Error(ErrorKind::host, "alephc cannot run apt of the architecture " + std::string(arch));
+    throw Error(ErrorKind::host, "alephc cannot run apt for architecture " + std::string(arch), kOtherApt);
   return *found;
 }
 
-std::string name_of(const std::string& path) {
-  return path.substr(path.find_last_of('/') + 1);
+bool is_library(std::string_view name) {
+  return name.starts_with("lib") || name == "zlib1g";
 }
 
-/// Takes apt-get, and the libraries with their links, into one folder.
+/// Puts what apt needs into a root.
 class ProgramSink : public ArchiveSink {
  public:
   ProgramSink(LayerWriter& out, const Platform& platform)
-      : out_(out), folder_("lib/" + std::string(platform.libraries)) {}
+      : out_(out), libraries_("usr/lib/" + std::string(platform.libraries)) {}
 
   void begin_entry(const std::string& member, Entry entry) override {
-    taken_ = member == "data" && is_wanted(entry.path);
-    if (!taken_) return;
-    entry_ = {.path = name_of(entry.path),
+    const std::string path = entry.path.starts_with("lib") ? "usr/" + entry.path : entry.path;
+    const bool plain = entry.type == EntryType::regular && entry.hard_link.empty();
+    taken_ = member == "data" && (plain || entry.type == EntryType::symlink) && is_wanted(path);
+    content_.clear();
+    entry_ = {.path = path,
               .type = entry.type,
               .mode = entry.type == EntryType::symlink ? 0777U : 0755U,
-              .uid = ::geteuid(),
-              .gid = ::getegid(),
-              .mtime = out_.time()};
-    content_.clear();
-    if (entry.type == EntryType::symlink) entry_.link_target = name_of(entry.link_target);
-    taken_ =
-        entry.type == EntryType::symlink || (entry.type == EntryType::regular && entry.hard_link.empty());
+              .mtime = out_.time(),
+              .link_target = entry.link_target};
   }
   void data(std::string_view bytes) override {
     if (taken_) content_ += bytes;
@@ -84,13 +85,14 @@ class ProgramSink : public ArchiveSink {
 
  private:
   [[nodiscard]] bool is_wanted(const std::string& path) const {
-    const std::string folder = path.substr(0, path.size() - std::min(path.size(), name_of(path).size() + 1));
-    if (folder == "usr/bin") return name_of(path) == kProgram;
-    return (folder == folder_ || folder == "usr/" + folder_) && path.find(".so") != std::string::npos;
+    const std::string folder = fs::path(path).parent_path().string();
+    if (folder == libraries_ || folder == "usr/lib64") return path.find(".so") != std::string::npos;
+    if (folder == "usr/share/dpkg") return path.ends_with("table");
+    return path == "usr/bin/apt-get" || path == "usr/lib/apt/methods/http";
   }
 
   LayerWriter& out_;
-  std::string folder_;
+  std::string libraries_;
   Entry entry_;
   std::string content_;
   bool taken_ = false;
@@ -133,7 +135,11 @@ std::shared_ptr<const Layer> unpack(const std::vector<const IndexedPackage*>& pa
   const fs::path folder = work.path() / "apt";
   make_folders(folder);
   LayerWriter out(folder, nullptr, 0);
-  out.put({.path = "", .type = EntryType::directory, .mode = 0755, .uid = ::geteuid(), .gid = ::getegid()});
+  for (const char* name : {"", "dev", "proc", "tmp"})
+    out.put({.path = name, .type = EntryType::directory, .mode = 0755});
+  for (const char* name : {"lib", "lib64"})
+    out.put(
+        {.path = name, .type = EntryType::symlink, .mode = 0777, .link_target = "usr/" + std::string(name)});
   ProgramSink sink(out, platform);
   for (const IndexedPackage* package : packages) {
     const auto blob = tools.store.open_blob(package->sha256);
@@ -142,8 +148,8 @@ std::shared_ptr<const Layer> unpack(const std::vector<const IndexedPackage*>& pa
                   "run the command again");
     decode_archive(blob->get(), ArchiveKind::deb, sink);
   }
-  for (const std::string& name : {std::string(kProgram), std::string(platform.loader)})
-    if (!out.has(name)) throw Error(ErrorKind::failed, "the release's packages of apt do not bring " + name);
+  if (!out.has("usr/bin/apt-get"))
+    throw Error(ErrorKind::failed, "the release's package apt does not contain /usr/bin/apt-get");
   return tools.store.adopt_layer(folder, out.finish());
 }
 
@@ -166,20 +172,28 @@ std::vector<const IndexedPackage*> packages_of_apt(const PackageIndex& index, st
       for (const auto& group : parse_relations(field))
         for (const Relation& relation : group) {
           const IndexedPackage* package =
-              relation.name.starts_with("lib") ? newest(index, relation.name, source, arch) : nullptr;
+              is_library(relation.name) ? newest(index, relation.name, source, arch) : nullptr;
           if (package == nullptr) continue;
           if (seen.insert(package->name).second) packages.push_back(package);
           break;
         }
+  if (const IndexedPackage* dpkg = newest(index, "dpkg", source, arch); dpkg != nullptr && !packages.empty())
+    packages.push_back(dpkg);
   return packages;
 }
 
 AptProgram provide_apt(const PackageIndex& index, const std::vector<VerifiedSource>& sources,
                        std::uint32_t source, const std::string& arch, const ToolBox& tools) {
+  if (::geteuid() != 0)
+    throw Error(ErrorKind::host, "the release's apt runs in the sandbox, and this user cannot have one",
+                "'alephc doctor' shows what is missing; or " + std::string(kOtherApt));
   const Platform& platform = platform_of(arch);
+  if (platform.arch != kMachine)
+    throw Error(ErrorKind::host, "the apt of " + arch + " does not run on this machine", kOtherApt);
   const std::vector<const IndexedPackage*> packages = packages_of_apt(index, source, arch);
   if (packages.empty())
-    throw Error(ErrorKind::failed, "the release's own suite has no package apt, which chooses packages",
+    throw Error(ErrorKind::failed,
+                "the release's own suite has no apt package, and apt is what chooses packages",
                 "add the release to base.suites and 'main' to base.components");
   std::string text;
   const Digest key = key_of(packages, text);
@@ -193,11 +207,7 @@ AptProgram provide_apt(const PackageIndex& index, const std::vector<VerifiedSour
                                  .key_text = text,
                                  .result = files->digest.hex()});
   }
-  const std::string folder = files->folder.string();
-  return {.argv = {folder + "/" + std::string(platform.loader), "--library-path", folder,
-                   folder + "/" + kProgram},
-          .version = std::string(packages.front()->version),
-          .files = files};
+  return {.version = std::string(packages.front()->version), .files = files};
 }
 
 AptProgram apt_of_machine(const std::string& program) {
@@ -206,7 +216,7 @@ AptProgram apt_of_machine(const std::string& program) {
   const std::vector<std::string> words = split_words(result.output);
   if (result.exit_code != 0 || words.size() < 2 || words[0] != "apt")
     throw Error(ErrorKind::usage, "ALEPHC_APT is not an apt-get: " + program);
-  return {.argv = {program}, .version = words[1]};
+  return {.path = program, .version = words[1]};
 }
 
 }  // namespace alephc::debian

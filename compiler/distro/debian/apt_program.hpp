@@ -14,13 +14,14 @@ namespace alephc::debian {
 
 /// apt-get of the release that is locked, so that no apt of this machine decides anything.
 struct AptProgram {
-  std::vector<std::string> argv{};       ///< what stands before apt-get's own arguments
+  std::string path{"/usr/bin/apt-get"};
   std::string version{};                 ///< "2.6.1"
-  std::shared_ptr<const Layer> files{};  ///< what argv is in
+  std::shared_ptr<const Layer>
+      files{};  ///< the root that it runs in, in the sandbox; null: this machine's own
 };
 
-/// apt, and what of its dependencies are libraries: by the newest versions of one source, each after those that asked
-/// for it. Empty where the source has no apt.
+/// apt, what of its dependencies are libraries, and dpkg for its tables: by the newest versions of one source. Empty where the
+/// source has no apt.
 [[nodiscard]] std::vector<const IndexedPackage*> packages_of_apt(const PackageIndex& index,
                                                                  std::uint32_t source, std::string_view arch);
 
