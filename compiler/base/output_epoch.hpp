@@ -19,7 +19,7 @@ struct EpochId {
   std::int64_t number = 0;
   std::int64_t draft = 0;
   bool operator==(const EpochId&) const = default;
-  [[nodiscard]] std::string text() const;  ///< "draft 3 of output epoch 1"
+  [[nodiscard]] std::string text() const;  ///< "draft 4 of output epoch 1"
 };
 
 /// What a step sees of the world.

@@ -126,7 +126,7 @@ std::vector<Finding> examine(const Settings& settings) {
   const bool fixed = can_fix_addresses();
   findings.push_back(
       {"addresses", fixed, false,
-       fixed ? "programs of steps stand at the same addresses in every run"
+       fixed ? "programs in steps are loaded at the same addresses in every run"
              : "a filter forbids personality(2): what writes addresses down differs from run to run"});
   const auto slirp = find_program("slirp4netns");
   findings.push_back({"slirp4netns", slirp.has_value(), false,

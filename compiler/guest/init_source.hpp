@@ -12,7 +12,7 @@
 
 namespace alephc {
 
-/// An init that was released, and what it was made of.
+/// An init for x86-64 that was released, and what it was made of.
 struct InitRelease {
   Digest source{};   ///< source_digest() of its project
   Digest program{};  ///< sha256 of aleph-init

@@ -35,7 +35,8 @@ constexpr std::array kNeeded{
     Capability{CAP_FOWNER, "FOWNER"},       Capability{CAP_FSETID, "FSETID"},
     Capability{CAP_SETFCAP, "SETFCAP"},     Capability{CAP_SETGID, "SETGID"},
     Capability{CAP_SETUID, "SETUID"},       Capability{CAP_MKNOD, "MKNOD"},
-    Capability{CAP_SYS_ADMIN, "SYS_ADMIN"}, Capability{CAP_NET_ADMIN, "NET_ADMIN"}};
+    Capability{CAP_SYS_ADMIN, "SYS_ADMIN"}, Capability{CAP_NET_ADMIN, "NET_ADMIN"},
+    Capability{CAP_SETPCAP, "SETPCAP"}};
 
 void must(int result, const char* action) {
   if (result < 0) throw system_error(action, result == -1 ? errno : -result);

@@ -2,14 +2,17 @@
 // A library that is loaded before a program's own: folders list their entries in byte order, because filesystems give them
 // in orders of their own; with ALEPHC_BACKWARDS last first, to find out whether a step goes by the order. It has the whole
 // of <dirent.h> itself, because a DIR is libc's own affair; every libc's struct dirent is what the kernel's getdents64
-// writes. A stream holds the names that the folder had when it was opened or rewound. Not reached: static programs, and
-// what libc walks by itself (nftw, scandir without a function to compare).
+// writes. A stream reads the whole folder when it is first asked for a name, and not before: whoever rewinds a stream to
+// put the offset of a shared descriptor back, as Python does, finds it there. Not reached: static programs, programs that
+// are started without LD_PRELOAD, what libc walks by itself (nftw, fts, scandir without a function to compare), and the
+// order of inodes that find and its like choose in a folder of more than 10,000 names.
 #include <cerrno>
 #include <cstddef>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +25,7 @@ struct __dirstream {  // NOLINT: the name is theirs
   std::size_t* offsets;  ///< of each entry in bytes
   long count;
   long position;  ///< of the next one to give, from 0
+  bool listed;    ///< the entries are here
 };
 
 namespace {
@@ -44,7 +48,8 @@ void forget(DIR* folder) {
   folder->bytes = nullptr;
   folder->offsets = nullptr;
   folder->size = folder->room = 0;
-  folder->count = folder->position = 0;
+  folder->count = 0;
+  folder->listed = false;
 }
 
 bool grow(DIR* folder) {
@@ -109,8 +114,9 @@ bool read_all(DIR* folder) {
     if (folder->room - folder->size < kFirstRoom / 2 && !grow(folder)) return false;
     const long got =
         ::syscall(SYS_getdents64, folder->fd, folder->bytes + folder->size, folder->room - folder->size);
-    if (got < 0) return false;
-    if (got == 0) break;
+    // A folder that has been removed meanwhile has no entries.
+    if (got < 0 && errno != ENOENT) return false;
+    if (got <= 0) break;
     folder->size += static_cast<std::size_t>(got);
   }
   for (std::size_t at = 0; at < folder->size; at += entry_at(folder, at)->d_reclen) ++folder->count;
@@ -123,22 +129,20 @@ bool read_all(DIR* folder) {
     at += entry_at(folder, at)->d_reclen;
   }
   sort(folder);
+  folder->listed = true;
   return true;
 }
 
 DIR* open_stream(int fd) {
   auto* folder = static_cast<DIR*>(allocate(sizeof(DIR)));
-  if (folder == nullptr) return nullptr;
-  folder->fd = fd;
-  if (read_all(folder)) return folder;
-  const int problem = errno;
-  forget(folder);
-  ::munmap(folder, sizeof(DIR));
-  errno = problem;
-  return nullptr;
+  if (folder != nullptr) folder->fd = fd;
+  return folder;
 }
 
 dirent* next_entry(DIR* folder) {
+  const int problem = errno;
+  if (!folder->listed && !read_all(folder)) return nullptr;
+  errno = problem;
   if (folder->position >= folder->count) return nullptr;
   dirent* entry = entry_at(folder, folder->offsets[folder->position++]);
   entry->d_off = folder->position;  // what telldir() will say
@@ -163,10 +167,18 @@ DIR* opendir(const char* name) {
 }
 
 DIR* fdopendir(int fd) {
-  return open_stream(fd);
+  struct stat info {};
+  if (::syscall(SYS_fstat, fd, &info) != 0) return nullptr;  // glibc before 2.33 has no function of that name
+  if (S_ISDIR(info.st_mode)) return open_stream(fd);
+  errno = ENOTDIR;
+  return nullptr;
 }
 
 int closedir(DIR* folder) {
+  if (folder == nullptr) {
+    errno = EINVAL;
+    return -1;
+  }
   const int fd = folder->fd;
   forget(folder);
   ::munmap(folder, sizeof(DIR));
@@ -195,7 +207,8 @@ int readdir64_r(DIR* __restrict folder, dirent64* __restrict entry, dirent64** _
 
 void rewinddir(DIR* folder) noexcept {
   ::lseek(folder->fd, 0, SEEK_SET);
-  (void)read_all(folder);
+  forget(folder);
+  folder->position = 0;
 }
 
 long telldir(DIR* folder) noexcept {

@@ -1166,7 +1166,7 @@ def test_where_root_lacks_a_capability_build_and_doctor_say_so(world):
     built(world)
     assert "ok    sandbox" in world.run("doctor").stdout, world.run("doctor").stdout
     alephc = world.alephc
-    for name in ("sys_admin", "net_admin", "setuid", "setgid", "chown", "mknod"):
+    for name in ("sys_admin", "net_admin", "setpcap", "setuid", "setgid", "chown", "mknod"):
         world.alephc = world.folder / f"without-{name}"
         world.alephc.write_text(
             f'#!/bin/sh\nexec setpriv --bounding-set=-{name} --inh-caps=-{name} {alephc} "$@"\n'

@@ -50,9 +50,12 @@ TEST_CASE("/etc/hosts is there while commands run, and leaves no trace") {
 TEST_CASE("what commands add to /etc/hosts stays, and so does what they put beside it") {
   const Place place;
   const HostNames names(place.root, kText);
-  atomic_write(place.upper / "etc/hosts", std::string(kText) + "10.0.0.1 db\n");
+  atomic_write(place.upper / "etc/hosts", std::string(kText) + "10.0.0.1 db\n", 0600);
+  fs::create_hard_link(place.upper / "etc/hosts", place.upper / "etc/link");
   names.take_back();
   CHECK(read_file(place.upper / "etc/hosts") == "10.0.0.1 db\n");
+  CHECK((fs::status(place.upper / "etc/hosts").permissions() & fs::perms::mask) == fs::perms(0600));
+  CHECK(fs::hard_link_count(place.upper / "etc/hosts") == 2);
 
   const Place other;
   const HostNames others(other.root, kText);

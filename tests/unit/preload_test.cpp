@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 
 #include "base/files.hpp"
+#include "base/subprocess.hpp"
 #include "support/catch.hpp"
 
 using namespace alephc;
@@ -90,4 +91,24 @@ TEST_CASE("an empty folder and one of one name are listed") {
   CHECK(listed_with(options_of(true, {}), temp.path()) == std::vector<std::string>{".", ".."});
   atomic_write(temp.path() / "!", "");
   CHECK(listed_with(options_of(true, {}), temp.path()) == std::vector<std::string>{"!", ".", ".."});
+}
+
+TEST_CASE("a rewound stream leaves its descriptor at the beginning, and lists again") {
+  const TempDir temp(fs::temp_directory_path(), "alephc-test");
+  const fs::path folder = temp.path() / "folder";
+  make_folders(folder);
+  atomic_write(folder / "a", "");
+  put_preloaded_libraries(options_of(true, {}), temp.path());
+  const char* script =
+      "import os, sys\n"
+      "fd = os.open(sys.argv[1], 0)\n"
+      "assert os.listdir(fd) == os.listdir(fd) == ['a'], 'listed once only'\n"
+      "os.chdir(sys.argv[1]); os.unlink('a'); os.rmdir(sys.argv[1])\n"
+      "assert os.listdir('.') == [], 'a removed folder is not empty'\n";
+  const CommandResult result =
+      run_command({.argv = {"python3", "-c", script, folder},
+                   .environment = {{"PATH", "/usr/bin:/bin"},
+                                   {"LD_PRELOAD", temp.path() / "lib/x86_64-linux-gnu/alephc-order.so"}}});
+  INFO(result.errors);
+  CHECK(result.exit_code == 0);
 }
