@@ -51,6 +51,7 @@ bool needs_init_from_source(const Lock& lock, const Store& store) {
 }
 
 void build_init_from_source(const Session& session) {
+  require_root(session.settings());
   const Digest& released = *released_init();
   session.reporter().note("building aleph-init " + released.hex().substr(0, 12) + "… from its source");
   const WorkFolder work = session.store().make_work_folder();

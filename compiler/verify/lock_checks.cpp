@@ -58,7 +58,7 @@ void look_at_guest_files(const Lock& lock, Checks& out) {
     if (!known)
       out.say("init", Verdict::undecided,
               "the lock's " + locked.name + " (" + locked.sha256.hex().substr(0, 12) +
-                  "…) is neither one that this alephc knows nor built from its source: it may do anything");
+                  "…) is not one that this alephc knows: it runs with all rights, and may do anything");
   }
 }
 

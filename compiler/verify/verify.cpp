@@ -149,13 +149,28 @@ class Verification {
                                return claim.hash.empty() && !claim.tree.is_zero();
                              });
     if (tree_wanted) {
-      const ImageContent content = read_image(request_.image, {.jobs = settings_.jobs});
+      const bool builds = request_.rebuild && runtime_;
+      const ImageContent content = read_image(
+          request_.image, {.jobs = settings_.jobs, .wanted = builds ? is_place_of_guest_file : nullptr});
       tree_ = tree_digest(content.listing, content.outside);
+      if (builds) take_guest_files(content);
     }
     if (claims_.empty() && !request_.rebuild && (request_.statements.empty() || request_.policy.empty()))
       say("image", Verdict::undecided,
           "sha256 " + hashes_->sha256.hex() +
               ", and nothing to compare it with: give --expect, --message or --rebuild");
+  }
+
+  static bool is_place_of_guest_file(const std::string& path) {
+    return path == "sbin/init" || path == "usr/sbin/init" || path.starts_with("usr/lib/aleph/");
+  }
+
+  /// The image brings the init and the files beside it, so the rebuild needs no other place for them. What they are is judged
+  /// by the lock's hashes.
+  void take_guest_files(const ImageContent& content) {
+    for (const auto& [path, text] : content.texts)
+      for (const LockedGuestFile& locked : runtime_->lock.guest_files)
+        if (sha256(text) == locked.sha256) (void)session().store().put_blob(text);
   }
 
   void rebuild() {
