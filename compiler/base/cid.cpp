@@ -33,7 +33,7 @@ struct DagNode {
 
 namespace {
 
-constexpr std::size_t kChunk = 256 * 1024;
+constexpr std::size_t kChunk = kHashedChunk;
 constexpr std::size_t kLinks = 174;
 constexpr std::uint8_t kRaw = 0x55;
 constexpr std::uint8_t kDagPb = 0x70;
@@ -176,6 +176,8 @@ void read_chunk(int fd, std::uint64_t offset, std::span<char> into) {
 }
 
 FileHashes named(std::uint64_t size, const Digest& whole, std::vector<DagNode> v0, std::vector<DagNode> v1) {
+  std::vector<Digest> chunks;
+  for (const DagNode& leaf : v1) chunks.push_back(leaf.digest);
   const DagNode root_v0 = root_of(std::move(v0), false);
   const DagNode root_v1 = root_of(std::move(v1), true);
   const char codec = static_cast<char>(root_v1.raw ? kRaw : kDagPb);
@@ -183,7 +185,8 @@ FileHashes named(std::uint64_t size, const Digest& whole, std::vector<DagNode> v
           .sha256 = whole,
           .cid_v0 = encode_base58(std::string("\x12\x20") + std::string(bytes_of(root_v0.digest))),
           .cid_v1 =
-              "b" + base32(std::string("\x01") + codec + "\x12\x20" + std::string(bytes_of(root_v1.digest)))};
+              "b" + base32(std::string("\x01") + codec + "\x12\x20" + std::string(bytes_of(root_v1.digest))),
+          .chunks = std::move(chunks)};
 }
 
 }  // namespace
@@ -393,6 +396,24 @@ FileHashes FileHasher::finish() {
   if (state.whole_thread.joinable()) state.whole_thread.join();
   if (state.failure) std::rethrow_exception(state.failure);
   return named(size, state.whole, std::move(state.v0), std::move(state.v1));
+}
+
+bool has_chunks(int fd, std::size_t first, std::span<const Digest> digests, std::vector<char>& room) {
+  room.resize(digests.size() * kChunk);
+  const ssize_t got = read_at(fd, first * kChunk, room);
+  if (got < 0) return false;
+  const std::string_view all(room.data(), static_cast<std::size_t>(got));
+  if (digests.size() == kShaLanes && all.size() == room.size() && has_sha256_lanes()) {
+    std::array<std::string_view, kShaLanes> messages;
+    std::array<Digest, kShaLanes> found;
+    for (std::size_t i = 0; i < kShaLanes; ++i) messages[i] = all.substr(i * kChunk, kChunk);
+    sha256_side_by_side(messages, found);
+    return std::equal(found.begin(), found.end(), digests.begin());
+  }
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    if (i * kChunk >= all.size() || sha256(all.substr(i * kChunk, kChunk)) != digests[i]) return false;
+  }
+  return true;
 }
 
 FileHashes hash_file(const std::filesystem::path& path, unsigned jobs) {

@@ -4,12 +4,17 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/digest.hpp"
 
 namespace alephc {
+
+/// What leaves of a file's tree hold, in bytes.
+inline constexpr std::size_t kHashedChunk = 256 * 1024;
 
 /// The names a file has on the network.
 struct FileHashes {
@@ -17,7 +22,13 @@ struct FileHashes {
   Digest sha256{};
   std::string cid_v0{};  ///< UnixFS, 256 KiB chunks, balanced, 174 links: what "ipfs add" prints
   std::string cid_v1{};  ///< the same with raw leaves: what "ipfs add --cid-version=1" prints
+  std::vector<Digest>
+      chunks{};  ///< the raw leaves: sha256 of every kHashedChunk bytes, the last one of what is left
 };
+
+/// Whether these are the digests of a file's chunks from a first one on; room is used again from call to call.
+[[nodiscard]] bool has_chunks(int fd, std::size_t first, std::span<const Digest> digests,
+                              std::vector<char>& room);
 
 /// Hashes a file while it is being written. Its first chunk is only read at the end, because images have a
 /// head that is written last; so what follows can be hashed early, but for the sha256 of it all.

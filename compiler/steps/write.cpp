@@ -106,8 +106,10 @@ ImageResult run(const WriteInput& input, const ImagePlace& place) {
   if (input.verity) add_verity(file, work.path() / "verity", options.seed, place, result);
   if (format.is_disk) result.tree.outside = outside_of_disk(file);
   place.store.adopt_blob(file, hashes.sha256);
-  if (place.cache != nullptr && format.keeps_blocks)
+  if (place.cache != nullptr && format.keeps_blocks) {
+    place.cache->keep_chunks(hashes.chunks);
     place.store.put_block_index(hashes.sha256, place.cache->kept_bytes());
+  }
   return result;
 }
 

@@ -115,6 +115,34 @@ TEST_CASE("a file hashed while it is written has the same hashes") {
   }
 }
 
+TEST_CASE("a file has the chunks that it had when it was hashed, and no others") {
+  const TempDir temp(std::filesystem::temp_directory_path(), "alephc-test");
+  const std::filesystem::path file = temp.path() / "file";
+  std::string bytes((19 * kHashedChunk) + 77, 'x');
+  for (std::size_t i = 0; i < bytes.size(); i += 1000) bytes[i] = static_cast<char>(i / 1000);
+  atomic_write(file, bytes);
+  const std::vector<Digest> chunks = hash_file(file, 2).chunks;
+  REQUIRE(chunks.size() == 20);
+  CHECK(chunks[19] == sha256(std::string_view(bytes).substr(19 * kHashedChunk)));
+  std::vector<char> room;
+  const auto has = [&](std::size_t first, std::size_t count) {
+    const UniqueFd fd = open_file(file, O_RDONLY);
+    return has_chunks(fd.get(), first, std::span(chunks).subspan(first, count), room);
+  };
+  CHECK(has(0, 16));  // as many as are hashed side by side
+  CHECK(has(16, 4));
+  CHECK(has(3, 16));
+  CHECK(has(19, 1));
+  bytes[5 * kHashedChunk] ^= 1;
+  atomic_write(file, bytes);
+  CHECK_FALSE(has(0, 16));
+  CHECK_FALSE(has(5, 1));
+  CHECK(has(6, 10));
+  atomic_write(file, bytes.substr(0, 19 * kHashedChunk));
+  CHECK_FALSE(has(16, 4));
+  CHECK(has(16, 3));
+}
+
 TEST_CASE("a file that gets shorter while it is hashed is an error") {
   const TempDir folder(std::filesystem::temp_directory_path());
   atomic_write(folder.path() / "file", std::string(1'000'000, 'x'));

@@ -3,16 +3,17 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
+#include "base/cid.hpp"
 #include "base/diagnostic.hpp"
 #include "base/little_endian.hpp"
 #include "base/parallel.hpp"
+#include "base/sha256_lanes.hpp"
 
 namespace alephc {
 namespace {
 
-constexpr std::string_view kMagic = "alephc packed image 3\n";
+constexpr std::string_view kMagic = "alephc packed image 4\n";
 
 void put_digest(std::string& out, const Digest& digest) {
   out.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
@@ -79,6 +80,8 @@ std::string packed_image_bytes(const std::string& settings, const PackedImage& i
     put_little(out, fragment.offset);
     put_block(out, fragment.block);
   }
+  put_little(out, image.chunks.size());
+  for (const Digest& chunk : image.chunks) put_digest(out, chunk);
   put_digest(out, sha256(out));
   return out;
 }
@@ -107,6 +110,8 @@ std::optional<PackedImage> parse_packed_image(const std::string& settings, std::
     fragment.offset = cursor.number();
     fragment.block = cursor.block();
   }
+  image.chunks.resize(cursor.number());
+  for (Digest& chunk : image.chunks) chunk = cursor.digest();
   return image;
 }
 
@@ -167,22 +172,13 @@ void BlockCache::stop_checking() {
 }
 
 void BlockCache::check(FormerImage& image) const {
-  std::map<std::uint64_t, const PackedBlock*> by_offset;
-  for (const PackedRun& run : image.packed.runs) {
-    std::uint64_t offset = run.offset;
-    for (const PackedBlock& block : run.blocks) {
-      if (block.word != 0) by_offset.try_emplace(offset, &block);
-      offset += packed_size(block.word);
-    }
-  }
-  for (const PackedFragment& fragment : image.packed.fragments)
-    by_offset.try_emplace(fragment.offset, &fragment.block);
+  const std::span<const Digest> chunks(image.packed.chunks);
   std::vector<char> room;
-  for (const auto& [offset, block] : by_offset) {
-    room.resize(std::max<std::size_t>(room.size(), packed_size(block->word)));
-    if (stopping_ || !read_packed(image, offset, {block, 1}, std::span(room).first(packed_size(block->word))))
-      return;
-    image.checked.store(offset + packed_size(block->word), std::memory_order_release);
+  for (std::size_t at = 0; at < chunks.size();) {
+    const std::size_t count = std::min(kShaLanes, chunks.size() - at);
+    if (stopping_ || !has_chunks(image.file.get(), at, chunks.subspan(at, count), room)) return;
+    at += count;
+    image.checked.store(at * kHashedChunk, std::memory_order_release);
   }
 }
 

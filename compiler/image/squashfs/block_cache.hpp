@@ -58,6 +58,7 @@ struct PackedFragment {
 struct PackedImage {
   std::vector<PackedRun> runs{};
   std::vector<PackedFragment> fragments{};
+  std::vector<Digest> chunks{};  ///< FileHashes::chunks of the image; empty: not known
 };
 
 /// A packed image as bytes: settings (see BlockCache), then
@@ -73,7 +74,7 @@ struct FormerImage {
 
   PackedImage packed;
   UniqueFd file;
-  std::atomic<std::uint64_t> checked{0};  ///< below this offset every block had its recorded hash
+  std::atomic<std::uint64_t> checked{0};  ///< below this offset every chunk had its recorded hash
 };
 
 /// What blocks that follow each other take in an image.
@@ -113,12 +114,14 @@ class BlockCache {
   [[nodiscard]] std::optional<PackedBytes> read_block(const Digest& name) const;
 
   /// Hashes the newest image in idle time, until stop_checking(): when little changes, the steps before the image leave a
-  /// core idle for as long as that takes. Called again, it does nothing.
+  /// core idle for as long as that takes. By chunks, which are of one length and so are hashed side by side, in half of
+  /// the time that its blocks would take. Called again, it does nothing.
   void check_ahead();
   void stop_checking();
 
   /// What was just written, for the images to come.
   void keep(PackedImage made) { made_ = std::move(made); }
+  void keep_chunks(std::vector<Digest> chunks) { made_.chunks = std::move(chunks); }
   [[nodiscard]] std::string kept_bytes() const { return packed_image_bytes(settings_, made_); }
 
  private:
