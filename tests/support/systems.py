@@ -20,7 +20,8 @@ format = "dir"
 ENTER = """set -e
 mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1"
 mount -t proc proc proc && mount --rbind /sys sys && mount --rbind /dev dev
-mount -t tmpfs tmpfs run && mkdir -p mnt && cp /etc/resolv.conf /etc/hosts etc/
+mount -t tmpfs tmpfs run && mkdir -p mnt && cp /etc/resolv.conf etc/
+[ ! -e /etc/hosts ] || cp /etc/hosts etc/
 pivot_root . mnt && umount -l mnt
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8
 shift && exec chroot . "$@"
