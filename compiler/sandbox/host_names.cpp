@@ -38,10 +38,8 @@ void set_time(int fd, const struct stat& of) {
 }
 
 /// The same inode, so that its owner, mode and other names stay what the commands made them.
-void rewrite(const RootFolder& root, const std::string& text) {
-  const UniqueFd folder = open_folder(root);
-  const UniqueFd file(
-      ::openat(folder.get(), "hosts", O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+void rewrite(int folder, const std::string& text) {
+  const UniqueFd file(::openat(folder, "hosts", O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) throw system_error("write /etc/hosts of the image", errno);
   write_all(file.get(), text);
 }
@@ -87,7 +85,7 @@ void HostNames::take_back() const {
   if (now == text_)
     upper_.remove(kFile);
   else
-    rewrite(upper_, now.substr(text_.size()));
+    rewrite(folder.get(), now.substr(text_.size()));
   set_time(folder.get(), before);
   // Fails where the commands put something else there, which then stays.
   if (made_folder_) (void)::unlinkat(upper_.fd(), kFolder, AT_REMOVEDIR);

@@ -48,8 +48,8 @@ void look_at_lock(const LockedRuntime& runtime, Verdict unproven, Checks& out) {
 /// They run with all rights, and no index signs them: what is neither a release nor made of this alephc's source may do
 /// anything, so it stays open, "strict" or not.
 void look_at_guest_files(const Lock& lock, Checks& out) {
+  const auto files = guest_files();
   for (const LockedGuestFile& locked : lock.guest_files) {
-    const auto files = guest_files();
     const bool known = locked.name == "aleph-init"
                            ? is_known_init(locked.sha256)
                            : std::any_of(files.begin(), files.end(), [&](const GuestFile& file) {

@@ -168,9 +168,11 @@ class Verification {
   /// The image brings the init and the files beside it, so the rebuild needs no other place for them. What they are is judged
   /// by the lock's hashes.
   void take_guest_files(const ImageContent& content) {
-    for (const auto& [path, text] : content.texts)
+    for (const auto& [path, text] : content.texts) {
+      const Digest digest = sha256(text);
       for (const LockedGuestFile& locked : runtime_->lock.guest_files)
-        if (sha256(text) == locked.sha256) (void)session().store().put_blob(text);
+        if (digest == locked.sha256) (void)session().store().put_blob(text);
+    }
   }
 
   void rebuild() {

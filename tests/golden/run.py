@@ -39,7 +39,7 @@ class Golden:
         return fnmatch.fnmatch(name, self.only)
 
     def run(self, *arguments):
-        # The archive beside this file has no packages, so there is no apt of its release to run.
+        # The archive beside this file has indexes only: alephc cannot run apt from it.
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": "/nonexistent",

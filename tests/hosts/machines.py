@@ -22,9 +22,9 @@ import sys
 import tempfile
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
-from packages import output, package_of, root_for
+from packages import given_by, installed_root
 from run import machine_mirror
-from systems import Unreachable, alephc_on, make_system, mirror_options, run_in
+from systems import Unreachable, make_system
 
 SOURCE = pathlib.Path(__file__).parents[2]
 BUSYBOX = pathlib.Path("/bin/busybox")
@@ -116,20 +116,12 @@ def initramfs(root, modules, top):
 
 def prepared_root(build, recipe, top):
     """A Debian 12 with the package, the locked recipe and its bundle; the image's sha256 here."""
-    package, mirror = package_of(build, top / "package"), machine_mirror()
-    root = root_for(build / "alephc", package, top, "bookworm")
-    shutil.copy(package, root / "alephc.deb")
-    run_in(root, "dpkg", "-i", "/alephc.deb", check=True, capture_output=True)
-    (root / "alephc.deb").unlink()
-    given, store, options = root / "given", top / "here", mirror_options(mirror)
-    shutil.copytree(recipe, given)
-    alephc_on(build / "alephc", store, *options, "lock", "--update", given)
-    alephc_on(build / "alephc", store, *options, "vendor", given, "-o", given / "bundle")
-    alephc_on(build / "alephc", store, *options, "build", given, "--locked", "-o", top / "image")
+    root = installed_root(build, top, "bookworm")
+    sha256 = given_by(build / "alephc", recipe, root / "given", top, machine_mirror())
     (root / "job").write_text(JOB)
     (root / "job").chmod(0o755)
     shutil.copy(BUSYBOX, root / "busybox")
-    return root, output("sha256sum", top / "image").split()[0]
+    return root, sha256
 
 
 def built_in(kernel, initrd, processor, count, gigabytes, log):

@@ -21,7 +21,7 @@ import tempfile
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
 from run import machine_mirror
-from systems import Unreachable, make_system, mirror_options, outside_ci, run_in
+from systems import AS_USER, Unreachable, make_system, mirror_options, outside_ci, run_in
 
 SOURCE = pathlib.Path(__file__).parents[2]
 HOSTS = {
@@ -48,16 +48,7 @@ RECIPES = [
 # A user without rights, and his range of ids.
 BUILDER = "builder:x:4321:4321::/builder:/bin/sh\n"
 IDS = "builder:200000:65536\n"
-AS_BUILDER = [
-    "setpriv",
-    "--reuid",
-    "4321",
-    "--regid",
-    "4321",
-    "--clear-groups",
-    "env",
-    "HOME=/builder",
-]
+AS_BUILDER = [*AS_USER, "env", "HOME=/builder"]
 TESTING = [
     "catch2",
     "python3",

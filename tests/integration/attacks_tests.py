@@ -21,7 +21,8 @@ import time
 
 from fixture import Archive, Skip, run
 from attacks.images import IMAGES
-from trust_tests import as_user, relocked
+from locks import relocked
+from trust_tests import as_user
 
 BUSYBOX = "/usr/bin/busybox"
 

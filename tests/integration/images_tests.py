@@ -10,6 +10,7 @@ import tempfile
 
 from fixture import Skip, run
 from nasty_tree import NastyTree
+from systems import AS_USER
 
 SETTINGS: dict[str, list[str]] = {
     "ext4": [],
@@ -158,12 +159,7 @@ def test_btrfs_of_the_kernel_is_read_with_and_without_root(world):
         image.chmod(0o644)
         world.folder.parent.chmod(0o755), world.folder.chmod(0o755)
         rootless = run(
-            "setpriv",
-            "--reuid",
-            "4321",
-            "--regid",
-            "4321",
-            "--clear-groups",
+            *AS_USER,
             world.alephc,
             "--store",
             "/nonexistent",

@@ -15,7 +15,9 @@ import tempfile
 import time
 import traceback
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path[:0] = [
+    str(pathlib.Path(__file__).parents[1] / name) for name in ("integration", "support")
+]
 from fixture import Archive, Skip, base_packages, run
 
 

@@ -15,6 +15,7 @@ import subprocess
 import time
 
 from fixture import Skip, run
+from locks import relocked
 
 
 def prepare(archive):
@@ -185,13 +186,6 @@ def test_packages_are_proven_by_signed_indexes_or_said_not_to_be(world):
     report = verdict(world, "project", *TRUST, code=3)
     assert checks(report, "packages")[0][0] == "mismatch", report
     world.archive.publish()
-
-
-def relocked(lock, change):
-    """The text of a lock with something changed, and a digest line that fits again: what a forger
-    can do."""
-    head, body = lock.split("\n", 3)[:2], change(lock.split("\n", 3)[3])
-    return "\n".join([*head, f'digest = "{hashlib.sha256(body.encode()).hexdigest()}"', body])
 
 
 def test_a_forged_lock_is_found_out(world):

@@ -20,9 +20,9 @@ import tempfile
 import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ("oracle", "support")]
-from packages import output, package_of, root_for
+from packages import given_by, installed_root
 from run import machine_mirror
-from systems import Unreachable, alephc_on, mirror_options, run_in
+from systems import Unreachable
 
 SOURCE = pathlib.Path(__file__).parents[2]
 IMAGE = "alephc:test"
@@ -102,16 +102,6 @@ def offline(command):
     return command.replace("alephc ", "alephc --offline ", 1)
 
 
-def given_by(alephc, folder, mirror):
-    """A locked project with its bundle, and the sha256 of its image, which is built here."""
-    given, store, options = folder / "given", folder / "here", mirror_options(mirror)
-    shutil.copytree(RECIPE, given)
-    alephc_on(alephc, store, *options, "lock", "--update", given)
-    alephc_on(alephc, store, *options, "vendor", given, "-o", given / "bundle")
-    alephc_on(alephc, store, *options, "build", given, "--locked", "-o", folder / "image")
-    return given, output("sha256sum", folder / "image").split()[0]
-
-
 def faults_of(docker, workflow, given, sha256, folder):
     script = "; ".join(map(offline, workflow.commands)) + "; sha256sum runtime.squashfs"
     done = docker.run(workflow, workflow.options, folder / "volume", given, script)
@@ -145,11 +135,8 @@ def main():
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="containers.") as name:
         top = pathlib.Path(name)
         try:
-            package = package_of(build, top / "package")
-            root = root_for(build / "alephc", package, top, "bookworm")
-            shutil.copy(package, root / "alephc.deb")
-            run_in(root, "dpkg", "-i", "/alephc.deb", check=True, capture_output=True)
-            given, sha256 = given_by(build / "alephc", top, machine_mirror())
+            root, given = installed_root(build, top, "bookworm"), top / "given"
+            sha256 = given_by(build / "alephc", RECIPE, given, top, machine_mirror())
             with Docker(top).running() as docker:
                 docker.take(root)
                 for fault in faults_of(docker, Workflow(), given, sha256, top):

@@ -21,6 +21,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from systems import AS_USER
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FORMATS = {
     "squashfs zstd": [],
@@ -242,15 +245,7 @@ def rootless(variant):
         variant.before.append(f"mount --bind '{variant.work}/ids' {file}")
     variant.before.append(f"mount --bind '{variant.work}/passwd' /etc/passwd")
     variant.env["TMPDIR"] = str(variant.work)
-    variant.around = [
-        *variant.around,
-        "setpriv",
-        "--reuid",
-        "4321",
-        "--regid",
-        "4321",
-        "--clear-groups",
-    ]
+    variant.around = [*variant.around, *AS_USER]
 
 
 # factor: levels; the first is the reference. Levels of one factor exclude each other.
@@ -307,17 +302,7 @@ def missing(make):
     if (
         make is rootless
         and subprocess.run(
-            [
-                "setpriv",
-                "--reuid",
-                "4321",
-                "--regid",
-                "4321",
-                "--clear-groups",
-                "unshare",
-                "-U",
-                "true",
-            ],
+            [*AS_USER, "unshare", "-U", "true"],
             capture_output=True,
         ).returncode
         != 0

@@ -29,6 +29,10 @@ shift && exec chroot . "$@"
 OWN_MOUNTS = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
 
 
+# What runs a command as a user without rights, who need not be in /etc/passwd.
+AS_USER = ["setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups"]
+
+
 class Unreachable(Exception):
     """No mirror has what is needed."""
 

@@ -179,9 +179,8 @@ CommandResult AptRoot::call(const std::vector<std::string>& argv) const {
   SandboxOptions options{.log = work_->path() / "log"};
   options.root = {.lowers = {program_.files->folder},
                   .upper = work_->path() / "upper",
-                  .scratch = work_->path() / ("scratch" + std::to_string(++calls_))};
+                  .scratch = work_->path() / "scratch"};
   make_folders(options.root.scratch, 0700);
-  fs::remove(options.log);
   const SandboxResult result = run_in_sandbox(options, {{.argv = argv, .env = environment}});
   const std::string said = read_file(options.log);
   return {.exit_code = result.exit_code, .output = said, .errors = said};

@@ -57,7 +57,6 @@ class AptRoot {
   std::optional<TempDir> temp_;     ///< without one
   std::filesystem::path folder_;
   std::string seen_;  ///< the folder as apt sees it
-  mutable unsigned calls_ = 0;
   std::string arch_;
   std::string sources_list_;
   std::string preferences_;

@@ -10,7 +10,6 @@
 #include "distro/debian/apt_program.hpp"
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include <unistd.h>
@@ -33,23 +32,11 @@ constexpr std::string_view kForm = "apt program 1\n";  // of the root; another o
 constexpr const char* kOtherApt = "name an apt-get of this machine in ALEPHC_APT";
 #if defined(__x86_64__)
 constexpr std::string_view kMachine = "amd64";
+constexpr std::string_view kLibraries = "usr/lib/x86_64-linux-gnu";
 #else
 constexpr std::string_view kMachine = "arm64";
+constexpr std::string_view kLibraries = "usr/lib/aarch64-linux-gnu";
 #endif
-
-struct Platform {
-  std::string_view arch;
-  std::string_view libraries;  // the folder's name below usr/lib/
-};
-constexpr std::array<Platform, 2> kPlatforms{{{"amd64", "x86_64-linux-gnu"}, {"arm64", "aarch64-linux-gnu"}}};
-
-const Platform& platform_of(std::string_view arch) {
-  const auto found = std::find_if(kPlatforms.begin(), kPlatforms.end(),
-                                  [&](const Platform& platform) { return platform.arch == arch; });
-  if (found == kPlatforms.end())
-    throw Error(ErrorKind::host, "alephc cannot run apt for architecture " + std::string(arch), kOtherApt);
-  return *found;
-}
 
 bool is_library(std::string_view name) {
   return name.starts_with("lib") || name == "zlib1g";
@@ -58,8 +45,7 @@ bool is_library(std::string_view name) {
 /// Puts what apt needs into a root.
 class ProgramSink : public ArchiveSink {
  public:
-  ProgramSink(LayerWriter& out, const Platform& platform)
-      : out_(out), libraries_("usr/lib/" + std::string(platform.libraries)) {}
+  explicit ProgramSink(LayerWriter& out) : out_(out) {}
 
   void begin_entry(const std::string& member, Entry entry) override {
     const std::string path = entry.path.starts_with("lib") ? "usr/" + entry.path : entry.path;
@@ -86,13 +72,12 @@ class ProgramSink : public ArchiveSink {
  private:
   [[nodiscard]] bool is_wanted(const std::string& path) const {
     const std::string folder = fs::path(path).parent_path().string();
-    if (folder == libraries_ || folder == "usr/lib64") return path.find(".so") != std::string::npos;
+    if (folder == kLibraries || folder == "usr/lib64") return path.find(".so") != std::string::npos;
     if (folder == "usr/share/dpkg") return path.ends_with("table");
     return path == "usr/bin/apt-get" || path == "usr/lib/apt/methods/http";
   }
 
   LayerWriter& out_;
-  std::string libraries_;
   Entry entry_;
   std::string content_;
   bool taken_ = false;
@@ -108,29 +93,23 @@ const IndexedPackage* newest(const PackageIndex& index, std::string_view name, s
   return found;
 }
 
-Digest key_of(const std::vector<const IndexedPackage*>& packages, std::string& text) {
+std::string key_text(const std::vector<const IndexedPackage*>& packages) {
   std::set<std::string> digests;
   for (const IndexedPackage* package : packages) digests.insert(package->sha256.hex());
-  text =
-      std::string(kForm) + std::to_string(::geteuid()) + "\n" + join({digests.begin(), digests.end()}, "\n");
-  return sha256(text);
+  return std::string(kForm) + join({digests.begin(), digests.end()}, "\n");
 }
 
 std::vector<RemoteFile> files_of(const std::vector<const IndexedPackage*>& packages, const Source& source) {
   std::vector<RemoteFile> files;
   for (const IndexedPackage* package : packages) {
-    RemoteFile file{.digest = package->sha256,
-                    .size = package->size,
-                    .label = std::string(package->name) + " " + std::string(package->version)};
-    for (const std::string& base : source.bases)
-      file.urls.push_back(base + "/" + std::string(package->filename));
-    files.push_back(std::move(file));
+    files.push_back(file_of(*package, source));
+    files.back().label += " " + std::string(package->version);
   }
   return files;
 }
 
 std::shared_ptr<const Layer> unpack(const std::vector<const IndexedPackage*>& packages,
-                                    const Platform& platform, const ToolBox& tools) {
+                                    const ToolBox& tools) {
   const WorkFolder work = tools.store.make_work_folder();
   const fs::path folder = work.path() / "apt";
   make_folders(folder);
@@ -140,7 +119,7 @@ std::shared_ptr<const Layer> unpack(const std::vector<const IndexedPackage*>& pa
   for (const char* name : {"lib", "lib64"})
     out.put(
         {.path = name, .type = EntryType::symlink, .mode = 0777, .link_target = "usr/" + std::string(name)});
-  ProgramSink sink(out, platform);
+  ProgramSink sink(out);
   for (const IndexedPackage* package : packages) {
     const auto blob = tools.store.open_blob(package->sha256);
     if (!blob)
@@ -187,22 +166,21 @@ AptProgram provide_apt(const PackageIndex& index, const std::vector<VerifiedSour
   if (::geteuid() != 0)
     throw Error(ErrorKind::host, "the release's apt runs in the sandbox, and this user cannot have one",
                 "'alephc doctor' shows what is missing; or " + std::string(kOtherApt));
-  const Platform& platform = platform_of(arch);
-  if (platform.arch != kMachine)
+  if (arch != kMachine)
     throw Error(ErrorKind::host, "the apt of " + arch + " does not run on this machine", kOtherApt);
   const std::vector<const IndexedPackage*> packages = packages_of_apt(index, source, arch);
   if (packages.empty())
     throw Error(ErrorKind::failed,
                 "the release's own suite has no apt package, and apt is what chooses packages",
                 "add the release to base.suites and 'main' to base.components");
-  std::string text;
-  const Digest key = key_of(packages, text);
+  const std::string text = key_text(packages);
+  const Digest key = sha256(text);
   const FileLock lock = tools.store.lock_key(key);
   std::shared_ptr<const Layer> files = kept(key, tools);
   if (files == nullptr) {
     tools.reporter.progress("lock  getting the release's apt");
     tools.fetcher.fetch(files_of(packages, sources[source].source), [](std::size_t) {});
-    files = unpack(packages, platform, tools);
+    files = unpack(packages, tools);
     tools.store.put_action(key, {.name = "apt " + std::string(packages.front()->version),
                                  .key_text = text,
                                  .result = files->digest.hex()});

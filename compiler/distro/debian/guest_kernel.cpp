@@ -105,10 +105,7 @@ RemoteFile find_kernel_package(const Mirrors& mirrors, const ToolBox& tools) {
   for (const auto& group : groups)
     for (const IndexedPackage* image : index.named(group.front().name)) {
       if (!satisfies(image->version, group.front().op, group.front().version)) continue;
-      RemoteFile file{.digest = image->sha256, .size = image->size, .label = std::string(image->name)};
-      for (const std::string& base : verified[image->source].source.bases)
-        file.urls.push_back(base + "/" + std::string(image->filename));
-      return file;
+      return file_of(*image, verified[image->source].source);
     }
   throw Error(ErrorKind::failed, "no mirror has Debian's " + std::string(kMetaPackage),
               "give a kernel with --kernel");

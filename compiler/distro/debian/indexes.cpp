@@ -161,4 +161,11 @@ std::vector<VerifiedSource> fetch_indexes(const std::vector<Source>& sources,
   return verified;
 }
 
+RemoteFile file_of(const IndexedPackage& package, const Source& source) {
+  RemoteFile file{.digest = package.sha256, .size = package.size, .label = std::string(package.name)};
+  for (const std::string& base : source.bases)
+    file.urls.push_back(base + "/" + std::string(package.filename));
+  return file;
+}
+
 }  // namespace alephc::debian

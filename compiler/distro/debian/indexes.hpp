@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "distro/debian/index.hpp"
 #include "distro/debian/release.hpp"
 #include "distro/debian/sources.hpp"
 
@@ -39,5 +40,8 @@ void fetch_packages(std::vector<VerifiedSource>& verified, const std::vector<std
 
 /// Address of a file of a suite below the address of its archive.
 [[nodiscard]] std::string suite_url(const Source& source, const std::string& base, const std::string& file);
+
+/// Where a package of a source is fetched from; its label is the package's name.
+[[nodiscard]] RemoteFile file_of(const IndexedPackage& package, const Source& source);
 
 }  // namespace alephc::debian

@@ -69,6 +69,15 @@ LocalPackage read_local_package(const PackageFile& file, const Manifest& manifes
   return {std::move(package), std::move(entry)};
 }
 
+/// The number of the distribution's source with the release itself; that of no source if there is none.
+std::uint32_t own_suite(const std::vector<VerifiedSource>& sources, const BaseSpec& base) {
+  const std::string& release = base.suites.empty() ? base.release : base.suites.front();
+  const auto found = std::find_if(sources.begin(), sources.end(), [&](const VerifiedSource& each) {
+    return each.source.name == base.distro && each.source.suite == release;
+  });
+  return static_cast<std::uint32_t>(found - sources.begin());
+}
+
 class Resolver {
  public:
   Resolver(const ResolveRequest& request, const ToolBox& tools)
@@ -82,8 +91,9 @@ class Resolver {
     archs.insert(archs.begin(), arch_);
     verified_ = fetch_indexes(sources_, archs, request_.previous, !date.empty(), tools_);
     load_index();
-    apt_ = request_.apt.empty() ? provide_apt(index_, verified_, own_suite(), arch_, tools_)
-                                : apt_of_machine(request_.apt);
+    apt_ = request_.apt.empty()
+               ? provide_apt(index_, verified_, own_suite(verified_, manifest_.base), arch_, tools_)
+               : apt_of_machine(request_.apt);
     read_local_packages();
     DiagnosticList problems;
     check_requests(manifest_.packages.install, index_, sources_, arch_, problems);
@@ -149,21 +159,12 @@ class Resolver {
     if (!local_.empty()) index_.add(local_text_, static_cast<std::uint32_t>(verified_.size()));
   }
 
-  /// The number of the distribution's source with the release itself; that of no source if there is none.
-  [[nodiscard]] std::uint32_t own_suite() const {
-    const std::string& release =
-        manifest_.base.suites.empty() ? manifest_.base.release : manifest_.base.suites.front();
-    const auto found = std::find_if(verified_.begin(), verified_.end(), [&](const VerifiedSource& verified) {
-      return verified.source.name == manifest_.base.distro && verified.source.suite == release;
-    });
-    return static_cast<std::uint32_t>(found - verified_.begin());
-  }
-
   /// minbase: Essential + required + apt, and usr-is-merged where the release would otherwise take usrmerge.
   void collect_requests() {
+    const std::uint32_t suite = own_suite(verified_, manifest_.base);
     std::set<std::string> base{"apt"};
     for (const IndexedPackage& package : index_.packages()) {
-      if (package.source != own_suite() || (package.arch != arch_ && package.arch != "all")) continue;
+      if (package.source != suite || (package.arch != arch_ && package.arch != "all")) continue;
       if (package.essential || package.priority == "required") base.insert(std::string(package.name));
       if (package.essential || package.priority == "required") {
         for (const std::string_view field : {package.depends, package.pre_depends})
