@@ -823,6 +823,14 @@ int main(int argc, char** argv) {
 """
 
 
+NETWORK_MAIN = r"""
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+
+
 def served(address, port, text):
     listener = socket.create_server((address, port))
 
@@ -839,21 +847,12 @@ def served(address, port, text):
     threading.Thread(target=serve, daemon=True).start()
 
 
-NETWORK_MAIN = r"""
-import os
-import pathlib
-import socket
-import subprocess
-import sys
-import time
-sys.path.insert(0, sys.argv[1])
-from attacks_tests import served
 for address, text in (("198.51.100.1", "outside"), ("127.0.0.1", "LOOPBACK"), ("169.254.169.254", "CREDENTIALS")):
     served(address, 28431, text)
 abstract = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 abstract.bind("\0alephc-attack")
 abstract.listen()
-sys.exit(subprocess.run(sys.argv[2:]).returncode)
+sys.exit(subprocess.run(sys.argv[1:]).returncode)
 """
 
 
@@ -882,7 +881,6 @@ def test_a_script_with_network_reaches_no_loopback_link_local_or_abstract_socket
         "sh",
         sys.executable,
         str(main),
-        str(pathlib.Path(__file__).parent),
         world.alephc,
         "--store",
         str(world.store),
