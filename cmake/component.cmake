@@ -1,12 +1,5 @@
 # alephc_component(): one static library a folder, with warnings, sanitizers and a check that every header compiles alone.
-find_package(PkgConfig REQUIRED)
-find_package(Threads REQUIRED)
-pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
-pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
-pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
-pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
-pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
-pkg_check_modules(SECP256K1 REQUIRED IMPORTED_TARGET libsecp256k1)
+include(cmake/libraries.cmake)
 
 add_library(alephc_warnings INTERFACE)
 target_compile_options(alephc_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion

@@ -1,5 +1,5 @@
 # alephc_pinned: the libraries that shape the bytes of an image, the same ones on every host. They are the static archives in
-# Debian packages that the table names by their sha256, from the mirror of this machine, or Debian's snapshot archive.
+# Debian packages that pinned_packages.cmake names by their sha256, from the mirror of this machine, or Debian's snapshot archive.
 # ALEPHC_PINNED: ON needs them, OFF takes those of this machine, AUTO takes these where the packages cannot be had. What an
 # alephc was built with is in its version, and in the receipt of every image.
 #
@@ -9,50 +9,8 @@ set(ALEPHC_PINNED AUTO CACHE STRING "Link pinned libraries: ON, OFF, or AUTO (wh
 set_property(CACHE ALEPHC_PINNED PROPERTY STRINGS AUTO ON OFF)
 set(ALEPHC_PINNED_FOLDER ${CMAKE_BINARY_DIR}/pinned CACHE PATH "Where the packages of pinned libraries are kept")
 
-# Debian 13's, which need nothing newer than glibc 2.34, but for libext2fs: 13's needs glibc 2.38, so it is Debian 12's.
-set(alephc_pinned_packages
-  "pool/main/s/squashfs-tools-ng/libsquashfs-dev_1.3.2-1_amd64.deb 4614cf2b2a0e34eafd40d156be14edc7209133e4a1362dd45fcb8a8998306556"
-  "pool/main/libz/libzstd/libzstd-dev_1.5.7+dfsg-1_amd64.deb de5f8aabcf4cb5cd1b441495ea4c24838e88ecbb30ae22c032a1b3b68a9d6f1e"
-  "pool/main/x/xz-utils/liblzma-dev_5.8.1-1+deb13u2_amd64.deb 7b5104b0418b2e958447f74c135841aefda555293ac7f7494cfc7a16b7180816"
-  "pool/main/l/lz4/liblz4-dev_1.10.0-4_amd64.deb b56779767ce81a4648f9b78a5ebce8264f14af2ac28dccd6896eb0402c685b2a"
-  "pool/main/z/zlib/zlib1g-dev_1.3.dfsg+really1.3.1-1+deb13u1_amd64.deb 88ebb839a7a54c97dceb647e2a2bfa2451d6f440801ceef3d56f654022637eb9"
-  "pool/main/e/e2fsprogs/libext2fs-dev_1.47.0-2+b2_amd64.deb 7b4588f466f93ceb7bcd4df8b1875a84fe46d02af7fb102a3019791ee2ab08c9"
-  "pool/main/e/e2fsprogs/comerr-dev_2.1-1.47.0-2+b2_amd64.deb e72521fd1b8af99ad99e83af7d87926a4c4d7e8238e61846761f7818220a48a2")
-set(alephc_pinned_archives libsquashfs libzstd liblzma liblz4 libz libext2fs libcom_err)
-set(alephc_pinned_squashfs_version 1.3.2)  # the others say themselves which they are
-set(alephc_pinned_snapshot 20261101T000000Z)
-
-# The mirrors that apt of this machine uses, and the snapshot archive, which has every version.
-function(alephc_debian_mirrors out)
-  set(mirrors "")
-  find_program(ALEPHC_APT_GET apt-get)
-  if(ALEPHC_APT_GET)
-    execute_process(COMMAND ${ALEPHC_APT_GET} indextargets --format "$(REPO_URI)" OUTPUT_VARIABLE uris ERROR_QUIET)
-    string(REGEX MATCHALL "[^\n]+/debian/?\n" mirrors "${uris}")
-    list(TRANSFORM mirrors REPLACE "/?\n" "")
-  endif()
-  list(APPEND mirrors https://snapshot.debian.org/archive/debian/${alephc_pinned_snapshot})
-  list(REMOVE_DUPLICATES mirrors)
-  set(${out} "${mirrors}" PARENT_SCOPE)
-endfunction()
-
-# Sets `out` when the file has the hash in the end, as it is or from one of the mirrors.
-function(alephc_fetch_package path sha256 file mirrors out)
-  set(${out} "" PARENT_SCOPE)
-  foreach(mirror IN ITEMS "" LISTS mirrors)
-    if(mirror)
-      file(DOWNLOAD ${mirror}/${path} ${file} INACTIVITY_TIMEOUT 20)
-    endif()
-    if(EXISTS ${file})
-      file(SHA256 ${file} found)
-      if(found STREQUAL sha256)
-        set(${out} ${file} PARENT_SCOPE)
-        return()
-      endif()
-      file(REMOVE ${file})
-    endif()
-  endforeach()
-endfunction()
+include(cmake/debian_files.cmake)
+include(cmake/pinned_packages.cmake)
 
 # Unpacks the packages of the table into `root`; sets `out` to a message when one cannot be had.
 function(alephc_make_pinned_root root out)

@@ -1,0 +1,33 @@
+# Files of Debian's archive by their sha256.
+
+# The mirrors that apt of this machine uses, and the snapshot archive, which has every version.
+function(alephc_debian_mirrors out)
+  set(mirrors "")
+  find_program(ALEPHC_APT_GET apt-get)
+  if(ALEPHC_APT_GET)
+    execute_process(COMMAND ${ALEPHC_APT_GET} indextargets --format "$(REPO_URI)" OUTPUT_VARIABLE uris ERROR_QUIET)
+    string(REGEX MATCHALL "[^\n]+/debian/?\n" mirrors "${uris}")
+    list(TRANSFORM mirrors REPLACE "/?\n" "")
+  endif()
+  list(APPEND mirrors https://snapshot.debian.org/archive/debian/20261101T000000Z)
+  list(REMOVE_DUPLICATES mirrors)
+  set(${out} "${mirrors}" PARENT_SCOPE)
+endfunction()
+
+# Sets `out` when the file has the hash in the end, as it is or from one of the mirrors.
+function(alephc_fetch_package path sha256 file mirrors out)
+  set(${out} "" PARENT_SCOPE)
+  foreach(mirror IN ITEMS "" LISTS mirrors)
+    if(mirror)
+      file(DOWNLOAD ${mirror}/${path} ${file} INACTIVITY_TIMEOUT 20)
+    endif()
+    if(EXISTS ${file})
+      file(SHA256 ${file} found)
+      if(found STREQUAL sha256)
+        set(${out} ${file} PARENT_SCOPE)
+        return()
+      endif()
+      file(REMOVE ${file})
+    endif()
+  endforeach()
+endfunction()
