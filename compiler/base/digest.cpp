@@ -109,6 +109,14 @@ Digest Sha256::finish() {
   return digest;
 }
 
+Md5::Md5() : state_(EVP_md5()) {}
+
+std::string Md5::finish() {
+  std::array<std::uint8_t, 16> bytes{};
+  state_.finish(bytes.data());
+  return to_hex(bytes);
+}
+
 Sha1::Sha1() : state_(algorithm_sha1()) {}
 
 std::string Sha1::finish() {

@@ -77,6 +77,17 @@ class Sha1 {
   HashState state_;
 };
 
+/// Streaming MD5, for dpkg's lists; never for trust.
+class Md5 {
+ public:
+  Md5();
+  void update(std::string_view data) { state_.update(data); }
+  [[nodiscard]] std::string finish();  ///< 32 lower-case digits; the object starts again afterwards
+
+ private:
+  HashState state_;
+};
+
 [[nodiscard]] Digest sha256(std::string_view data);
 [[nodiscard]] Digest sha256_fd(int fd);  ///< from the current offset to the end
 [[nodiscard]] Digest sha256_file(const std::filesystem::path& path);

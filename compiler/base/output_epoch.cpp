@@ -8,7 +8,7 @@ namespace alephc {
 namespace {
 
 OutputEpoch epoch_1() {
-  OutputEpoch epoch{.id = {.number = 1, .draft = 4}};
+  OutputEpoch epoch{.id = {.number = 1, .draft = 5}};
   epoch.room = {
       .time = 1704067200,  // 2024-01-01T00:00:00Z
       .environment = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -16,6 +16,7 @@ OutputEpoch epoch_1() {
                       {"LC_ALL", "C.UTF-8"},
                       {"TZ", "UTC"},
                       {"PYTHONHASHSEED", "0"},
+                      {"FORCE_SOURCE_DATE", "1"},
                       {"DEBIAN_FRONTEND", "noninteractive"},
                       {"DEBCONF_NONINTERACTIVE_SEEN", "true"},
                       {"TERM", "dumb"}},

@@ -26,7 +26,7 @@ constexpr std::size_t kMaxText = 64 * 1024 * 1024;  ///< of one control member
 
 /// First message: another layout, or another newest time, is another archive.
 std::string head_text(std::int64_t newest) {
-  return "decoded archive 3, newest " + std::to_string(newest);
+  return "decoded archive 4, newest " + std::to_string(newest);
 }
 
 class FileSink : public ArchiveSink {

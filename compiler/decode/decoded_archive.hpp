@@ -18,7 +18,7 @@ struct DecodedEntry {
   std::string member{};             ///< as decode.hpp names it
   Entry entry{};                    ///< content is set for files with a content of their own
   std::string text{};               ///< content of control members and signatures
-  std::string user{};               ///< tar_members: name of the owner, may be empty
+  std::string user{};               ///< of packages: name of the owner, may be empty
   std::string group{};              ///< the same of its group
   std::string sha1{};               ///< tar_members: 20 bytes, of the content of the others
   std::filesystem::path content{};  ///< file with the content of the others

@@ -112,17 +112,29 @@ void send_data(archive* a, WireWriter& out) {
   }
 }
 
+/// Names of owners that are sent: root's number says as much as its name.
+enum class OwnerNames { none, all, all_but_root };
+
+void send_owner(archive_entry* header, const Entry& entry, OwnerNames wanted, WireWriter& out) {
+  if (wanted == OwnerNames::none) return;
+  const std::string user = text_or_empty(::archive_entry_uname(header));
+  const std::string group = text_or_empty(::archive_entry_gname(header));
+  const auto is_root = [](const std::string& name, std::uint32_t id) {
+    return id == 0 && (name.empty() || name == "root");
+  };
+  if (wanted == OwnerNames::all_but_root && is_root(user, entry.uid) && is_root(group, entry.gid)) return;
+  out.put(WireTag::owner, pack_names(user, group));
+}
+
 void send_entries(archive* a, const std::function<std::string(const Entry&)>& member_of, WireWriter& out,
-                  bool with_names = false) {
+                  OwnerNames names = OwnerNames::none) {
   archive_entry* header = nullptr;
   for (;;) {
     const int result = ::archive_read_next_header(a, &header);
     if (result == ARCHIVE_EOF) return;
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN) fail(a);
     const Entry entry = entry_of(header);
-    if (with_names)
-      out.put(WireTag::owner, pack_names(text_or_empty(::archive_entry_uname(header)),
-                                         text_or_empty(::archive_entry_gname(header))));
+    send_owner(header, entry, names, out);
     out.put(WireTag::entry, pack_entry(member_of(entry), entry));
     if (entry.type == EntryType::regular && entry.hard_link.empty()) send_data(a, out);
     out.put(WireTag::end_entry, {});
@@ -198,7 +210,8 @@ void send_deb(int fd, WireWriter& out) {
       support_filters(inner.get());
     open_source(inner.get(), source);
     send_entries(
-        inner.get(), [&](const Entry&) { return is_control ? "control" : "data"; }, out);
+        inner.get(), [&](const Entry&) { return is_control ? "control" : "data"; }, out,
+        is_control ? OwnerNames::none : OwnerNames::all_but_root);
   }
   if (!has_data) throw std::runtime_error("not a Debian package: it has no data.tar member");
 }
@@ -229,7 +242,7 @@ void send_tar_members(int fd, ArchiveKind kind, WireWriter& out) {
         throw std::runtime_error("signatures and other files in one member");
       return member;
     };
-    send_entries(a.get(), member_of, out, true);
+    send_entries(a.get(), member_of, out, OwnerNames::all);
     while (source.read(source.buffer) > 0) {
       // What is behind the tar's end.
     }

@@ -14,6 +14,7 @@ DecodedPackages::~DecodedPackages() {
 }
 
 void DecodedPackages::start(std::vector<std::size_t> order, unsigned threads) {
+  if (thread_.joinable()) thread_.join();
   thread_ = std::thread([this, threads, order = std::move(order)] {
     parallel_for(order.size(), threads, [&](std::size_t i) {
       if (begin(order[i])) decode(order[i]);

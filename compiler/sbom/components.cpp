@@ -102,7 +102,9 @@ std::vector<SbomComponent> from_lock(const Lock& lock) {
   // The system of a volume only made it.
   const bool has_system = text_at(lock.manifest, "runtime", "kind") != "volume";
   for (const LockedPackage& package : lock.packages()) {
-    if (!has_system || removed.contains(package.name)) continue;
+    const bool is_removed =
+        removed.contains(package.name) || removed.contains(package.name + ":" + package.arch);
+    if (!has_system || is_removed) continue;
     SbomComponent component = system_package(system, package.name, package.version, package.arch);
     component.sha256 = package.sha256;
     out.push_back(std::move(component));

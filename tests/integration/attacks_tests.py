@@ -1180,15 +1180,15 @@ def test_a_lock_of_another_draft_or_epoch_is_stale(world):
     file = world.project / "runtime.lock"
     lock = file.read_text()
     for change in (
-        ("\ndraft = 4\n", "\ndraft = 1\n"),
-        ("\ndraft = 4\n", "\n"),
-        ("\ndraft = 4\n", "\ndraft = 5\n"),
+        ("\ndraft = 5\n", "\ndraft = 1\n"),
+        ("\ndraft = 5\n", "\n"),
+        ("\ndraft = 5\n", "\ndraft = 6\n"),
         ("\nepoch = 1\n", "\nepoch = 0\n"),
     ):
         file.write_text(relocked(lock, lambda body: body.replace(*change)))
         world.fails(
             1,
-            "and this alephc builds draft 4 of output epoch 1",
+            "and this alephc builds draft 5 of output epoch 1",
             "build",
             "project",
             "--locked",

@@ -154,31 +154,33 @@ class Archive:
                 run("ar", "rc", str(deb), "debian-binary", "control.tar", "data.tar", cwd=work)
             return deb
 
-    def publish(self, date="Mon, 02 Nov 2026 00:00:00 UTC", valid_until=None):
+    def publish(
+        self, date="Mon, 02 Nov 2026 00:00:00 UTC", valid_until=None, architectures=("amd64",)
+    ):
         suite = self.root / "dists/test"
-        binary = suite / "main/binary-amd64"
-        binary.mkdir(parents=True, exist_ok=True)
-        packages = run("apt-ftparchive", "packages", "pool", cwd=self.root).stdout
-        (binary / "Packages").write_text(packages)
-        run("xz", "-kf", str(binary / "Packages"))
-        lines = (
-            [
-                "Origin: Fixture",
-                "Suite: test",
-                "Codename: test",
-                f"Date: {date}",
-                "Architectures: amd64",
-                "Components: main",
-                "Acquire-By-Hash: no",
-            ]
-            + ([f"Valid-Until: {valid_until}"] if valid_until else [])
-            + ["SHA256:"]
-        )
-        for name in ("Packages", "Packages.xz"):
-            data = (binary / name).read_bytes()
-            lines.append(
-                f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/{name}"
-            )
+        lines = [
+            "Origin: Fixture",
+            "Suite: test",
+            "Codename: test",
+            f"Date: {date}",
+            f"Architectures: {' '.join(architectures)}",
+            "Components: main",
+            "Acquire-By-Hash: no",
+        ]
+        lines += [f"Valid-Until: {valid_until}"] if valid_until else []
+        lines.append("SHA256:")
+        for arch in architectures:
+            place = f"main/binary-{arch}"
+            binary = suite / place
+            binary.mkdir(parents=True, exist_ok=True)
+            packages = run(
+                "apt-ftparchive", "--arch", arch, "packages", "pool", cwd=self.root
+            ).stdout
+            (binary / "Packages").write_text(packages)
+            run("xz", "-kf", str(binary / "Packages"))
+            for name in ("Packages", "Packages.xz"):
+                data = (binary / name).read_bytes()
+                lines.append(f" {hashlib.sha256(data).hexdigest()} {len(data)} {place}/{name}")
         (suite / "Release").write_text("\n".join(lines) + "\n")
         self.sign(suite)
 

@@ -89,7 +89,7 @@ for path in sources:
 # its path: a link in it would lead out. These join before anything ran, or a name of their own
 # without following it.
 FILLED = {
-    "distro/debian/install.cpp": "the skeleton, before the first script",
+    "distro/debian/skeleton.cpp": "the skeleton, before the first script",
     "steps/workplace.cpp": "O_NOFOLLOW of a fixed name",
 }
 for path in sources:

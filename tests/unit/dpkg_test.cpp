@@ -176,7 +176,7 @@ TEST_CASE("packages activate triggers of those that were interested before, but 
 TEST_CASE("paths that a package lost are out of its list, and the others stay in order") {
   const Root root(Texts{{"var/lib/dpkg/info/old.list", "/.\n/usr\n/usr/a\n/usr/ab\n/usr/b\n"},
                         {"var/lib/dpkg/info/libc:amd64.list", "/.\n/x\n"}});
-  root.database().drop_paths({{"old", {"/usr/a", "/usr/b"}}, {"libc:amd64", {"/x"}}});
+  root.database().drop_paths({{"old", {"/usr/a", "/usr/b"}}, {"libc:amd64", {"/x"}}}, {});
   CHECK(root.text("info/old.list") == "/.\n/usr\n/usr/ab\n");
   CHECK(root.text("info/libc:amd64.list") == "/.\n");
 }

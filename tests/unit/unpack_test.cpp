@@ -46,6 +46,20 @@ class Deb {
       : name_(std::move(name)), version_(std::move(version)) {
     control("control", "Package: " + name_ + "\nVersion: " + version_ + "\nArchitecture: amd64\n" + fields);
   }
+  /// The same package for two architectures can be there side by side.
+  static Deb same(const std::string& name, const std::string& arch) {
+    Deb deb(name);
+    deb.arch_ = arch;
+    deb.control_.clear();
+    return deb.control("control",
+                       "Package: " + name + "\nVersion: 1\nArchitecture: " + arch + "\nMulti-Arch: same\n");
+  }
+  /// The last file has an owner by name in the archive.
+  Deb& owned_by(const std::string& user, const std::string& group) {
+    files_.back().user = user;
+    files_.back().group = group;
+    return *this;
+  }
 
   Deb& control(const std::string& file, const std::string& text, std::uint32_t mode = 0644) {
     control_.push_back({.member = "control", .entry = own_entry(EntryType::regular, file, mode), .text = text});
@@ -77,7 +91,7 @@ class Deb {
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::string label() const { return name_ + " " + version_; }
   [[nodiscard]] InstallPackage locked() const {
-    return {.name = name_, .version = version_, .arch = "amd64", .size = 1};
+    return {.name = name_, .version = version_, .arch = arch_, .size = 1};
   }
 
   /// With its contents in files, as if it had just been decoded.
@@ -100,6 +114,7 @@ class Deb {
  private:
   std::string name_;
   std::string version_;
+  std::string arch_ = "amd64";
   std::vector<DecodedEntry> control_;
   std::vector<DecodedEntry> files_;
 };
@@ -127,10 +142,11 @@ class Root {
   /// Unpacks one batch.
   std::vector<UnpackedPackage> unpack(const std::vector<Deb>& debs, unsigned jobs = 1, bool postpone = false) {
     DecodedPackages decoded(debs.size(), [&](std::size_t i) { return decode(debs[i]); });
-    Unpacker unpacker(tree, upper, kTime, decoded, known);
+    Unpacker unpacker(tree, upper, kTime, decoded, known, Unpacker::Order::any);
     std::vector<PackageToUnpack> packages;
     for (std::size_t i = 0; i < debs.size(); ++i) packages.push_back({i, debs[i].label()});
-    std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, jobs, postpone);
+    std::vector<UnpackedPackage> unpacked = unpacker.unpack(
+        packages, jobs, postpone ? Unpacker::Postpone::with_preinst : Unpacker::Postpone::none);
     lost = unpacker.lost_paths();
     return unpacked;
   }
@@ -216,7 +232,8 @@ TEST_CASE("a package's files come to their places with owner, mode and time, and
   CHECK(unpacked[0].name == "a");
   CHECK(unpacked[0].version == "1.2");
   CHECK(unpacked[0].arch == "amd64");
-  CHECK(unpacked[0].paths == Paths{"/.", "/usr", "/usr/share", "/usr/share/f", "/usr/share/l", "/usr/share/p"});
+  CHECK(unpacked[0].paths ==
+        Paths{"/.", "/usr", "/usr/share", "/usr/share/f", "/usr/share/p", "/usr/share/l"});
   CHECK(root.text("usr/share/f") == "text");
   CHECK(root.look("usr/share/f").st_mode == (S_IFREG | 04755U));
   CHECK(root.look("usr/share/f").st_mtime == 500);
@@ -259,10 +276,9 @@ TEST_CASE("a folder that the tree has already keeps its attributes") {
 TEST_CASE("files go where symlinks of folders lead, in the tree below, in the package, and never out of the root") {
   Root root(
       {folder_below("usr"), folder_below("usr/lib"), link_below("lib", "usr/lib"), link_below("abs", "/usr/lib")});
-  const auto unpacked =
-      root.unpack({Deb("a").folder("lib").file("lib/one").file("abs/two").link("own", "srv").file("own/three")});
-  CHECK(unpacked[0].paths == Paths{"/lib", "/lib/one", "/abs/two", "/own", "/own/three"});
-  for (const char* path : {"usr/lib/one", "usr/lib/two", "srv/three"}) {
+  const auto unpacked = root.unpack({Deb("a").folder("lib").file("lib/one").file("abs/two")});
+  CHECK(unpacked[0].paths == Paths{"/lib", "/lib/one", "/abs/two"});
+  for (const char* path : {"usr/lib/one", "usr/lib/two"}) {
     CAPTURE(path);
     CHECK(root.text(path) == "x");
   }
@@ -279,7 +295,7 @@ TEST_CASE("files go where symlinks of folders lead, in the tree below, in the pa
 TEST_CASE("a symlink does not replace a folder, nor a folder a symlink, and a file replaces neither") {
   Root root({folder_below("dir"), folder_below("aim"), link_below("link", "aim")}, {{"file", "old"}});
   const auto unpacked = root.unpack({Deb("a").link("dir", "aim").folder("link").file("link/f")});
-  CHECK(unpacked[0].paths == Paths{"/dir", "/link", "/link/f"});
+  CHECK(unpacked[0].paths == Paths{"/link", "/link/f", "/dir"});
   CHECK_FALSE(root.has("dir"));
   CHECK(root.has("aim/f"));
   CHECK(contains(failure(root, {Deb("a").file("dir")}, ErrorKind::failed),
@@ -465,8 +481,10 @@ TEST_CASE("a package without usable control data is refused, with its name as th
     CAPTURE(message);
     Root root;
     DecodedPackages decoded(1, [&made = archive](std::size_t) { return made; });
-    Unpacker unpacker(root.tree, root.upper, kTime, decoded, root.known);
-    const auto [kind, text] = refusal_of([&] { (void)unpacker.unpack({{0, "a 1"}}, 1, false); });
+    Unpacker unpacker(root.tree, root.upper, kTime, decoded, root.known, Unpacker::Order::any);
+    const auto [kind, text] = refusal_of([&] {
+      (void)unpacker.unpack({{0, "a 1"}}, 1, Unpacker::Postpone::none);
+    });
     CHECK(kind == ErrorKind::integrity);
     CHECK(contains(text, message));
     CHECK(contains(text, "unpacking a 1"));
@@ -482,6 +500,10 @@ class FakeDpkg {
 
   /// Happens whenever packages are configured.
   std::function<void()> while_configuring{};
+  /// What a preinst does, by its package; it may say something, which is noted.
+  std::function<std::string(const SandboxCommand&)> while_running = [](const SandboxCommand&) {
+    return std::string();
+  };
   /// What a package is left as; "installed" if nothing is said.
   std::map<std::string, std::string> left_as{};
 
@@ -493,10 +515,12 @@ class FakeDpkg {
 
  private:
   void note(const SandboxCommand& command) {
-    if (command.argv[0] == "dpkg") return configure({command.argv.begin() + 5, command.argv.end()});
+    if (command.argv[0] == "dpkg")
+      return configure(
+          {std::find(command.argv.begin(), command.argv.end(), "--configure") + 1, command.argv.end()});
     const auto package = command.env.find("DPKG_MAINTSCRIPT_PACKAGE");
     if (package != command.env.end())
-      events_.push_back("preinst " + package->second);
+      events_.push_back("preinst " + package->second + while_running(command));
     else
       events_.push_back(command.argv[0]);
   }
@@ -506,8 +530,9 @@ class FakeDpkg {
     std::string status;
     for (std::string stanza : stanzas(read_file(upper_ / "var/lib/dpkg/status"))) {
       const std::string name = stanza.substr(9, stanza.find('\n') - 9);
+      const auto names_it = [&](const std::string& each) { return each.substr(0, each.find(':')) == name; };
       const bool meant =
-          names == std::vector<std::string>{"-a"} || std::find(names.begin(), names.end(), name) != names.end();
+          names == std::vector<std::string>{"-a"} || std::any_of(names.begin(), names.end(), names_it);
       const std::string word = left_as.contains(name) ? left_as.at(name) : "installed";
       if (const auto at = stanza.find("unpacked"); meant && at != std::string::npos) stanza.replace(at, 8, word);
       status += stanza;
@@ -566,7 +591,7 @@ class Install {
  private:
   [[nodiscard]] DecodedArchive decode(const InstallPackage& package) const {
     for (const Deb& deb : debs_)
-      if (deb.name() == package.name) return root_.decode(deb);
+      if (deb.name() == package.name && deb.locked().arch == package.arch) return root_.decode(deb);
     throw Error(ErrorKind::failed, "no such package");
   }
 
@@ -857,4 +882,181 @@ TEST_CASE("a batch that is undone loses no whiteout, and takes a path from anoth
     CHECK(::lgetxattr((root.upper / "srv").c_str(), mark, nullptr, 0) == 1);
     CHECK(root.lost == std::map<std::string, Paths>{{"old", {"/f"}}});
   }
+}
+
+namespace {
+
+/// Ids that a test may give to files: as another user only its own.
+std::string own_accounts() {
+  return "root:x:0:0::/:/bin/sh\nme:x:" + std::to_string(::geteuid()) + ":" + std::to_string(::getegid()) +
+         "::/:/bin/sh\n";
+}
+std::string own_groups() {
+  return "root:x:0:\nus:x:" + std::to_string(::getegid()) + ":\n";
+}
+
+}  // namespace
+
+TEST_CASE("statoverrides give files their owners and modes, by the names that packages give") {
+  Root root({}, {{"etc/passwd", own_accounts()},
+                 {"etc/group", own_groups()},
+                 {"var/lib/dpkg/statoverride", "me us 4750 /usr/bin/tool\nme us 0700 /srv/folder\n"}});
+  (void)root.unpack(
+      {Deb("a").folder("srv/folder").file("usr/bin/tool", "x", 0755).file("usr/bin/other", "x", 0755)});
+  CHECK((root.look("usr/bin/tool").st_mode & 07777U) == 04750U);
+  CHECK((root.look("usr/bin/other").st_mode & 07777U) == 0755U);
+  CHECK((root.look("srv/folder").st_mode & 07777U) == 0700U);
+}
+
+TEST_CASE("statoverrides that dpkg could not read are refused, and accounts that do not exist are named") {
+  const std::vector<std::pair<std::string, std::string>> rows{
+      {"root root 0755\n", "/var/lib/dpkg/statoverride is damaged at line 1"},
+      {"root root 0755 /a\nroot root 9 /b\n", "/var/lib/dpkg/statoverride is damaged at line 2"},
+      {"nosuch root 0755 /a\n", "'nosuch', which is not an account of the system"},
+      {"root nosuch 0755 /a\n", "'nosuch', which is not an account of the system"}};
+  for (const auto& [text, message] : rows) {
+    CAPTURE(text);
+    Root root(
+        {},
+        {{"etc/passwd", own_accounts()}, {"etc/group", own_groups()}, {"var/lib/dpkg/statoverride", text}});
+    CHECK(contains(failure(root, {Deb("a").file("a")}, ErrorKind::failed), message));
+  }
+}
+
+TEST_CASE(
+    "path filters of dpkg's configuration keep files out, the last that matches decides, and the list names "
+    "all") {
+  Root root({}, {{"etc/dpkg/dpkg.cfg", "# defaults\nno-debsig\n"},
+                 {"etc/dpkg/dpkg.cfg.d/doc",
+                  "path-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n"},
+                 {"etc/dpkg/dpkg.cfg.d/man", "path-exclude \"/usr/share/man/*\"\n"},
+                 {"etc/dpkg/dpkg.cfg.d/old.dpkg-bak", "path-exclude=/usr/bin/*\n"}});
+  const auto unpacked = root.unpack({Deb("a")
+                                         .file("usr/bin/tool")
+                                         .folder("usr/share/doc")
+                                         .folder("usr/share/doc/a")
+                                         .file("usr/share/doc/a/copyright")
+                                         .file("usr/share/doc/a/README")
+                                         .folder("usr/share/man/man1")
+                                         .file("usr/share/man/man1/tool.1")});
+  for (const char* path : {"usr/bin/tool", "usr/share/doc/a/copyright"}) {
+    CAPTURE(path);
+    CHECK(root.has(path));
+  }
+  for (const char* path : {"usr/share/doc/a/README", "usr/share/man/man1"}) {
+    CAPTURE(path);
+    CHECK_FALSE(root.has(path));
+  }
+  CHECK(std::find(unpacked[0].paths.begin(), unpacked[0].paths.end(), "/usr/share/doc/a/README") !=
+        unpacked[0].paths.end());
+}
+
+TEST_CASE("who has a path that a filter keeps out is asked by name") {
+  const std::map<std::string, std::string> filter{{"etc/dpkg/dpkg.cfg.d/x", "path-exclude=/doc/*\n"}};
+  Root root({}, filter);
+  CHECK(contains(failure(root, {Deb("a").file("doc/f"), Deb("b").file("doc/f")}, ErrorKind::failed, 2),
+                 "/doc/f is in b 1 and also in a 1"));
+  Root replaced({}, filter);
+  const auto unpacked =
+      replaced.unpack({Deb("a").file("doc/f"), Deb("b", "1", "Replaces: a\n").file("doc/f")}, 2);
+  CHECK(unpacked[0].paths == Paths{"/doc/f"});  // nothing was taken from it
+}
+
+TEST_CASE("an owner that the archive names is the system's account of that name, else the archive's number") {
+  Root root({}, {{"etc/passwd", own_accounts()}, {"etc/group", own_groups()}});
+  Deb deb("a");
+  deb.file("mine").owned_by("me", "us").file("stranger").owned_by("nosuch", "nosuch");
+  (void)root.unpack({deb});
+  CHECK(root.look("mine").st_uid == ::geteuid());
+  CHECK(root.look("mine").st_gid == ::getegid());
+  CHECK(root.look("stranger").st_uid == ::geteuid());
+}
+
+TEST_CASE("dpkg's sums of a package that brings none are made, with conffiles and hard links") {
+  const std::string x = "9dd4e461268c8034f5c8564e155c67a6";  // of "x"
+  Root root;
+  const auto unpacked = root.unpack({Deb("a")
+                                         .control("conffiles", "/etc/c\n")
+                                         .file("etc/c")
+                                         .file("usr/f")
+                                         .hard_link("usr/h", "usr/f")
+                                         .link("usr/l", "f"),
+                                     Deb("b").control("md5sums", "its own\n").file("usr/b")});
+  CHECK(unpacked[0].control_files.at("md5sums").content ==
+        x + "  etc/c\n" + x + "  usr/f\n" + x + "  usr/h\n");
+  CHECK(unpacked[1].control_files.at("md5sums").content == "its own\n");
+}
+
+TEST_CASE("two packages may have a path that a diversion keeps apart, renamed or not") {
+  Root root({}, {{"var/lib/dpkg/diversions", "/usr/bin/t\n/usr/bin/t.real\nd\n"},
+                 {"var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\n\n"},
+                 {"var/lib/dpkg/info/a.list", "/usr/bin/t\n"},
+                 {"usr/bin/t", "a's"}});
+  (void)root.unpack({Deb("d").file("usr/bin/t", "d's")});
+  CHECK(root.text("usr/bin/t") == "d's");
+}
+
+TEST_CASE("a path of a former package stays with it where that one replaces the new one") {
+  Root root({},
+            {{"var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\nReplaces: b\n\n"},
+             {"var/lib/dpkg/info/a.list", "/f\n"},
+             {"f", "a's"}});
+  const auto unpacked = root.unpack({Deb("b").file("f", "b's").file("g")});
+  CHECK_FALSE(root.has("f"));
+  CHECK(unpacked[0].paths == Paths{"/g"});
+}
+
+TEST_CASE("a path that is taken from a package is taken from it for each architecture") {
+  Root root;
+  const auto unpacked =
+      root.unpack({Deb::same("a", "amd64").file("f").file("own"), Deb::same("a", "i386").file("f"),
+                   Deb("b", "1", "Replaces: a\n").file("f")});
+  CHECK(unpacked[0].paths == Paths{"/own"});
+  CHECK(unpacked[1].paths == Paths{});
+}
+
+TEST_CASE("a conffile that another package takes over as one is obsolete where it was") {
+  Root root;
+  const auto unpacked =
+      root.unpack({Deb("a").control("conffiles", "/etc/c\n/etc/d\n").file("etc/c").file("etc/d"),
+                   Deb("b", "1", "Replaces: a\n").control("conffiles", "/etc/c\n").file("etc/c"),
+                   Deb("c", "1", "Replaces: a\n").link("etc/d", "c")});
+  CHECK(unpacked[0].obsolete == std::set<std::string>{"/etc/c"});
+}
+
+TEST_CASE("each architecture of a package has its own preinst, and is configured by its full name") {
+  Root root({}, dpkg_below());
+  Install install(root, {Deb::same("a", "amd64").control("preinst", kScript, 0755).file("lib/amd64"),
+                         Deb::same("a", "i386").control("preinst", kScript, 0755).file("lib/i386"),
+                         Deb("b", "1", "Pre-Depends: a\n").control("preinst", kScript, 0755)});
+  install.dpkg.while_running = [](const SandboxCommand& command) {
+    return ":" + command.env.at("DPKG_MAINTSCRIPT_ARCH");
+  };
+  install.run();
+  CHECK(install.dpkg.events() ==
+        Paths{"preinst a:amd64", "preinst a:i386", "configure a:amd64", "preinst b:amd64", "configure -a"});
+}
+
+TEST_CASE("a layer whose order shows is begun again, one package after the other") {
+  // "late" has no preinst, so it is unpacked before "early", whose file it replaces.
+  Root root({}, dpkg_below());
+  Install install(root, {Deb("early").control("preinst", kScript, 0755).file("f", "early"),
+                         Deb("late", "1", "Replaces: early\n").file("f", "late")});
+  install.run();
+  CHECK(root.text("f") == "late");
+  CHECK(root.text("var/lib/dpkg/info/early.list").empty());
+  CHECK(root.text("var/lib/dpkg/info/late.list") == "/f\n");
+}
+
+TEST_CASE("a diversion counts for packages behind the one that makes it") {
+  Root root({}, dpkg_below());
+  Install install(root, {Deb("diverter").control("preinst", kScript, 0755).file("f", "diverter's"),
+                         Deb("other").file("f", "other's")});
+  install.dpkg.while_running = [&](const SandboxCommand&) {
+    atomic_write(root.upper / "var/lib/dpkg/diversions", "/f\n/f.real\ndiverter\n");
+    return std::string();
+  };
+  install.run();
+  CHECK(root.text("f") == "diverter's");
+  CHECK(root.text("f.real") == "other's");
 }

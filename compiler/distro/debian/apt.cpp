@@ -59,12 +59,15 @@ AptRoot::AptRoot(const AptProgram& program, const Store& store, const std::vecto
   if (is_confined()) {
     work_.emplace(store.make_work_folder());
     folder_ = work_->path() / "upper/apt";
+    lists_ = work_->path() / "indexes/apt/lists";
     seen_ = "/apt";
   } else {
     temp_.emplace(fs::temp_directory_path(), "alephc-apt");
     folder_ = temp_->path();
+    lists_ = folder_ / "lists";
     seen_ = folder_.string();
   }
+  make_folders(lists_);
   for (const char* folder : {"lists/partial", "cache/archives/partial", "log"})
     make_folders(folder_ / folder);
   for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -73,12 +76,11 @@ AptRoot::AptRoot(const AptProgram& program, const Store& store, const std::vecto
     sources_list_ += "deb [trusted=yes] http://" + host_of(i) + "/ " + source.suite;
     if (!source.is_flat()) sources_list_ += " " + join(source.components, " ");
     sources_list_ += "\n";
-    const fs::path lists = folder_ / "lists";
-    atomic_write(lists / list_name(host_of(i), source, "Release"), verified.release.text);
+    atomic_write(lists_ / list_name(host_of(i), source, "Release"), verified.release.text);
     for (const PackagesFile& file : verified.packages) {
       const std::string path =
           source.is_flat() ? "Packages" : file.component + "/binary-" + file.arch + "/Packages";
-      put_list(store, file.digest, lists / list_name(host_of(i), source, path));
+      put_list(store, file.digest, lists_ / list_name(host_of(i), source, path));
     }
     if (source.priority != 0)
       preferences_ += "Package: *\nPin: origin \"" + host_of(i) +
@@ -88,12 +90,13 @@ AptRoot::AptRoot(const AptProgram& program, const Store& store, const std::vecto
   atomic_write(folder_ / "status", "");
 }
 
-/// In the sandbox a copy: apt, whatever it is, may write there.
+/// The sandbox shows a name of the store's own file in a layer below: what apt writes, whatever it is, goes into the upper.
 void AptRoot::put_list(const Store& store, const Digest& digest, const fs::path& place) const {
-  if (!is_confined()) return fs::create_symlink(store.blob_path(digest), place);
-  const auto text = store.read_blob(digest);
-  check(text.has_value(), "an index that was verified is in the store");
-  atomic_write(place, *text);
+  const fs::path file = store.blob_path(digest);
+  if (!is_confined()) return fs::create_symlink(file, place);
+  std::error_code no_links;
+  fs::create_hard_link(file, place, no_links);
+  if (no_links) fs::copy_file(file, place);
 }
 
 void AptRoot::write_config(const std::vector<std::string>& foreign_archs, bool recommends) const {
@@ -162,8 +165,7 @@ AptAnswer AptRoot::run(const std::vector<std::string>& arguments) const {
   for (const std::string& line : split(result.output, '\n')) {
     if (auto chosen = parse_inst(line)) answer.install.push_back(std::move(*chosen));
     const std::vector<std::string> words = split_words(line);
-    if (words.size() > 1 && (words[0] == "Remv" || words[0] == "Purg"))
-      answer.remove.push_back(words[1].substr(0, words[1].find(':')));
+    if (words.size() > 1 && (words[0] == "Remv" || words[0] == "Purg")) answer.remove.push_back(words[1]);
   }
   if (!answer.ok) answer.errors = apt_words(result.errors, result.output);
   if (!answer.ok && answer.errors.empty()) answer.errors = result.errors + result.output;
@@ -177,7 +179,7 @@ CommandResult AptRoot::call(const std::vector<std::string>& argv) const {
                                                        {"SOURCE_DATE_EPOCH", "0"}};
   if (!is_confined()) return run_command({.argv = argv, .environment = environment});
   SandboxOptions options{.log = work_->path() / "log"};
-  options.root = {.lowers = {program_.files->folder},
+  options.root = {.lowers = {work_->path() / "indexes", program_.files->folder},
                   .upper = work_->path() / "upper",
                   .scratch = work_->path() / "scratch"};
   make_folders(options.root.scratch, 0700);

@@ -21,7 +21,7 @@ struct Chosen {
 
 struct AptAnswer {
   std::vector<Chosen> install{};      ///< in apt's install order
-  std::vector<std::string> remove{};  ///< names that apt would purge or remove
+  std::vector<std::string> remove{};  ///< what apt would purge or remove; NAME:ARCH of other architectures
   bool ok = false;
   std::string errors{};  ///< apt's own words when it found no solution
 };
@@ -56,7 +56,8 @@ class AptRoot {
   std::optional<WorkFolder> work_;  ///< of the sandbox, or
   std::optional<TempDir> temp_;     ///< without one
   std::filesystem::path folder_;
-  std::string seen_;  ///< the folder as apt sees it
+  std::filesystem::path lists_;  ///< of the indexes
+  std::string seen_;             ///< the folder as apt sees it
   std::string arch_;
   std::string sources_list_;
   std::string preferences_;

@@ -12,24 +12,18 @@ namespace alephc::debian {
 namespace {
 
 const std::string kDpkg = "var/lib/dpkg/";
+constexpr const char* kObsolete = " obsolete";
 
-bool is_multi_arch_same(const UnpackedPackage& package) {
-  std::string_view rest = package.control;
-  const auto stanza = next_stanza(rest);
-  return stanza && stanza->get("Multi-Arch") == "same";
+/// What dpkg knows of a conffile already, from a package that loses it: its hash, else that it is new.
+std::string known_hash(const std::string& status, const std::string& path) {
+  const std::string line = "\n " + path + " ";
+  const std::size_t at = status.find(line);
+  if (at == std::string::npos) return "newconffile";
+  const std::size_t begin = at + line.size();
+  return status.substr(begin, status.find_first_of(" \n", begin) - begin);
 }
 
-/// Name of a package's files below info/: with the architecture where two may be installed.
-std::string info_name(const UnpackedPackage& package) {
-  return is_multi_arch_same(package) ? package.name + ":" + package.arch : package.name;
-}
-
-/// Package as trigger files name it.
-std::string trigger_name(const UnpackedPackage& package) {
-  return info_name(package);
-}
-
-std::string status_stanza(const UnpackedPackage& package) {
+std::string status_stanza(const UnpackedPackage& package, const std::string& status) {
   std::string out;
   std::string_view rest = package.control;
   const auto stanza = next_stanza(rest);
@@ -40,7 +34,9 @@ std::string status_stanza(const UnpackedPackage& package) {
   }
   if (!package.conffiles.empty()) {
     out += "Conffiles:\n";
-    for (const std::string& path : package.conffiles) out += " " + path + " newconffile\n";
+    for (const std::string& path : package.conffiles)
+      out += " " + path + " " + known_hash(status, path) +
+             (package.obsolete.contains(path) ? kObsolete : "") + "\n";
   }
   return out + "\n";
 }
@@ -57,7 +53,24 @@ std::vector<std::pair<std::string, std::string>> trigger_directives(const Unpack
   return directives;
 }
 
+/// Whether it has a path, or something below.
+bool brings_below(const UnpackedPackage& package, const std::string& above) {
+  return std::any_of(package.paths.begin(), package.paths.end(), [&](const std::string& path) {
+    return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
+  });
+}
+
 }  // namespace
+
+bool hears(const UnpackedPackage& listener, const UnpackedPackage& news) {
+  std::set<std::string> activated;
+  for (const auto& [directive, trigger] : trigger_directives(news))
+    if (directive.starts_with("activate")) activated.insert(trigger);
+  for (const auto& [directive, trigger] : trigger_directives(listener))
+    if (directive.starts_with("interest") && (activated.contains(trigger) || brings_below(news, trigger)))
+      return true;
+  return false;
+}
 
 std::string Database::read(const std::string& path) const {
   if (auto text = upper_.read(path)) return std::move(*text);
@@ -80,7 +93,7 @@ void Database::create(const std::vector<std::string>& archs) const {
 }
 
 void Database::add_control_files(const UnpackedPackage& package) const {
-  const std::string prefix = kDpkg + "info/" + info_name(package) + ".";
+  const std::string prefix = kDpkg + "info/" + package.dpkg_name() + ".";
   for (const auto& [name, file] : package.control_files) write(prefix + name, file.content, file.mode);
   write(prefix + "list", join(package.paths, "\n") + "\n");
 }
@@ -90,7 +103,7 @@ void Database::add_unpacked(const std::vector<UnpackedPackage>& packages) const 
   if (!status.empty() && !status.ends_with("\n\n")) status += "\n";
   for (const UnpackedPackage& package : packages) {
     add_control_files(package);
-    status += status_stanza(package);
+    status += status_stanza(package, status);
   }
   write(kDpkg + "status", status);
   // Those who are interested so far hear of the new packages;
@@ -104,7 +117,7 @@ void Database::add_interests(const std::vector<UnpackedPackage>& packages) const
   for (const UnpackedPackage& package : packages) {
     for (const auto& [directive, trigger] : trigger_directives(package)) {
       if (!directive.starts_with("interest")) continue;
-      const std::string who = trigger_name(package) + (directive == "interest-noawait" ? "/noawait" : "");
+      const std::string who = package.dpkg_name() + (directive == "interest-noawait" ? "/noawait" : "");
       if (trigger.starts_with('/')) {
         files += trigger + " " + who + "\n";
       } else {
@@ -126,9 +139,7 @@ void Database::activate_triggers(const std::vector<UnpackedPackage>& packages) c
     for (const auto& [directive, trigger] : trigger_directives(package))
       if (directive.starts_with("activate")) activated.insert(trigger);
     for (const std::string& trigger : watched)
-      for (const std::string& path : package.paths)
-        if (path.starts_with(trigger) && (path.size() == trigger.size() || path[trigger.size()] == '/'))
-          activated.insert(trigger);
+      if (brings_below(package, trigger)) activated.insert(trigger);
   }
   if (activated.empty()) return;
   std::string text = read(kDpkg + "triggers/Unincorp");
@@ -136,7 +147,8 @@ void Database::activate_triggers(const std::vector<UnpackedPackage>& packages) c
   write(kDpkg + "triggers/Unincorp", text);
 }
 
-void Database::drop_paths(const std::map<std::string, std::vector<std::string>>& lost) const {
+void Database::drop_paths(const std::map<std::string, std::vector<std::string>>& lost,
+                          const std::set<std::string>& conffiles) const {
   for (const auto& entry : lost) {
     const std::vector<std::string>& paths = entry.second;
     const std::string file = kDpkg + "info/" + entry.first + ".list";
@@ -145,7 +157,29 @@ void Database::drop_paths(const std::map<std::string, std::vector<std::string>>&
       return std::find(paths.begin(), paths.end(), line) != paths.end();
     });
     write(file, join(lines, "\n"));
+    std::vector<std::string> taken;
+    for (const std::string& path : paths)
+      if (conffiles.contains(path)) taken.push_back(path);
+    if (!taken.empty()) mark_obsolete(entry.first, taken);
   }
+}
+
+void Database::mark_obsolete(const std::string& package, const std::vector<std::string>& paths) const {
+  const std::string status = read(kDpkg + "status");
+  std::string out;
+  bool changed = false;
+  bool meant = false;
+  for (const std::string& line : split(status, '\n')) {
+    const std::vector<std::string> words = split_words(line);
+    if (line.starts_with("Package: ")) meant = line.substr(9) == package.substr(0, package.find(':'));
+    const bool taken = meant && line.starts_with(" /") && words.size() == 2 &&
+                       std::find(paths.begin(), paths.end(), words[0]) != paths.end();
+    out += line + (taken ? kObsolete : "") + "\n";
+    changed = changed || taken;
+  }
+  if (!changed) return;
+  if (!status.ends_with('\n')) out.pop_back();
+  write(kDpkg + "status", out);
 }
 
 void Database::add_automatic(const std::vector<InstallPackage>& packages) const {

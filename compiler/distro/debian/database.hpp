@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "tree/tree.hpp"
 
 namespace alephc::debian {
+
+/// Whether a trigger of a package waits for what another one brings or activates.
+[[nodiscard]] bool hears(const UnpackedPackage& listener, const UnpackedPackage& news);
 
 /// dpkg's and apt's files below /var/lib, written as those programs write them. Reads see the upper folder
 /// first, then the layers below.
@@ -25,7 +29,10 @@ class Database {
   /// Records packages as "install ok unpacked" and activates
   /// the triggers that their files and control data name.
   void add_unpacked(const std::vector<UnpackedPackage>& packages) const;
-  void drop_paths(const std::map<std::string, std::vector<std::string>>& lost) const;
+  /// Paths, absolute, that packages lost to others: package (or package:arch) → paths. Those that are conffiles of who has
+  /// them now are obsolete conffiles of who had them.
+  void drop_paths(const std::map<std::string, std::vector<std::string>>& lost,
+                  const std::set<std::string>& conffiles) const;
   /// apt's list of packages that only others need.
   void add_automatic(const std::vector<InstallPackage>& packages) const;
 
@@ -33,6 +40,7 @@ class Database {
   void write(const std::string& path, const std::string& content, std::uint32_t mode = 0644) const;
 
  private:
+  void mark_obsolete(const std::string& package, const std::vector<std::string>& paths) const;
   void add_control_files(const UnpackedPackage& package) const;
   void add_interests(const std::vector<UnpackedPackage>& packages) const;
   void activate_triggers(const std::vector<UnpackedPackage>& packages) const;

@@ -56,7 +56,7 @@ class Debian : public Distro {
 
   [[nodiscard]] ArchiveKind package_kind() const override { return ArchiveKind::deb; }
 
-  [[nodiscard]] int install_version() const override { return 6; }
+  [[nodiscard]] int install_version() const override { return 7; }
 
   void install(const InstallJob& job, Reporter& reporter) const override { debian::install(job, reporter); }
 

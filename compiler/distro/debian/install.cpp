@@ -5,69 +5,56 @@
 //   1. The Essential packages and all they need: unpacked, their preinst scripts run, configured. This is how every
 //      bootstrap of Debian begins.
 //   2. Packages that a later preinst may rely on (Pre-Depends): the same.
-//   3. The rest: those without a preinst are unpacked, the preinst scripts of the others run, those are unpacked
-//      (diversions that the scripts made are honoured), and all are configured.
+//   3. The rest: those without a preinst are unpacked, the preinst scripts of the others run, those are unpacked by the rules
+//      that the scripts made, and all are configured.
+//
+// Where the third part would show that it is not dpkg's order, the layer is begun once more, and its packages are unpacked one
+// by one, each behind its own preinst. The Unpacker finds that out (LayerOrderMatters): packages meet at a path, or a script
+// diverts or overrides what another package brings. So does a package that is configured early: it hears of the files of
+// those that come behind it.
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <chrono>
 #include <map>
 #include <set>
-
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <utility>
 
 #include "base/diagnostic.hpp"
 #include "base/files.hpp"
 #include "base/root_folder.hpp"
 #include "base/text.hpp"
 #include "base/trace.hpp"
-#include "distro/debian/byte_compilation.hpp"
 #include "distro/debian/control.hpp"
 #include "distro/debian/database.hpp"
 #include "distro/debian/debian.hpp"
+#include "distro/debian/maintainer_scripts.hpp"
+#include "distro/debian/skeleton.hpp"
 #include "distro/debian/unpack.hpp"
-#include "distro/device_node.hpp"
-#include "sandbox/run_checked.hpp"
 
 namespace alephc::debian {
 namespace {
 
 namespace fs = std::filesystem;
+using Order = Unpacker::Order;
+using Postpone = Unpacker::Postpone;
+using LayerOrderMatters = Unpacker::LayerOrderMatters;
 
-constexpr const char* kPolicy = "usr/sbin/policy-rc.d";
-constexpr const char* kPolicyText = "#!/bin/sh\nexit 101\n";
+constexpr const char* kDebconf = "usr/bin/debconf-set-selections";
 
-std::vector<std::string> names_of(const UnpackedPackage& package, std::string_view field) {
+/// Two packages of a name may be installed, of two architectures.
+using PackageKey = std::pair<std::string, std::string>;  ///< name, architecture
+
+std::vector<Relation> relations_of(const UnpackedPackage& package, std::string_view field) {
   std::string_view rest = package.control;
   const auto stanza = next_stanza(rest);
-  std::vector<std::string> names;
-  if (!stanza) return names;
+  std::vector<Relation> relations;
+  if (!stanza) return relations;
   for (const auto& group : parse_relations(stanza->get(field)))
-    for (const Relation& relation : group) names.push_back(relation.name);
-  return names;
+    relations.insert(relations.end(), group.begin(), group.end());
+  return relations;
 }
 
-/// Says with --verbose how long a part of the step took, and to --trace.
-class Timer {
- public:
-  Timer(Reporter& reporter, std::string what)
-      : reporter_(reporter), what_(std::move(what)), span_("install", what_) {}
-  ~Timer() {
-    const auto spent = std::chrono::steady_clock::now() - start_;
-    const auto tenths = std::chrono::duration_cast<std::chrono::milliseconds>(spent).count() / 100;
-    reporter_.detail("  " + what_ + "  " + std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) +
-                     " s");
-  }
-  Timer(const Timer&) = delete;
-  Timer& operator=(const Timer&) = delete;
-
- private:
-  Reporter& reporter_;
-  std::string what_;
-  TraceSpan span_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+PackageKey key_of(const UnpackedPackage& package) {
+  return {package.name, package.arch};
+}
 
 class Installer {
  public:
@@ -78,65 +65,56 @@ class Installer {
         arch_(job.input.arch),
         root_(job.upper),
         database_(job.below, job.upper, arch_),
+        scripts_(job, root_, database_, reporter),
         decoded_(input_.packages.size(),
                  [this](std::size_t i) { return job_.decode_package(input_.packages[i]); }) {}
 
   void run() {
-    if (input_.is_first) make_skeleton();
-    Unpacker unpacker(job_.below, job_.upper, job_.room.time, decoded_, job_.known);
-    std::vector<std::size_t> first;
-    std::vector<std::size_t> rest;
-    for (std::size_t i = 0; i < input_.packages.size(); ++i)
-      (input_.is_first && input_.packages[i].bootstrap ? first : rest).push_back(i);
-    if (!first.empty()) install_first(unpacker, first, rest);
-    if (!rest.empty()) install_rest(unpacker, rest);
-    database_.drop_paths(unpacker.lost_paths());
+    if (!try_in_any_order()) {
+      begin_again();
+      install(Order::of_dpkg);
+    }
     database_.add_automatic(input_.packages);
     check_configured();
     remove_traces();
   }
 
  private:
-  /// What debootstrap lays down before the first package.
-  void make_skeleton() const {
-    std::vector<std::string> merged{"bin", "sbin", "lib"};
-    if (arch_ == "amd64") merged.emplace_back("lib64");
-    for (const std::string& name : merged) {
-      make_folders(job_.upper / "usr" / name);
-      if (!fs::exists(fs::symlink_status(job_.upper / name)))
-        fs::create_directory_symlink("usr/" + name, job_.upper / name);
+  struct Pending {
+    std::size_t number = 0;  ///< in the layer
+    UnpackedPackage package{};
+  };
+
+  /// False where the order matters, and where something fails, because it might not in dpkg's order.
+  bool try_in_any_order() {
+    try {
+      install(Order::any);
+      return true;
+    } catch (const LayerOrderMatters&) {
+      return false;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::failed || !has_postponed_) throw;
+      return false;
     }
-    for (const char* folder : {"dev/pts", "dev/shm", "proc", "sys", "run", "tmp", "etc", "var/lib/dpkg"})
-      make_folders(job_.upper / folder);
-    fs::permissions(job_.upper / "tmp", fs::perms(01777));
-    make_devices();
-    database_.create(input_.architectures);
-    database_.write("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n");
   }
 
-  void make_devices() const {
-    struct Device {
-      const char* name;
-      unsigned major;
-      unsigned minor;
-    };
-    static constexpr std::array<Device, 8> kDevices{{{"console", 5, 1},
-                                                     {"full", 1, 7},
-                                                     {"null", 1, 3},
-                                                     {"ptmx", 5, 2},
-                                                     {"random", 1, 8},
-                                                     {"tty", 5, 0},
-                                                     {"urandom", 1, 9},
-                                                     {"zero", 1, 5}}};
-    const fs::path dev = job_.upper / "dev";
-    for (const Device& device : kDevices)
-      make_device(root_.fd(), std::string("dev/") + device.name, device.major, device.minor, 0666,
-                  job_.known);
-    static constexpr std::array<std::array<const char*, 2>, 4> kLinks{{{"/proc/self/fd", "fd"},
-                                                                       {"/proc/self/fd/0", "stdin"},
-                                                                       {"/proc/self/fd/1", "stdout"},
-                                                                       {"/proc/self/fd/2", "stderr"}}};
-    for (const auto& [target, name] : kLinks) fs::create_symlink(target, dev / name);
+  void install(Order order) {
+    if (input_.is_first) make_skeleton(job_, root_, database_);
+    Unpacker unpacker(job_.below, job_.upper, job_.room.time, decoded_, job_.known, order);
+    std::vector<std::size_t> first;
+    std::vector<std::size_t> rest;
+    for (std::size_t i = 0; i < input_.packages.size(); ++i)
+      (input_.is_first && input_.packages[i].bootstrap ? first : rest).push_back(i);
+    if (!first.empty()) install_first(unpacker, first, rest);
+    if (!rest.empty() && order == Order::any) install_rest(unpacker, rest);
+    if (!rest.empty() && order == Order::of_dpkg) install_one_by_one(unpacker, rest);
+  }
+
+  /// As if nothing had been unpacked yet.
+  void begin_again() {
+    for (const fs::directory_entry& entry : fs::directory_iterator(job_.upper)) fs::remove_all(entry.path());
+    pending_.clear();
+    for (std::size_t i = 0; i < input_.packages.size(); ++i) decoded_.lose(i);
   }
 
   static std::string label_of(const InstallPackage& package) { return package.name + " " + package.version; }
@@ -151,20 +129,25 @@ class Installer {
   }
 
   std::vector<UnpackedPackage> unpack(Unpacker& unpacker, const std::vector<std::size_t>& members,
-                                      bool postpone) {
+                                      Postpone postpone) {
     std::vector<PackageToUnpack> packages;
     for (const std::size_t i : members) packages.push_back({i, label_of(input_.packages[i])});
     reporter_.progress("install  unpacking " + std::to_string(members.size()) + " packages");
-    const Timer timer(reporter_, "unpacking " + std::to_string(members.size()) + " packages");
+    const TraceSpan span("install", "unpack");
     std::vector<UnpackedPackage> unpacked = unpacker.unpack(packages, job_.jobs, postpone);
     for (std::size_t k = 0; k < members.size(); ++k)
       if (unpacked[k].name != input_.packages[members[k]].name ||
-          unpacked[k].version != input_.packages[members[k]].version)
+          unpacked[k].version != input_.packages[members[k]].version ||
+          unpacked[k].arch != input_.packages[members[k]].arch)
         throw Error(ErrorKind::integrity,
                     "the package " + packages[k].label + " is not the one that the lock names");
     std::vector<UnpackedPackage> complete;
     for (const UnpackedPackage& package : unpacked)
       if (!package.postponed) complete.push_back(package);
+    std::set<std::string> conffiles;
+    for (const UnpackedPackage& package : complete)
+      conffiles.insert(package.conffiles.begin(), package.conffiles.end());
+    database_.drop_paths(unpacker.lost_paths(), conffiles);
     database_.add_unpacked(complete);
     return unpacked;
   }
@@ -175,27 +158,30 @@ class Installer {
 
   void install_first(Unpacker& unpacker, const std::vector<std::size_t>& members,
                      const std::vector<std::size_t>& next) {
-    const std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, false);
+    const std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, Postpone::none);
     decode_ahead(next);
     std::vector<const UnpackedPackage*> with_preinst;
     for (const UnpackedPackage& package : unpacked)
       if (package.has_script("preinst")) with_preinst.push_back(&package);
-    run_preinsts(with_preinst);
+    scripts_.run_preinsts(with_preinst);
     note_unpacked(false);
-    run_scripts("configuring the essential packages", {configure_command({"-a"})});
-    unpacker.invalidate();
+    scripts_.configure_essential();
+    unpacker.start_dpkg();
   }
 
   void install_rest(Unpacker& unpacker, const std::vector<std::size_t>& members) {
-    std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, true);
+    std::vector<UnpackedPackage> unpacked = unpack(unpacker, members, Postpone::with_preinst);
     note_unpacked(false);
-    for (std::size_t k = 0; k < members.size(); ++k) pending_[unpacked[k].name] = unpacked[k];
+    for (std::size_t k = 0; k < members.size(); ++k)
+      pending_[key_of(unpacked[k])] = {members[k], unpacked[k]};
+    for (const UnpackedPackage& package : unpacked) has_postponed_ = has_postponed_ || package.postponed;
     set_debconf(unpacker);
     // apt's order has what a package pre-depends on before it.
     std::vector<std::size_t> group;
     for (std::size_t k = 0; k < members.size(); ++k) {
+      const std::set<PackageKey> needed = unconfigured_needs(unpacked[k]);
+      check_early(unpacker, needed, members[k]);
       if (!unpacked[k].postponed) continue;
-      const std::vector<std::string> needed = unconfigured_needs(unpacked[k]);
       if (!needed.empty()) {
         unpack_postponed(unpacker, group);
         configure(unpacker, needed);
@@ -204,121 +190,114 @@ class Installer {
       group.push_back(members[k]);
     }
     unpack_postponed(unpacker, group);
+    finish(unpacker, members.size());
+  }
+
+  void finish(Unpacker& unpacker, std::size_t count) {
     note_unpacked(true);
-    reporter_.progress("install  configuring " + std::to_string(members.size()) + " packages");
-    configure_all();
+    reporter_.progress("install  configuring " + std::to_string(count) + " packages");
+    scripts_.configure_all();
     unpacker.invalidate();
   }
 
-  /// Pre-Depends of a package, and what they need in turn,
-  /// that this layer brings and nothing has configured yet.
-  std::vector<std::string> unconfigured_needs(const UnpackedPackage& package) const {
-    std::set<std::string> needs;
-    std::vector<std::string> queue = names_of(package, "Pre-Depends");
+  /// In dpkg's own order, where the other one would show.
+  void install_one_by_one(Unpacker& unpacker, const std::vector<std::size_t>& members) {
+    const std::vector<UnpackedPackage> known = unpack(unpacker, members, Postpone::all);
+    for (std::size_t k = 0; k < members.size(); ++k) pending_[key_of(known[k])] = {members[k], known[k]};
+    bool has_debconf = false;
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      const std::set<PackageKey> needed = unconfigured_needs(known[k]);
+      if (!needed.empty()) configure(unpacker, needed);
+      if (known[k].has_script("preinst")) scripts_.run_preinsts({&known[k]});
+      if (known[k].has_script("preinst")) unpacker.invalidate();
+      (void)unpack(unpacker, {members[k]}, Postpone::none);
+      if (!has_debconf && (has_debconf = shows(kDebconf))) set_debconf(unpacker);
+    }
+    finish(unpacker, members.size());
+  }
+
+  [[nodiscard]] bool shows(const std::string& path) const {
+    return root_.has(path) || job_.below.find(path) != nullptr;
+  }
+
+  void set_debconf(Unpacker& unpacker) const {
+    if (input_.debconf.empty()) return;
+    scripts_.set_debconf(input_.debconf);
+    unpacker.invalidate();
+  }
+
+  /// dpkg configures these before a package is unpacked: they hear of all that comes behind them, and lose conffiles to it when
+  /// those are configured. Here packages without a preinst are there already.
+  void check_early(Unpacker& unpacker, const std::set<PackageKey>& keys, std::size_t before) const {
+    for (const PackageKey& key : keys) {
+      const UnpackedPackage& early = pending_.at(key).package;
+      for (const auto& [other, pending] : pending_)
+        if (pending.number >= before &&
+            (hears(early, pending.package) || takes_conffile(unpacker, pending, early)))
+          throw LayerOrderMatters{};
+    }
+  }
+
+  [[nodiscard]] static bool takes_conffile(Unpacker& unpacker, const Pending& pending,
+                                           const UnpackedPackage& from) {
+    if (from.conffiles.empty()) return false;
+    const std::vector<Relation> replaced = relations_of(pending.package, "Replaces");
+    const auto is_meant = [&](const Relation& relation) { return relation.name == from.name; };
+    if (std::none_of(replaced.begin(), replaced.end(), is_meant)) return false;
+    return std::any_of(from.conffiles.begin(), from.conffiles.end(), [&](const std::string& path) {
+      return unpacker.brings(pending.number, path.substr(1));
+    });
+  }
+
+  /// The pending packages that a relation of a package may mean: of the architecture that it names, else of the package's
+  /// own, else of any, because a package for all of them serves the others as well.
+  [[nodiscard]] std::vector<PackageKey> meant_by(const Relation& relation,
+                                                 const UnpackedPackage& package) const {
+    const std::string arch = relation.arch.empty() || relation.arch == "any" ? package.arch : relation.arch;
+    if (pending_.contains({relation.name, arch})) return {{relation.name, arch}};
+    std::vector<PackageKey> found;
+    for (auto it = pending_.lower_bound({relation.name, ""}); it != pending_.end(); ++it) {
+      if (it->first.first != relation.name) break;
+      found.push_back(it->first);
+    }
+    return found;
+  }
+
+  /// Pre-Depends of a package, and what they need in turn, that this layer brings and nothing has configured yet.
+  [[nodiscard]] std::set<PackageKey> unconfigured_needs(const UnpackedPackage& package) const {
+    std::set<PackageKey> needs;
+    std::vector<PackageKey> queue;
+    const auto ask = [&](const UnpackedPackage& of, const char* field) {
+      for (const Relation& relation : relations_of(of, field))
+        for (const PackageKey& key : meant_by(relation, of)) queue.push_back(key);
+    };
+    ask(package, "Pre-Depends");
     while (!queue.empty()) {
-      const std::string name = queue.back();
+      const PackageKey key = queue.back();
       queue.pop_back();
-      const auto it = pending_.find(name);
-      if (it == pending_.end() || name == package.name || !needs.insert(name).second) continue;
-      for (const char* field : {"Pre-Depends", "Depends"})
-        for (const std::string& next : names_of(it->second, field)) queue.push_back(next);
+      if (key == PackageKey{package.name, package.arch} || !needs.insert(key).second) continue;
+      for (const char* field : {"Pre-Depends", "Depends"}) ask(pending_.at(key).package, field);
     }
-    return {needs.begin(), needs.end()};
+    return needs;
   }
 
-  void configure(Unpacker& unpacker, const std::vector<std::string>& names) {
-    run_scripts("configuring what other packages pre-depend on", {configure_command(names)});
-    for (const std::string& name : names) pending_.erase(name);
-    unpacker.invalidate();
-  }
-
-  void configure_all() const {
-    SandboxOptions options;
-    GivenFiles given(job_.scratch);
-    std::vector<SandboxCommand> commands{configure_command({"-a"})};
-    if (root_.has(kByteCompiler) || job_.below.find(kByteCompiler) != nullptr) {
-      defer_byte_compilation(given, job_.room, commands.front());
-      given.give_to(options);
-      commands.push_back(deferred_byte_compilation(job_.jobs));
-    }
-    for (int minor = 7; minor < kFirstOrderedPython; ++minor) {
-      const std::string python = "usr/bin/python3." + std::to_string(minor);
-      if (root_.has(python) || job_.below.find(python) != nullptr)
-        commands.push_back(seeded_byte_compilation(minor));
-    }
-    run_scripts("configuring packages", commands, std::move(options));
+  void configure(Unpacker& unpacker, const std::set<PackageKey>& keys) {
+    std::vector<std::string> names;
+    for (const PackageKey& key : keys) names.push_back(pending_.at(key).package.dpkg_name());
+    scripts_.configure(names);
+    for (const PackageKey& key : keys) pending_.erase(key);
+    unpacker.start_dpkg();
   }
 
   void unpack_postponed(Unpacker& unpacker, const std::vector<std::size_t>& members) {
     if (members.empty()) return;
     std::vector<const UnpackedPackage*> packages;
-    for (const std::size_t i : members) packages.push_back(&pending_.at(input_.packages[i].name));
-    run_preinsts(packages);
+    for (const std::size_t i : members)
+      packages.push_back(&pending_.at({input_.packages[i].name, input_.packages[i].arch}).package);
+    scripts_.run_preinsts(packages);
     unpacker.invalidate();
-    (void)unpack(unpacker, members, false);
+    (void)unpack(unpacker, members, Postpone::none);
     note_unpacked(false);
-  }
-
-  /// As dpkg runs them: from /var/lib/dpkg/tmp.ci, which holds the package's control files. debconf looks for
-  /// its templates there and takes the owner of a question from the control file.
-  void run_preinsts(const std::vector<const UnpackedPackage*>& packages) const {
-    if (packages.empty()) return;
-    const std::string staging = "var/lib/dpkg/";
-    std::vector<SandboxCommand> commands;
-    for (std::size_t i = 0; i < packages.size(); ++i) {
-      const std::string folder = "tmp.ci." + std::to_string(i);
-      root_.write(staging + folder + "/control", packages[i]->control);
-      for (const auto& [name, file] : packages[i]->control_files)
-        root_.write(staging + folder + "/" + name, file.content, file.mode);
-      commands.push_back(preinst_command(*packages[i], folder));
-    }
-    run_scripts("running preinst scripts", commands);
-    root_.remove(staging + "tmp.ci");
-  }
-
-  static SandboxCommand preinst_command(const UnpackedPackage& package, const std::string& folder) {
-    return {.argv = {"/bin/sh", "-ec",
-                     "cd /var/lib/dpkg; rm -rf tmp.ci; mv " + folder +
-                         " tmp.ci; cd /; exec /var/lib/dpkg/tmp.ci/preinst install"},
-            .env = {{"DPKG_MAINTSCRIPT_PACKAGE", package.name},
-                    {"DPKG_MAINTSCRIPT_ARCH", package.arch},
-                    {"DPKG_MAINTSCRIPT_NAME", "preinst"},
-                    {"DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1"},
-                    {"DPKG_ADMINDIR", "/var/lib/dpkg"},
-                    {"DPKG_ROOT", ""},
-                    {"DPKG_RUNNING_VERSION", "1.21.22"}}};
-  }
-
-  static SandboxCommand configure_command(const std::vector<std::string>& what) {
-    SandboxCommand command{
-        .argv = {"dpkg", "--force-unsafe-io", "--force-confdef", "--force-confold", "--configure"}};
-    command.argv.insert(command.argv.end(), what.begin(), what.end());
-    return command;
-  }
-
-  void set_debconf(Unpacker& unpacker) const {
-    if (input_.debconf.empty()) return;
-    // debconf itself is unpacked at least; its configuration file still has dpkg's temporary name.
-    const bool fresh = root_.has("etc/debconf.conf.dpkg-new");
-    SandboxCommand command{.argv = {"debconf-set-selections"},
-                           .input = join(input_.debconf, "\n") + "\n"};
-    if (fresh) command.env["DEBCONF_SYSTEMRC"] = "/etc/debconf.conf.dpkg-new";
-    run_scripts("setting debconf answers", {command});
-    unpacker.invalidate();
-  }
-
-  void run_scripts(const std::string& doing, const std::vector<SandboxCommand>& commands,
-                   SandboxOptions options = {}) const {
-    const Timer timer(reporter_, doing);
-    options.room = job_.room;
-    options.log = job_.log;
-    options.vary = job_.vary;
-    options.root = sandbox_root(job_.below, job_.upper, job_.scratch);
-    // Nothing may start a service in there.
-    const bool has_policy = root_.has(kPolicy) || job_.below.find(kPolicy) != nullptr;
-    if (!has_policy) database_.write(kPolicy, kPolicyText, 0755);
-    run_checked(job_.runner, options, commands, doing);
-    if (!has_policy && root_.has_file(kPolicy)) root_.remove(kPolicy);
   }
 
   /// Written by the clock and by inode numbers: with them no two installs would be the same layer.
@@ -344,8 +323,10 @@ class Installer {
   std::string arch_;
   RootFolder root_;
   Database database_;
+  MaintainerScripts scripts_;
   DecodedPackages decoded_;
-  std::map<std::string, UnpackedPackage> pending_;  ///< of this layer, not known to be configured
+  bool has_postponed_ = false;
+  std::map<PackageKey, Pending> pending_;  ///< of this layer, not known to be configured
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/diagnostic.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
 #include "distro/debian/control.hpp"
 
@@ -53,14 +54,59 @@ void PackagePlacer::add_control_file(const DecodedEntry& decoded) {
 }
 
 void PackagePlacer::place_files() {
-  for (const DecodedEntry& decoded : archive_.entries)
-    if (decoded.member != "control") place_entry(decoded);
+  lacks_sums_ = !package_.control_files.contains("md5sums");
+  // As dpkg does: symlinks when all else is there.
+  for (const bool links : {false, true})
+    for (const DecodedEntry& decoded : archive_.entries)
+      if (decoded.member != "control" && (decoded.entry.type == EntryType::symlink) == links)
+        place_entry(decoded);
+  if (lacks_sums_) add_sums();
+}
+
+/// Before the content is moved to its place.
+void PackagePlacer::note_sum(const DecodedEntry& decoded) {
+  const Entry& entry = decoded.entry;
+  if (!lacks_sums_ || entry.type != EntryType::regular) return;
+  if (!entry.hard_link.empty()) {
+    if (const auto it = sums_.find(entry.hard_link); it != sums_.end()) sums_[entry.path] = it->second;
+    return;
+  }
+  Md5 hash;
+  const UniqueFd file = open_file(decoded.content, O_RDONLY);
+  std::vector<char> piece(1U << 16U);
+  for (std::size_t got = 0; (got = read_some(file.get(), piece)) > 0;) hash.update({piece.data(), got});
+  sums_[entry.path] = hash.finish();
+}
+
+/// In the package's order.
+void PackagePlacer::add_sums() {
+  std::string text;
+  for (const std::string& path : package_.paths)
+    if (const auto it = sums_.find(path.substr(1)); it != sums_.end())
+      text += it->second + "  " + it->first + "\n";
+  package_.control_files["md5sums"] = {.content = text};
+}
+
+/// The entry with the owner and the mode that it gets here, where those are not the archive's.
+std::optional<Entry> PackagePlacer::changed(const DecodedEntry& decoded) const {
+  const UnpackRules& rules = unpacker_.rules_;
+  Entry entry = decoded.entry;
+  if (!decoded.user.empty()) entry.uid = rules.uid_of(decoded.user, entry.uid);
+  if (!decoded.group.empty()) entry.gid = rules.gid_of(decoded.group, entry.gid);
+  if (const auto attributes = rules.overridden(entry.path)) {
+    entry.uid = attributes->uid;
+    entry.gid = attributes->gid;
+    if (entry.type != EntryType::symlink) entry.mode = attributes->mode;
+  }
+  if (entry == decoded.entry) return std::nullopt;
+  return entry;
 }
 
 void PackagePlacer::place_entry(const DecodedEntry& decoded) {
-  const Entry& entry = decoded.entry;
-  package_.paths.push_back(entry.path.empty() ? "/." : "/" + entry.path);
-  if (entry.path.empty()) return;
+  package_.paths.push_back(decoded.entry.path.empty() ? "/." : "/" + decoded.entry.path);
+  if (decoded.entry.path.empty()) return;
+  const std::optional<Entry> other = changed(decoded);
+  const Entry& entry = other ? *other : decoded.entry;
   const bool conffile = entry.type == EntryType::regular && conffiles_.contains(entry.path);
   bool skip = false;
   std::string place;
@@ -68,28 +114,33 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
   {
     const std::lock_guard guard(unpacker_.mutex_);
     place = unpacker_.claim(entry, package_, owner_, conffile, skip);
+    if (place.empty() && !skip) return;  // kept out by a filter
     if (!entry.hard_link.empty() && !skip) {
       link_source = unpacker_.place_of(entry.hard_link, package_.name, owner_);
       if (conffiles_.contains(entry.hard_link)) link_source += ".dpkg-new";
     }
   }
+  if (skip && package_.shared.contains(entry.path)) return note_sum(decoded);
   if (skip) {
-    if (entry.type != EntryType::directory && entry.type != EntryType::symlink) package_.paths.pop_back();
+    if (entry.type != EntryType::directory) package_.paths.pop_back();
     return;
   }
-  if (link_source.empty()) return create(decoded, place);
+  note_sum(decoded);
+  if (link_source.empty()) return create(decoded, entry, place);
   const int root = unpacker_.model_.root_fd();
   if (::linkat(root, link_source.c_str(), root, place.c_str(), 0) != 0)
     throw system_error("link /" + place, errno);
+  unpacker_.model_.set_attributes(place, entry.type, entry.uid, entry.gid, entry.mode, entry.mtime);
 }
 
-void PackagePlacer::create(const DecodedEntry& decoded, const std::string& place) {
-  const Entry& entry = decoded.entry;
+void PackagePlacer::create(const DecodedEntry& decoded, const Entry& entry, const std::string& place) {
   const int root = unpacker_.model_.root_fd();
   switch (entry.type) {
     using enum EntryType;
     case regular:
-      return put_content(decoded, place);
+      if (&entry == &decoded.entry) return put_content(decoded, place);
+      put_content(decoded, place);
+      break;
     case symlink:
       if (::symlinkat(entry.link_target.c_str(), root, place.c_str()) != 0)
         throw system_error("make /" + place, errno);

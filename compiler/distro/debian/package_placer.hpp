@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -24,14 +26,19 @@ class PackagePlacer {
  private:
   void add_control_file(const DecodedEntry& decoded);
   void place_entry(const DecodedEntry& decoded);
-  void create(const DecodedEntry& decoded, const std::string& place);
+  [[nodiscard]] std::optional<Entry> changed(const DecodedEntry& decoded) const;
+  void create(const DecodedEntry& decoded, const Entry& entry, const std::string& place);
+  void note_sum(const DecodedEntry& decoded);
+  void add_sums();
   void put_content(const DecodedEntry& decoded, const std::string& place);
 
   Unpacker& unpacker_;
   UnpackedPackage& package_;
   std::uint32_t owner_;
   const DecodedArchive& archive_;
-  std::set<std::string> conffiles_;  ///< relative
+  std::set<std::string> conffiles_;          ///< relative
+  bool lacks_sums_ = false;                  ///< has no md5sums, so that dpkg makes them
+  std::map<std::string, std::string> sums_;  ///< of the files that were placed, by path
 };
 
 }  // namespace alephc::debian

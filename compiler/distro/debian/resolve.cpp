@@ -78,6 +78,14 @@ std::uint32_t own_suite(const std::vector<VerifiedSource>& sources, const BaseSp
   return static_cast<std::uint32_t>(found - sources.begin());
 }
 
+/// A package as dpkg and the lock name it: with its architecture where another one of its name is installed, too.
+std::string unambiguous(const Request& wanted, const std::vector<LockedPackage>& packages,
+                        const std::string& arch) {
+  const auto count = std::count_if(packages.begin(), packages.end(),
+                                   [&](const LockedPackage& package) { return package.name == wanted.name; });
+  return count < 2 ? wanted.name : wanted.name + ":" + (wanted.arch.empty() ? arch : wanted.arch);
+}
+
 class Resolver {
  public:
   Resolver(const ResolveRequest& request, const ToolBox& tools)
@@ -305,7 +313,8 @@ class Resolver {
     std::vector<std::string> names;
     DiagnosticList problems;
     for (const Text& text : manifest_.packages.remove) check_removable(text, names, problems);
-    for (const Text& text : manifest_.packages.build) names.push_back(parse_request(text.value).name);
+    for (const Text& text : manifest_.packages.build)
+      names.push_back(unambiguous(parse_request(text.value), packages_, arch_));
     problems.stop_if_errors();
     if (names.empty()) return;
     std::string status;
@@ -319,7 +328,8 @@ class Resolver {
     root.set_installed(status, automatic);
     const AptAnswer answer = root.purge(names);
     if (!answer.ok) no_solution(answer.errors);
-    resolution.removed = answer.remove;
+    for (const std::string& name : answer.remove)
+      resolution.removed.push_back(unambiguous(parse_request(name), packages_, arch_));
     std::sort(resolution.removed.begin(), resolution.removed.end());
     resolution.removed.erase(std::unique(resolution.removed.begin(), resolution.removed.end()),
                              resolution.removed.end());
@@ -327,8 +337,10 @@ class Resolver {
   }
 
   void check_removable(const Text& text, std::vector<std::string>& names, DiagnosticList& problems) const {
-    const auto it = std::find_if(packages_.begin(), packages_.end(),
-                                 [&](const LockedPackage& package) { return package.name == text.value; });
+    const Request wanted = parse_request(text.value);
+    const auto it = std::find_if(packages_.begin(), packages_.end(), [&](const LockedPackage& package) {
+      return package.name == wanted.name && (wanted.arch.empty() || package.arch == wanted.arch);
+    });
     if (it == packages_.end()) {
       std::vector<std::string> known;
       for (const LockedPackage& package : packages_) known.push_back(package.name);
@@ -342,7 +354,7 @@ class Resolver {
 
   void keep_wanted(const std::vector<std::string>& removed) const {
     for (const Text& text : manifest_.packages.install) {
-      const std::string name = parse_request(text.value).name;
+      const std::string name = unambiguous(parse_request(text.value), packages_, arch_);
       if (!std::binary_search(removed.begin(), removed.end(), name)) continue;
       Diagnostic problem{
           .message = "'" + name + "' is to be installed, but removing other packages takes it away",
