@@ -63,6 +63,7 @@ bool brings_below(const UnpackedPackage& package, const std::string& above) {
 }  // namespace
 
 bool hears(const UnpackedPackage& listener, const UnpackedPackage& news) {
+  if (!listener.has_script("triggers")) return false;
   std::set<std::string> activated;
   for (const auto& [directive, trigger] : trigger_directives(news))
     if (directive.starts_with("activate")) activated.insert(trigger);

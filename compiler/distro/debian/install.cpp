@@ -85,7 +85,7 @@ class Installer {
     UnpackedPackage package{};
   };
 
-  /// False where the order matters, and where something fails, because it might not in dpkg's order.
+  /// False where the order matters, and where unpacking or a preinst fails, because it might not in dpkg's order.
   bool try_in_any_order() {
     try {
       install(Order::any);
@@ -93,7 +93,7 @@ class Installer {
     } catch (const LayerOrderMatters&) {
       return false;
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::failed || !has_postponed_) throw;
+      if (error.kind() != ErrorKind::failed || !order_may_help_) throw;
       return false;
     }
   }
@@ -114,6 +114,7 @@ class Installer {
   void begin_again() {
     for (const fs::directory_entry& entry : fs::directory_iterator(job_.upper)) fs::remove_all(entry.path());
     pending_.clear();
+    checked_.clear();
     for (std::size_t i = 0; i < input_.packages.size(); ++i) decoded_.lose(i);
   }
 
@@ -174,7 +175,8 @@ class Installer {
     note_unpacked(false);
     for (std::size_t k = 0; k < members.size(); ++k)
       pending_[key_of(unpacked[k])] = {members[k], unpacked[k]};
-    for (const UnpackedPackage& package : unpacked) has_postponed_ = has_postponed_ || package.postponed;
+    order_may_help_ = std::any_of(unpacked.begin(), unpacked.end(),
+                                  [](const UnpackedPackage& package) { return package.postponed; });
     set_debconf(unpacker);
     // apt's order has what a package pre-depends on before it.
     std::vector<std::size_t> group;
@@ -194,6 +196,7 @@ class Installer {
   }
 
   void finish(Unpacker& unpacker, std::size_t count) {
+    order_may_help_ = false;
     note_unpacked(true);
     reporter_.progress("install  configuring " + std::to_string(count) + " packages");
     scripts_.configure_all();
@@ -228,8 +231,9 @@ class Installer {
 
   /// dpkg configures these before a package is unpacked: they hear of all that comes behind them, and lose conffiles to it when
   /// those are configured. Here packages without a preinst are there already.
-  void check_early(Unpacker& unpacker, const std::set<PackageKey>& keys, std::size_t before) const {
+  void check_early(Unpacker& unpacker, const std::set<PackageKey>& keys, std::size_t before) {
     for (const PackageKey& key : keys) {
+      if (!checked_.insert(key).second) continue;  // fewer come behind it than at the first time
       const UnpackedPackage& early = pending_.at(key).package;
       for (const auto& [other, pending] : pending_)
         if (pending.number >= before &&
@@ -325,7 +329,8 @@ class Installer {
   Database database_;
   MaintainerScripts scripts_;
   DecodedPackages decoded_;
-  bool has_postponed_ = false;
+  bool order_may_help_ = false;
+  std::set<PackageKey> checked_{};         ///< by check_early
   std::map<PackageKey, Pending> pending_;  ///< of this layer, not known to be configured
 };
 

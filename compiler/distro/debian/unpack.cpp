@@ -5,6 +5,9 @@
 // of the tree (distro/root_model.hpp), which no symlink leads out of. Where a claim meets another package's path and the
 // order would decide (OrderMatters), the whole batch is undone and done again by one thread, in dpkg's order.
 //
+// A package with a preinst waits for a later batch, so that its script runs first; the others are there by then, whatever dpkg's
+// order says. Where that would show (LayerOrderMatters), the Installer begins the layer again, in dpkg's order.
+//
 // Invariants:
 // - A path has one owner at a time. Who takes it over from whom is decided by Replaces, as dpkg decides (may_replace);
 //   packages of one name and another architecture share their files.
@@ -13,7 +16,9 @@
 // - Diversions, statoverrides and path filters apply to the names that packages give, not to where links lead.
 // - Contents are moved to their place, not copied; a batch that is undone has lost them, and they are decoded again.
 //
-// Not handled: upgrades, since every image starts empty. Judged by dpkg: tests/oracle/run.py.
+// Not handled: upgrades, since every image starts empty; packages that lose all of their files, which dpkg lets disappear; files
+// in the place of other packages' folders, and the other way round, which dpkg permits where Replaces does. Judged by dpkg:
+// tests/oracle/run.py and worlds.py.
 #include "distro/debian/unpack.hpp"
 
 #include <algorithm>
