@@ -53,22 +53,22 @@ std::vector<std::pair<std::string, std::string>> trigger_directives(const Unpack
   return directives;
 }
 
-/// Whether it has a path, or something below.
-bool brings_below(const UnpackedPackage& package, const std::string& above) {
-  return std::any_of(package.paths.begin(), package.paths.end(), [&](const std::string& path) {
+/// Whether one is a path, or below it.
+bool brings_below(const std::vector<std::string>& paths, const std::string& above) {
+  return std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
     return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
   });
 }
 
 }  // namespace
 
-bool hears(const UnpackedPackage& listener, const UnpackedPackage& news) {
-  if (!listener.has_script("triggers")) return false;
+bool hears(const UnpackedPackage& listener, const UnpackedPackage& news,
+           const std::vector<std::string>& paths) {
   std::set<std::string> activated;
   for (const auto& [directive, trigger] : trigger_directives(news))
     if (directive.starts_with("activate")) activated.insert(trigger);
   for (const auto& [directive, trigger] : trigger_directives(listener))
-    if (directive.starts_with("interest") && (activated.contains(trigger) || brings_below(news, trigger)))
+    if (directive.starts_with("interest") && (activated.contains(trigger) || brings_below(paths, trigger)))
       return true;
   return false;
 }
@@ -140,7 +140,7 @@ void Database::activate_triggers(const std::vector<UnpackedPackage>& packages) c
     for (const auto& [directive, trigger] : trigger_directives(package))
       if (directive.starts_with("activate")) activated.insert(trigger);
     for (const std::string& trigger : watched)
-      if (brings_below(package, trigger)) activated.insert(trigger);
+      if (brings_below(package.paths, trigger)) activated.insert(trigger);
   }
   if (activated.empty()) return;
   std::string text = read(kDpkg + "triggers/Unincorp");

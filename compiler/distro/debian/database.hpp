@@ -14,8 +14,9 @@
 
 namespace alephc::debian {
 
-/// Whether a trigger of a package waits for what another one brings or activates.
-[[nodiscard]] bool hears(const UnpackedPackage& listener, const UnpackedPackage& news);
+/// Whether a trigger of a package waits for what another one, which has these paths, brings or activates.
+[[nodiscard]] bool hears(const UnpackedPackage& listener, const UnpackedPackage& news,
+                         const std::vector<std::string>& paths);
 
 /// dpkg's and apt's files below /var/lib, written as those programs write them. Reads see the upper folder
 /// first, then the layers below.

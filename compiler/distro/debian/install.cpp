@@ -182,7 +182,7 @@ class Installer {
     std::vector<std::size_t> group;
     for (std::size_t k = 0; k < members.size(); ++k) {
       const std::set<PackageKey> needed = unconfigured_needs(unpacked[k]);
-      check_early(unpacker, needed, members[k]);
+      check_early(unpacker, needed, {members[k], unpacked[k]});
       if (!unpacked[k].postponed) continue;
       if (!needed.empty()) {
         unpack_postponed(unpacker, group);
@@ -230,16 +230,22 @@ class Installer {
   }
 
   /// dpkg configures these before a package is unpacked: they hear of all that comes behind them, and lose conffiles to it when
-  /// those are configured. Here packages without a preinst are there already.
-  void check_early(Unpacker& unpacker, const std::set<PackageKey>& keys, std::size_t before) {
+  /// those are configured. Here packages without a preinst are there already; and where the package itself is one of them,
+  /// nothing is configured for it before the end.
+  void check_early(Unpacker& unpacker, const std::set<PackageKey>& keys, const Pending& package) {
     for (const PackageKey& key : keys) {
       if (!checked_.insert(key).second) continue;  // fewer come behind it than at the first time
       const UnpackedPackage& early = pending_.at(key).package;
-      for (const auto& [other, pending] : pending_)
-        if (pending.number >= before &&
-            (hears(early, pending.package) || takes_conffile(unpacker, pending, early)))
-          throw LayerOrderMatters{};
+      for (const auto& [other, news] : pending_) {
+        const bool comes_in_time = package.package.postponed && news.package.postponed;
+        if (news.number < package.number || comes_in_time) continue;
+        if (tells(unpacker, news, early) || takes_conffile(unpacker, news, early)) throw LayerOrderMatters{};
+      }
     }
+  }
+
+  [[nodiscard]] static bool tells(Unpacker& unpacker, const Pending& news, const UnpackedPackage& listener) {
+    return listener.has_script("triggers") && hears(listener, news.package, unpacker.paths_of(news.number));
   }
 
   [[nodiscard]] static bool takes_conffile(Unpacker& unpacker, const Pending& pending,

@@ -228,13 +228,18 @@ void Unpacker::check_order(const std::string& place, const Entry& entry, std::si
   if (!is_folder || !other.is_folder || !same) throw LayerOrderMatters{};
 }
 
-bool Unpacker::brings(std::size_t id, const std::string& path) {
-  if (const auto it = paths_.find(id); it != paths_.end())
-    return std::find(it->second.begin(), it->second.end(), "/" + path) != it->second.end();
+std::vector<std::string> Unpacker::paths_of(std::size_t id) {
+  if (const auto it = paths_.find(id); it != paths_.end()) return it->second;
   const auto archive = decoded_.get(id);
-  return std::any_of(archive->entries.begin(), archive->entries.end(), [&](const DecodedEntry& decoded) {
-    return decoded.member != "control" && decoded.entry.path == path;
-  });
+  std::vector<std::string> paths;
+  for (const DecodedEntry& decoded : archive->entries)
+    if (decoded.member != "control") paths.push_back("/" + decoded.entry.path);
+  return paths;
+}
+
+bool Unpacker::brings(std::size_t id, const std::string& path) {
+  const std::vector<std::string> paths = paths_of(id);
+  return std::find(paths.begin(), paths.end(), "/" + path) != paths.end();
 }
 
 /// The scripts of a batch ran before its packages are placed, and behind packages that dpkg would unpack later. A diversion

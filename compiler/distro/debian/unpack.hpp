@@ -85,7 +85,8 @@ class Unpacker {
   [[nodiscard]] std::vector<UnpackedPackage> unpack(const std::vector<PackageToUnpack>& packages,
                                                     unsigned jobs, Postpone postpone);
 
-  /// Whether a package, by its number in the layer, has a path.
+  /// Absolute paths of a package, by its number in the layer, while the order is not dpkg's.
+  [[nodiscard]] std::vector<std::string> paths_of(std::size_t id);
   [[nodiscard]] bool brings(std::size_t id, const std::string& path);
 
   /// Paths that packages of earlier batches or layers lost
