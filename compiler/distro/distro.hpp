@@ -91,6 +91,8 @@ struct InstallJob {
   std::function<DecodedArchive(const InstallPackage&)> decode_package{};
   /// Called whenever more files are in place and scripts are about to run; with true when no more come.
   std::function<void(bool complete)> unpacked{};
+  /// Makes the upper folder what it was before install().
+  std::function<void()> empty_upper{};
 };
 
 struct ToolBox {

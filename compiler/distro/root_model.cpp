@@ -204,7 +204,7 @@ void RootModel::set_attributes(const std::string& path, EntryType type, std::uin
                                std::uint32_t mode, std::int64_t mtime) const {
   const std::array<timespec, 2> times{{{mtime, 0}, {mtime, 0}}};
   if (::fchownat(root_.get(), path.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0 ||
-      (type != EntryType::symlink && ::fchmodat(root_.get(), path.c_str(), mode, 0) != 0) ||
+      (type != EntryType::symlink && ::fchmodat(root_.get(), path.c_str(), mode, AT_SYMLINK_NOFOLLOW) != 0) ||
       ::utimensat(root_.get(), path.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
     throw system_error("set the owner of /" + path, errno);
 }

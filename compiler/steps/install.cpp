@@ -2,6 +2,7 @@
 #include "steps/install.hpp"
 
 #include "steps/package_parts.hpp"
+#include "steps/workplace.hpp"
 #include "store/layer_contents.hpp"
 
 namespace alephc {
@@ -29,7 +30,8 @@ void run(const InstallInput& input, const SandboxPlace& place) {
                        .runner = place.runner,
                        .vary = place.vary,
                        .decode_package = take,
-                       .unpacked = place.unpacked};
+                       .unpacked = place.unpacked,
+                       .empty_upper = [&] { empty_upper(place.below, place.upper); }};
   distro.install(job, place.reporter);
 }
 

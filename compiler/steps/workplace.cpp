@@ -39,6 +39,12 @@ void prepare_upper(const Tree& tree, const fs::path& upper) {
   (void)writer.finish();
 }
 
+void empty_upper(const Tree& tree, const fs::path& upper) {
+  const UniqueFd folder = open_file(upper, O_RDONLY | O_DIRECTORY);
+  for (const std::string& name : list_folder(folder.get())) remove_tree_at(folder.get(), name);
+  prepare_upper(tree, upper);
+}
+
 void remove_mount_points(const fs::path& upper) {
   const UniqueFd run(::open((upper / "run").c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (run) remove_tree_at(run.get(), "alephc");

@@ -24,6 +24,7 @@
 #include "base/identity.hpp"
 #include "base/text.hpp"
 #include "distro/distro.hpp"
+#include "steps/workplace.hpp"
 #include "support/catch.hpp"
 #include "support/fakes.hpp"
 #include "support/trees.hpp"
@@ -579,7 +580,8 @@ class Install {
                          .room = room,
                          .runner = runner,
                          .decode_package = [this](const InstallPackage& package) { return decode(package); },
-                         .unpacked = [this](bool complete) { unpacked.push_back(complete); }};
+                         .unpacked = [this](bool complete) { unpacked.push_back(complete); },
+                         .empty_upper = [this] { empty_upper(root_.tree, root_.upper); }};
     distro_of("debian").install(job, root_.test.reporter);
   }
 
@@ -1059,4 +1061,22 @@ TEST_CASE("a diversion counts for packages behind the one that makes it") {
   install.run();
   CHECK(root.text("f") == "diverter's");
   CHECK(root.text("f.real") == "other's");
+}
+
+TEST_CASE("a hard link to a symlink gives nothing that the symlink leads to another mode") {
+  Root root({link_below("out", "victim")});
+  const fs::path victim = root.upper / "victim";
+  atomic_write(victim, "v", 0600);
+  fs::create_symlink("victim", root.upper / "link");
+  (void)root.unpack({Deb("a").hard_link("name", "link")});
+  CHECK((root.look("victim").st_mode & 07777U) == 0600U);
+  CHECK(contains(failure(root, {Deb("b").hard_link("other", "nothing")}, ErrorKind::integrity),
+                 "/other is a hard link to /nothing, which is not there"));
+}
+
+TEST_CASE("a path filter without a pattern matches nothing, and quotes of either kind are taken off") {
+  Root root({}, {{"etc/dpkg/dpkg.cfg", "path-exclude=\npath-include =\npath-exclude='/a*'\n"}});
+  (void)root.unpack({Deb("a").file("a1").file("b")});
+  CHECK_FALSE(root.has("a1"));
+  CHECK(root.has("b"));
 }

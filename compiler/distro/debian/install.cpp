@@ -112,7 +112,7 @@ class Installer {
 
   /// As if nothing had been unpacked yet.
   void begin_again() {
-    for (const fs::directory_entry& entry : fs::directory_iterator(job_.upper)) fs::remove_all(entry.path());
+    job_.empty_upper();
     pending_.clear();
     checked_.clear();
     for (std::size_t i = 0; i < input_.packages.size(); ++i) decoded_.lose(i);

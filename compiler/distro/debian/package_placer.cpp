@@ -111,6 +111,7 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
   bool skip = false;
   std::string place;
   std::string link_source;
+  bool is_file = false;
   {
     const std::lock_guard guard(unpacker_.mutex_);
     place = unpacker_.claim(entry, package_, owner_, conffile, skip);
@@ -118,6 +119,11 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
     if (!entry.hard_link.empty() && !skip) {
       link_source = unpacker_.place_of(entry.hard_link, package_.name, owner_);
       if (conffiles_.contains(entry.hard_link)) link_source += ".dpkg-new";
+      const RootModel::Node* source = unpacker_.model_.find(link_source);
+      if (source == nullptr)
+        throw Error(ErrorKind::integrity,
+                    "/" + entry.path + " is a hard link to /" + entry.hard_link + ", which is not there");
+      is_file = source->type == EntryType::regular;
     }
   }
   if (skip && package_.shared.contains(entry.path)) return note_sum(decoded);
@@ -130,7 +136,9 @@ void PackagePlacer::place_entry(const DecodedEntry& decoded) {
   const int root = unpacker_.model_.root_fd();
   if (::linkat(root, link_source.c_str(), root, place.c_str(), 0) != 0)
     throw system_error("link /" + place, errno);
-  unpacker_.model_.set_attributes(place, entry.type, entry.uid, entry.gid, entry.mode, entry.mtime);
+  // Of a file only: a symlink's mode would be that of whatever it leads to, outside of the root, too.
+  if (is_file)
+    unpacker_.model_.set_attributes(place, entry.type, entry.uid, entry.gid, entry.mode, entry.mtime);
 }
 
 void PackagePlacer::create(const DecodedEntry& decoded, const Entry& entry, const std::string& place) {

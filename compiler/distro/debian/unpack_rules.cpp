@@ -150,9 +150,11 @@ void UnpackRules::read_filters(std::string_view text) {
     if (end == std::string_view::npos) continue;
     const bool includes = option.substr(0, end) == "path-include";
     if (!includes && option.substr(0, end) != "path-exclude") continue;
-    std::string_view pattern = option.substr(option.find_first_not_of("= \t", end));
-    if (pattern.size() > 1 && pattern.front() == '"' && pattern.back() == '"')
-      pattern = pattern.substr(1, pattern.size() - 2);
+    std::string_view pattern = option.substr(std::min(option.find_first_not_of("= \t", end), option.size()));
+    const bool quoted =
+        pattern.size() > 1 && pattern.front() == pattern.back() && (pattern[0] == '"' || pattern[0] == '\'');
+    if (quoted) pattern = pattern.substr(1, pattern.size() - 2);
+    if (pattern.empty()) continue;  // matches nothing
     filters_.push_back({.glob = Glob(std::string(pattern)), .includes = includes});
   }
 }
