@@ -14,6 +14,23 @@ function(alephc_debian_mirrors out)
   set(${out} "${mirrors}" PARENT_SCOPE)
 endfunction()
 
+# Rows "PATH SHA256" into a folder, which may have some of them; sets `out` to a message when one cannot be had.
+function(alephc_fetch_packages folder rows out)
+  set(${out} "" PARENT_SCOPE)
+  alephc_debian_mirrors(mirrors)
+  foreach(row IN LISTS rows)
+    string(REPLACE " " ";" row ${row})
+    list(GET row 0 path)
+    list(GET row 1 sha256)
+    cmake_path(GET path FILENAME name)
+    alephc_fetch_package(${path} ${sha256} ${folder}/${name} "${mirrors}" found)
+    if(NOT found)
+      set(${out} "no mirror has ${name} with sha256 ${sha256}" PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
 # Sets `out` when the file has the hash in the end, as it is or from one of the mirrors.
 function(alephc_fetch_package path sha256 file mirrors out)
   set(${out} "" PARENT_SCOPE)

@@ -115,8 +115,8 @@ struct Lock {
   std::vector<LockedInput> inputs{};
   std::vector<LockedRepository> repositories{};
   std::vector<LockedLayer> layers{};
-  std::vector<std::string>
-      removed{};  ///< purged after the runs, sorted; NAME:ARCH where a name alone could mean two
+  /// Purged after the runs, sorted; NAME:ARCH where a name alone could mean two.
+  std::vector<std::string> removed{};
   std::vector<LockedWheel> wheels{};    ///< sorted by name
   std::vector<LockedModule> modules{};  ///< sorted by path
   std::vector<LockedArchive> archives{};

@@ -46,9 +46,25 @@ def tar_with(*members):
     return out.getvalue()
 
 
+LINK = [
+    ("./usr", "dir", ""),
+    ("./usr/share", "dir", ""),
+    ("./usr/share/evil", "link", "../../../../../tmp"),
+]
+EVIL_LINK = tar_with(*LINK)
+EVIL_SYMLINK = tar_with(*LINK, ("./usr/share/evil/alephc-evil", "file", "x"))
 EVIL_DEBS = {
     "evil-dots": (tar_with(("./../../../../tmp/alephc-evil", "file", "x")), "leaves the root"),
     "evil-absolute": (tar_with(("/tmp/alephc-evil", "file", "x")), "is absolute"),
+    # The symlink is another package's; a package's own comes last, as with dpkg.
+    "evil-below": (
+        tar_with(
+            ("./usr", "dir", ""),
+            ("./usr/share", "dir", ""),
+            ("./usr/share/evil/alephc-evil", "file", "x"),
+        ),
+        "leaves the root",
+    ),
     "evil-device": (tar_with(("./dev", "dir", ""), ("./dev/mem2", "device", "")), "device"),
     "evil-hard": (tar_with(("./x", "hard", "../../../../etc/passwd")), "leaves the root"),
 }
@@ -58,7 +74,10 @@ def prepare(archive):
     for name, script in SCRIPTS.items():
         archive.add_package("attack-" + name, scripts=[("postinst", f"#!/bin/sh\n{script}\n")])
     for name, (data, _) in EVIL_DEBS.items():
-        archive.add_package(name, tar=data)
+        fields = "Depends: evil-link\n" if name == "evil-below" else ""
+        archive.add_package(name, tar=data, fields=fields)
+    archive.add_package("evil-link", tar=EVIL_LINK)
+    archive.add_package("evil-symlink", tar=EVIL_SYMLINK)
     archive.add_package(
         "fork-bomb",
         scripts=[
@@ -108,6 +127,15 @@ def prepare(archive):
             )
         ],
     )
+
+
+def test_a_file_below_its_packages_own_symlink_stays_in_the_root(world):
+    before = host_state()
+    world.manifest(packages=["evil-symlink"])
+    tree = world.build()
+    assert (tree / "usr/share/evil/alephc-evil").read_text() == "x"
+    assert not (tree / "usr/share/evil").is_symlink()
+    assert host_state() == before
 
 
 def host_state():

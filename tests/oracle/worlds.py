@@ -29,9 +29,12 @@ import sys
 import tarfile
 import tempfile
 
-sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / name) for name in ("integration", "oracle")]
+sys.path[:0] = [
+    str(pathlib.Path(__file__).parents[1] / name) for name in ("integration", "oracle", "support")
+]
 from compare import describe
 from fixture import Archive, Skip, base_packages
+from systems import outside_ci
 
 SHELL = "#!/bin/sh\nset -e\n"
 FOLDERS = ["usr/lib/w", "usr/share/w", "usr/bin", "etc/w", "opt/w/deep"]
@@ -327,8 +330,7 @@ class Judge:
     def build(self, project, place):
         argv = [self.alephc, "--quiet", "--store", self.top / "store"]
         argv += ["--mirror", self.archive.url, "build", project, "-o", place, "--no-normalize"]
-        environment = {key: value for key, value in os.environ.items() if key != "CI"}
-        return subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
+        return subprocess.run(argv, capture_output=True, text=True, env=outside_ci(), check=False)
 
     def compiled(self, world, folder):
         names = ", ".join(f'"{name}"' for name in world.names())

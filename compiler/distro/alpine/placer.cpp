@@ -292,15 +292,8 @@ Attributes Placer::attributes_of(const DecodedEntry& decoded) {
 std::uint32_t Placer::id_of(const char* file, const std::string& name, std::uint32_t number) {
   if (name.empty() || name == "root") return name.empty() ? number : 0;
   const auto [it, is_new] = ids_.try_emplace(file);
-  if (is_new) {
-    for (const std::string& line : split(read_text(file), '\n')) {
-      const std::vector<std::string> fields = split(line, ':');
-      const auto id = fields.size() > 2 ? parse_unsigned(fields[2]) : std::nullopt;
-      if (id && *id < UINT32_MAX) it->second.try_emplace(fields[0], static_cast<std::uint32_t>(*id));
-    }
-  }
-  const auto found = it->second.find(name);
-  return found == it->second.end() ? number : found->second;
+  if (is_new) it->second = account_ids(read_text(file));
+  return id_or_number(it->second, name, number);
 }
 
 void Placer::settle_folders() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "decode/decoded_archive.hpp"
+#include "distro/accounts.hpp"
 #include "distro/alpine/database.hpp"
 #include "distro/alpine/package.hpp"
 #include "distro/root_model.hpp"
@@ -82,7 +83,7 @@ class Placer {
   std::map<std::string, Attributes> folders_;      ///< what all packages with the folder agree on
   std::map<std::string, Attributes> settled_;      ///< what the folder got
   std::set<std::string> foreign_;                  ///< folders that are left alone
-  std::map<std::string, std::map<std::string, std::uint32_t>> ids_;  ///< by account file and name
+  std::map<std::string, AccountIds> ids_;          ///< by account file
   std::vector<std::string> protected_;  ///< rules of lists: "+opt/kept", "-etc/open"
 };
 

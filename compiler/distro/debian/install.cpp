@@ -214,13 +214,9 @@ class Installer {
       if (known[k].has_script("preinst")) scripts_.run_preinsts({&known[k]});
       if (known[k].has_script("preinst")) unpacker.invalidate();
       (void)unpack(unpacker, {members[k]}, Postpone::none);
-      if (!has_debconf && (has_debconf = shows(kDebconf))) set_debconf(unpacker);
+      if (!has_debconf && (has_debconf = scripts_.shows(kDebconf))) set_debconf(unpacker);
     }
     finish(unpacker, members.size());
-  }
-
-  [[nodiscard]] bool shows(const std::string& path) const {
-    return root_.has(path) || job_.below.find(path) != nullptr;
   }
 
   void set_debconf(Unpacker& unpacker) const {

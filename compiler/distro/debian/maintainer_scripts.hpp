@@ -31,10 +31,12 @@ class MaintainerScripts {
   /// Answers of the manifest to debconf's questions.
   void set_debconf(const std::vector<std::string>& answers) const;
 
+  /// Whether scripts find a path.
+  [[nodiscard]] bool shows(const std::string& path) const;
+
  private:
   void run(const std::string& doing, const std::vector<SandboxCommand>& commands,
            SandboxOptions options = {}) const;
-  [[nodiscard]] bool shows(const std::string& path) const;
 
   const InstallJob& job_;
   const RootFolder& root_;

@@ -61,28 +61,11 @@ std::optional<std::uint32_t> parse_number(std::string_view text, int base) {
   return number;
 }
 
-/// "name:password:id:…". The first of a name counts.
-std::map<std::string, std::uint32_t> ids_of(const std::string& text) {
-  std::map<std::string, std::uint32_t> ids;
-  for (const std::string& line : split(text, '\n')) {
-    const std::vector<std::string> fields = split(line, ':');
-    if (fields.size() < 3) continue;
-    if (const auto id = parse_number(fields[2], 10)) ids.try_emplace(fields[0], *id);
-  }
-  return ids;
-}
-
 /// As dpkg takes it: letters, digits, '_' and '-'. Backups of editors and package managers are left alone.
 bool is_configuration(const std::string& name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   });
-}
-
-std::uint32_t id_in(const std::map<std::string, std::uint32_t>& ids, const std::string& name,
-                    std::uint32_t number) {
-  const auto it = ids.find(name);
-  return it == ids.end() ? number : it->second;
 }
 
 }  // namespace
@@ -98,8 +81,8 @@ UnpackRules::UnpackRules(const Tree& below, const std::filesystem::path& upper) 
 
 void UnpackRules::read_again(const Tree& below, const std::filesystem::path& upper) {
   const Files files(below, upper);
-  users_ = ids_of(files.read("etc/passwd"));
-  groups_ = ids_of(files.read("etc/group"));
+  users_ = account_ids(files.read("etc/passwd"));
+  groups_ = account_ids(files.read("etc/group"));
   read_diversions(files.read_database(kDiversions));
 }
 
@@ -117,7 +100,7 @@ void UnpackRules::read_diversions(std::string_view text) {
 
 /// "USER GROUP MODE PATH", ids as names or as "#0".
 void UnpackRules::read_overrides(std::string_view text) {
-  const auto id_of = [](const Ids& ids, std::string_view name) -> std::optional<std::uint32_t> {
+  const auto id_of = [](const AccountIds& ids, std::string_view name) -> std::optional<std::uint32_t> {
     if (name.starts_with('#')) return parse_number(name.substr(1), 10);
     const auto it = ids.find(std::string(name));
     return it == ids.end() ? std::nullopt : std::optional(it->second);
@@ -196,11 +179,11 @@ bool UnpackRules::filtered(const std::string& path, EntryType type) const {
 }
 
 std::uint32_t UnpackRules::uid_of(const std::string& user, std::uint32_t number) const {
-  return id_in(users_, user, number);
+  return id_or_number(users_, user, number);
 }
 
 std::uint32_t UnpackRules::gid_of(const std::string& group, std::uint32_t number) const {
-  return id_in(groups_, group, number);
+  return id_or_number(groups_, group, number);
 }
 
 }  // namespace alephc::debian

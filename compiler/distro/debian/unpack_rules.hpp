@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/glob.hpp"
+#include "distro/accounts.hpp"
 #include "tree/tree.hpp"
 
 namespace alephc::debian {
@@ -58,7 +59,6 @@ class UnpackRules {
     Glob glob;
     bool includes = false;
   };
-  using Ids = std::map<std::string, std::uint32_t>;
 
   void read_diversions(std::string_view text);
   void read_overrides(std::string_view text);
@@ -67,8 +67,8 @@ class UnpackRules {
   std::map<std::string, Diversion> diversions_;
   std::map<std::string, Attributes> overrides_;
   std::vector<Filter> filters_;
-  Ids users_;
-  Ids groups_;
+  AccountIds users_;
+  AccountIds groups_;
 };
 
 }  // namespace alephc::debian
